@@ -1,0 +1,130 @@
+/** What the API says on the wire, shared by `api/` (which describes its routes with it) and `cli/`. */
+import { z } from "zod";
+import { FailureSchema } from "./errors.ts";
+import { idSchema } from "./ids.ts";
+import { ExitSchema, PhaseSchema } from "./node-channel.ts";
+import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
+import { BUILD_STATES, DEPLOYMENT_STATES, INSTANCE_STATES } from "../domain/states.ts";
+
+const time = z.iso.datetime();
+
+export const WhoamiSchema = z.object({
+  tenant: z.object({ id: idSchema("tenant"), name: z.string() }),
+  token: z.object({ id: idSchema("token"), name: z.string(), expiresAt: time.nullable() }),
+  /** Host and path prefix to push images to, for `docker login` and `docker push`. */
+  registry: z.string(),
+});
+export type Whoami = z.infer<typeof WhoamiSchema>;
+
+export const AppSchema = z.object({
+  id: idSchema("app"),
+  name: z.string(),
+  url: z.url(),
+  settings: SettingsSchema,
+  /** `v` and the number of the release that serves; null before the first. */
+  liveRelease: z.string().nullable(),
+  targetRelease: z.string().nullable(),
+  instances: z.object({ ready: z.number().int(), wanted: z.number().int() }),
+  createdAt: time,
+});
+export type App = z.infer<typeof AppSchema>;
+
+export const BuildSchema = z.object({
+  id: idSchema("build"),
+  state: z.enum(BUILD_STATES),
+  manifestDigest: z.string().nullable(),
+  failure: FailureSchema.nullable(),
+  timingsMs: z.record(z.string(), z.number()),
+  createdAt: time,
+  startedAt: time.nullable(),
+  finishedAt: time.nullable(),
+});
+export type Build = z.infer<typeof BuildSchema>;
+
+export const DeploymentSchema = z.object({
+  id: idSchema("deployment"),
+  app: z.string(),
+  /** Where the app answers. */
+  url: z.url(),
+  state: z.enum(DEPLOYMENT_STATES),
+  /** True when this upload is what the live release was built from: nothing was built or started. */
+  alreadyLive: z.boolean(),
+  reason: z.string(),
+  build: BuildSchema.nullable(),
+  /** `v` and the release's number, once it is made. */
+  release: z.string().nullable(),
+  instances: z.array(z.object({ id: idSchema("instance"), node: z.string(), phase: PhaseSchema.nullable() })),
+  failure: FailureSchema.nullable(),
+  timingsMs: z.record(z.string(), z.number()),
+  createdAt: time,
+  finishedAt: time.nullable(),
+});
+export type Deployment = z.infer<typeof DeploymentSchema>;
+
+/** The `config` of an upload: a JSON part of the multipart body, or the `Berth-Config` header (JSON) beside a plain body. */
+export const DeployConfigSchema = z
+  .object({
+    dockerfile: z.string().min(1).max(1024).default("Dockerfile"),
+    target: z.string().min(1).max(256).optional(),
+    buildArgs: EnvSchema.default({}),
+    env: EnvSchema.default({}),
+    settings: SettingsPatchSchema.default({}),
+  })
+  .strict();
+export type DeployConfig = z.infer<typeof DeployConfigSchema>;
+export const DEPLOY_CONFIG_HEADER = "berth-config";
+
+/** Body `application/json` of `POST /v1/apps/{app}/deployments`: an image that is in the registry. */
+export const DeployImageSchema = DeployConfigSchema.pick({ env: true, settings: true })
+  .extend({ image: z.string().min(1).max(512) })
+  .strict();
+
+export const ReleaseSchema = z.object({
+  id: idSchema("release"),
+  /** `v` and its number. */
+  name: z.string(),
+  reason: z.string(),
+  manifestDigest: z.string(),
+  live: z.boolean(),
+  envNames: z.array(z.string()),
+  settings: SettingsSchema,
+  createdAt: time,
+  liveAt: time.nullable(),
+});
+export type Release = z.infer<typeof ReleaseSchema>;
+
+export const InstanceSchema = z.object({
+  id: idSchema("instance"),
+  release: z.string(),
+  node: z.string(),
+  state: z.enum(INSTANCE_STATES),
+  phase: PhaseSchema.nullable(),
+  restarts: z.number().int(),
+  lastExit: ExitSchema.nullable(),
+  problem: z.object({ code: z.string(), detail: z.string(), logTail: z.array(z.string()) }).nullable(),
+  timingsMs: z.record(z.string(), z.number()),
+  createdAt: time,
+  readyAt: time.nullable(),
+});
+export type Instance = z.infer<typeof InstanceSchema>;
+
+export const AppStatusSchema = z.object({
+  app: AppSchema,
+  instances: z.array(InstanceSchema),
+  lastDeployment: DeploymentSchema.nullable(),
+});
+export type AppStatus = z.infer<typeof AppStatusSchema>;
+
+/** `null` removes a variable. */
+export const EnvPatchSchema = z.record(z.string(), z.union([z.string(), z.null()]));
+export const RollbackSchema = z.object({ /** `v3`, or an id; the release before the live one without it. */ release: z.string().optional() }).strict();
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({ items: z.array(item), /** Pass as `cursor` for the next page; null at the end. */ nextCursor: z.string().nullable() });
+
+/**
+ * Server-sent events of `GET /v1/deployments/{id}/events`: event `deployment` with a Deployment each time it
+ * changed, the last one in an end state. Of `GET /v1/builds/{id}/logs`: event `log` with a BuildLogEntry (id = seq),
+ * then event `end` with a Build. Of `GET /v1/apps/{app}/logs`: event `log` with a LogEntry.
+ */
+export const SSE_EVENTS = { deployment: "deployment", log: "log", end: "end" } as const;

@@ -1,0 +1,66 @@
+/**
+ * The gateway channel: one WebSocket that a gateway's controller opens to `GET /v1/gateway/channel`
+ * (`Authorization: Bearer <gateway token>`). After `hello` the API sends one `routes-snapshot`, then a
+ * `route` for each app that changes. Each message carries the whole state of what it names.
+ */
+import { z } from "zod";
+import { idSchema } from "./ids.ts";
+
+export const GATEWAY_CHANNEL_PATH = "/v1/gateway/channel";
+
+export const EndpointSchema = z.object({
+  instanceId: idSchema("instance"),
+  address: z.ipv4(),
+  port: z.number().int(),
+});
+export type Endpoint = z.infer<typeof EndpointSchema>;
+
+/** Where the requests of one app go. */
+export const RouteSchema = z.object({
+  appId: idSchema("app"),
+  /** Host names without port, lower case. Empty: the app is gone. */
+  hosts: z.array(z.string()),
+  /** Instances that take new requests. */
+  endpoints: z.array(EndpointSchema),
+  /** Instances that get no new request; the gateway says `drained` when their last one has ended. */
+  draining: z.array(EndpointSchema),
+  requestTimeoutMs: z.number().int(),
+  /** Requests that one endpoint gets at the same time; more wait in the gateway's queue. */
+  concurrency: z.number().int(),
+  /** How long a request is held while the app has no endpoint; 0 answers 503 at once. */
+  holdTimeoutMs: z.number().int(),
+});
+export type Route = z.infer<typeof RouteSchema>;
+
+/** API → gateway. */
+export const ToGatewaySchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("routes-snapshot"), routes: z.array(RouteSchema) }),
+  z.object({ type: z.literal("route"), route: RouteSchema }),
+]);
+export type ToGateway = z.infer<typeof ToGatewaySchema>;
+
+/** Requests of one app since the last message, from HAProxy's own counters. */
+export const AppCountsSchema = z.object({
+  appId: idSchema("app"),
+  requests: z.number().int(),
+  responses2xx: z.number().int(),
+  responses4xx: z.number().int(),
+  responses5xx: z.number().int(),
+  bytesIn: z.number().int(),
+  bytesOut: z.number().int(),
+  /** Requests in flight or queued now. */
+  inFlight: z.number().int(),
+});
+export type AppCounts = z.infer<typeof AppCountsSchema>;
+
+/** Gateway → API. */
+export const FromGatewaySchema = z.discriminatedUnion("type", [
+  z.object({ type: z.literal("hello"), version: z.string() }),
+  /** These get no request from this gateway any more and hold none: safe to stop. */
+  z.object({ type: z.literal("drained"), instanceIds: z.array(idSchema("instance")) }),
+  /** `sequence` grows by one a message, so that a repeated one is not counted twice. */
+  z.object({ type: z.literal("counts"), sequence: z.number().int(), apps: z.array(AppCountsSchema) }),
+  /** A request is being held for this app. */
+  z.object({ type: z.literal("wanted"), appId: idSchema("app") }),
+]);
+export type FromGateway = z.infer<typeof FromGatewaySchema>;

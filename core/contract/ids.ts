@@ -1,0 +1,53 @@
+/**
+ * Ids are TypeIDs: a prefix that names the kind and a UUIDv7 in base 32, so that they sort by time.
+ * Source: https://github.com/jetify-com/typeid/tree/main/spec
+ * They are branded per kind; a plain string becomes an id only at a border, through `parseId`.
+ */
+import { typeid } from "typeid-js";
+import { z } from "zod";
+
+const PREFIXES = {
+  tenant: "ten",
+  token: "tok",
+  app: "app",
+  build: "bld",
+  deployment: "dep",
+  release: "rel",
+  instance: "ins",
+  node: "nod",
+  gateway: "gwy",
+  upload: "upl",
+  audit: "aud",
+  request: "req",
+} as const;
+
+export type IdKind = keyof typeof PREFIXES;
+export type Id<K extends IdKind> = string & { readonly __kind: K };
+
+export type TenantId = Id<"tenant">;
+export type AppId = Id<"app">;
+export type BuildId = Id<"build">;
+export type DeploymentId = Id<"deployment">;
+export type ReleaseId = Id<"release">;
+export type InstanceId = Id<"instance">;
+export type NodeId = Id<"node">;
+
+/** A new id of the kind. Not pure: it reads the clock and random bytes. */
+export function newId<K extends IdKind>(kind: K): Id<K> {
+  return typeid(PREFIXES[kind]).toString() as string as Id<K>;
+}
+
+const SUFFIX = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
+
+/** `text` as an id of the kind, or undefined when it is not one. */
+export function parseId<K extends IdKind>(kind: K, text: string): Id<K> | undefined {
+  const prefix = `${PREFIXES[kind]}_`;
+  return text.startsWith(prefix) && SUFFIX.test(text.slice(prefix.length)) ? (text as Id<K>) : undefined;
+}
+
+/** The zod schema of an id of the kind. */
+export function idSchema<K extends IdKind>(kind: K) {
+  return z.custom<Id<K>>((value) => typeof value === "string" && parseId(kind, value) !== undefined, {
+    message: `must be an id that starts with «${PREFIXES[kind]}_»`,
+  });
+}

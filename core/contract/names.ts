@@ -1,0 +1,25 @@
+/** Names that become part of URLs and repository paths. */
+import { z } from "zod";
+
+/** RFC 1123 label; 40 characters at most, so that `<app>-<tenant>` stays within the 63 of a DNS label. */
+export const APP_NAME_MAX = 40;
+export const TENANT_NAME_MAX = 22;
+const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
+const RULE = "lower-case letters, digits and single hyphens, starting with a letter or digit";
+
+function label(what: string, max: number) {
+  return z
+    .string()
+    .min(1, `${what} must not be empty`)
+    .max(max, `${what} has at most ${max} characters`)
+    .regex(LABEL, `${what} has ${RULE}`);
+}
+
+export const AppNameSchema = label("an app's name", APP_NAME_MAX);
+/** No hyphen: `<app>-<tenant>` must be readable from its right end in one way only. */
+export const TenantNameSchema = label("a tenant's name", TENANT_NAME_MAX).regex(/^[a-z0-9]+$/, "a tenant's name has no hyphen");
+
+/** The host at which an app answers, without the port: `<app>-<tenant>.<suffix>`. */
+export function appHost(app: string, tenant: string, suffix: string): string {
+  return `${app}-${tenant}.${suffix}`;
+}

@@ -1,0 +1,129 @@
+/**
+ * The node channel: one WebSocket that the agent opens to `GET /v1/node/channel`
+ * (`Authorization: Bearer <node token>`). JSON text messages, one object each, `type` tells which.
+ * Messages are bells with content: each carries the whole state it speaks of, so losing one and
+ * sending the next is enough.
+ */
+import { z } from "zod";
+import { idSchema } from "./ids.ts";
+import { ImageLayerSchema, ReadinessSchema } from "./release-config.ts";
+
+export const NODE_CHANNEL_PATH = "/v1/node/channel";
+
+/** One container as the node must run it. The plan left nothing open: the agent only carries it out. */
+export const DesiredInstanceSchema = z.object({
+  id: idSchema("instance"),
+  appId: idSchema("app"),
+  appName: z.string(),
+  tenantId: idSchema("tenant"),
+  releaseId: idSchema("release"),
+  /** First host id of the tenant's own 65,536. */
+  uidBase: z.number().int(),
+  hostname: z.string(),
+  layers: z.array(ImageLayerSchema.extend({ url: z.string() })),
+  /** ENTRYPOINT + CMD, after the release's command has replaced CMD. */
+  args: z.array(z.string()),
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  /** As in an image's USER: `name`, `uid`, `name:group`, `uid:gid`; empty is root. */
+  user: z.string(),
+  volumes: z.array(z.string()),
+  stopSignal: z.string(),
+  port: z.number().int(),
+  readiness: ReadinessSchema,
+  readyTimeoutMs: z.number().int(),
+  stopGraceMs: z.number().int(),
+  limits: z.object({
+    memoryBytes: z.number().int(),
+    cpuMillis: z.number().int(),
+    pidsMax: z.number().int(),
+    logBytes: z.number().int(),
+  }),
+});
+export type DesiredInstance = z.infer<typeof DesiredInstanceSchema>;
+
+export const DesiredStateSchema = z.object({
+  type: z.literal("desired"),
+  /** Grows with every change; the agent refuses one that is older than what it has. */
+  generation: z.number().int().nonnegative(),
+  /** All that must run on this node: what is not named is stopped and removed. */
+  instances: z.array(DesiredInstanceSchema),
+});
+export type DesiredState = z.infer<typeof DesiredStateSchema>;
+
+/**
+ * pulling: layers on their way; starting: the process runs, not ready yet; ready: takes requests;
+ * backing-off: crashed, waits to start again; stopping: asked to end; stopped: ended, as it was told to;
+ * failed: never became ready (its log and exit are in the report); the agent starts it no more.
+ */
+export const PHASES = ["pulling", "starting", "ready", "backing-off", "stopping", "stopped", "failed"] as const;
+export const PhaseSchema = z.enum(PHASES);
+export type Phase = z.infer<typeof PhaseSchema>;
+
+export const ExitSchema = z.object({
+  /** Exit code; 128 + signal when a signal ended it. */
+  code: z.number().int(),
+  oomKilled: z.boolean(),
+  at: z.iso.datetime(),
+});
+export type Exit = z.infer<typeof ExitSchema>;
+
+export const InstanceReportSchema = z.object({
+  id: idSchema("instance"),
+  phase: PhaseSchema,
+  /** Where the gateway reaches it, from the phase `starting` on. */
+  address: z.string().optional(),
+  port: z.number().int().optional(),
+  restarts: z.number().int().nonnegative(),
+  lastExit: ExitSchema.optional(),
+  /** Why it failed or waits: a stable code and a sentence, with the last log lines. */
+  problem: z
+    .object({
+      code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid"]),
+      detail: z.string(),
+      logTail: z.array(z.string()),
+    })
+    .optional(),
+  /** Durations of the last start, in ms. */
+  timingsMs: z.record(z.string(), z.number()).optional(),
+});
+export type InstanceReport = z.infer<typeof InstanceReportSchema>;
+
+export const LogEntrySchema = z.object({
+  instanceId: z.string(),
+  stream: z.enum(["stdout", "stderr", "system"]),
+  time: z.iso.datetime(),
+  text: z.string(),
+});
+export type LogEntry = z.infer<typeof LogEntrySchema>;
+
+/** Agent → API. */
+export const FromNodeSchema = z.discriminatedUnion("type", [
+  z.object({
+    type: z.literal("hello"),
+    /** The generation that it acts on now; 0 when it has none. */
+    generation: z.number().int().nonnegative(),
+    version: z.string(),
+    capacity: z.object({ memoryBytes: z.number(), cpuMillis: z.number(), instances: z.number() }),
+    facts: z.record(z.string(), z.string()),
+  }),
+  /** Every instance that the node knows; the API treats it as the whole truth about this node. */
+  z.object({ type: z.literal("report"), generation: z.number().int(), instances: z.array(InstanceReportSchema) }),
+  /** Log lines that were asked for; `done` closes the request (also when the instance is unknown). */
+  z.object({ type: z.literal("logs"), requestId: z.string(), entries: z.array(LogEntrySchema), done: z.boolean() }),
+]);
+export type FromNode = z.infer<typeof FromNodeSchema>;
+
+/** API → agent. */
+export const ToNodeSchema = z.discriminatedUnion("type", [
+  DesiredStateSchema,
+  z.object({
+    type: z.literal("logs-open"),
+    requestId: z.string(),
+    instanceId: idSchema("instance"),
+    tailLines: z.number().int().min(0).max(10_000),
+    follow: z.boolean(),
+  }),
+  z.object({ type: z.literal("logs-close"), requestId: z.string() }),
+]);
+export type ToNode = z.infer<typeof ToNodeSchema>;

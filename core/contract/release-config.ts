@@ -1,0 +1,87 @@
+/** What runs: the configuration of an app, frozen into each release, and what an image says of itself. */
+import { z } from "zod";
+
+export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+export const EnvSchema = z.record(
+  z.string().regex(ENV_NAME, "a variable's name has letters, digits and _, and starts with no digit").max(256),
+  z.string().max(32_768).refine((v) => !v.includes("\0"), "a value has no NUL byte"),
+);
+
+export const ReadinessSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("tcp") }),
+  z.object({ kind: z.literal("http"), path: z.string().startsWith("/").max(1024).regex(/^[\x21-\x7e]+$/) }),
+]);
+
+/** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
+export const SettingsSchema = z.object({
+  replicas: z.number().int().min(0).max(100).default(1),
+  /** TCP port that the app listens on; without it the image's first EXPOSE, else 8080. */
+  port: z.number().int().min(1).max(65_535).optional(),
+  /** Replaces the image's CMD. */
+  command: z.array(z.string().max(32_768)).min(1).max(256).optional(),
+  memoryBytes: z.number().int().min(16 * 2 ** 20).max(64 * 2 ** 30).default(512 * 2 ** 20),
+  /** Thousandths of one cpu. */
+  cpuMillis: z.number().int().min(10).max(64_000).default(1000),
+  pidsMax: z.number().int().min(8).max(32_768).default(1024),
+  logBytes: z.number().int().min(65_536).max(2 ** 30).default(16 * 2 ** 20),
+  readiness: ReadinessSchema.default({ kind: "tcp" }),
+  /** From the start of the process until it must be ready. */
+  readyTimeoutMs: z.number().int().min(500).max(3_600_000).default(60_000),
+  /** From SIGTERM (or STOPSIGNAL) to SIGKILL. */
+  stopGraceMs: z.number().int().min(0).max(300_000).default(30_000),
+  /** Until the response's first byte, and between bytes. */
+  requestTimeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
+  /** Requests that one instance gets at the same time. */
+  concurrency: z.number().int().min(1).max(1000).default(80),
+});
+export type Settings = z.infer<typeof SettingsSchema>;
+/** Settings as a change: only what is named changes. */
+export const SettingsPatchSchema = z.object({
+  replicas: SettingsSchema.shape.replicas.unwrap().optional(),
+  port: SettingsSchema.shape.port.nullable(),
+  command: SettingsSchema.shape.command.nullable(),
+  memoryBytes: SettingsSchema.shape.memoryBytes.unwrap().optional(),
+  cpuMillis: SettingsSchema.shape.cpuMillis.unwrap().optional(),
+  pidsMax: SettingsSchema.shape.pidsMax.unwrap().optional(),
+  logBytes: SettingsSchema.shape.logBytes.unwrap().optional(),
+  readiness: SettingsSchema.shape.readiness.unwrap().optional(),
+  readyTimeoutMs: SettingsSchema.shape.readyTimeoutMs.unwrap().optional(),
+  stopGraceMs: SettingsSchema.shape.stopGraceMs.unwrap().optional(),
+  requestTimeoutMs: SettingsSchema.shape.requestTimeoutMs.unwrap().optional(),
+  concurrency: SettingsSchema.shape.concurrency.unwrap().optional(),
+}).strict();
+export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
+
+export const DIGEST = /^sha256:[0-9a-f]{64}$/;
+export const DigestSchema = z.string().regex(DIGEST, "a digest is «sha256:» and 64 hexadecimal digits");
+
+export const ImageLayerSchema = z.object({
+  digest: DigestSchema,
+  /** Digest of the uncompressed tar. */
+  diffId: DigestSchema,
+  sizeBytes: z.number().int().nonnegative(),
+  mediaType: z.string(),
+});
+export type ImageLayer = z.infer<typeof ImageLayerSchema>;
+
+/** The part of an image's manifest and config that running it needs, lowest layer first. */
+export const ImageSchema = z.object({
+  manifestDigest: DigestSchema,
+  layers: z.array(ImageLayerSchema).max(256),
+  entrypoint: z.array(z.string()),
+  cmd: z.array(z.string()),
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  user: z.string(),
+  exposedPorts: z.array(z.number().int()),
+  volumes: z.array(z.string()),
+  stopSignal: z.string(),
+});
+export type Image = z.infer<typeof ImageSchema>;
+
+export const DEFAULT_PORT = 8080;
+
+/** The port that the app must listen on: the setting, else the image's lowest EXPOSE, else 8080. */
+export function effectivePort(settings: Pick<Settings, "port">, image: Pick<Image, "exposedPorts">): number {
+  return settings.port ?? image.exposedPorts[0] ?? DEFAULT_PORT;
+}

@@ -1,0 +1,25 @@
+/** Connections to PostgreSQL. */
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import * as schema from "./schema.ts";
+
+export type Db = NodePgDatabase<typeof schema>;
+/** A transaction of `Db`; queries take `Db | Tx`. */
+export type Tx = Parameters<Parameters<Db["transaction"]>[0]>[0];
+
+/**
+ * Opens a pool. `connectTimeoutMs` bounds how long a query waits for a connection: requests must fail fast.
+ * Call `close` when done.
+ */
+export function openDb(url: string, options: { max?: number; connectTimeoutMs?: number; name: string }): { db: Db; close: () => Promise<void> } {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max ?? 10,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 3000,
+    application_name: options.name,
+    keepAlive: true,
+  });
+  // An idle connection that breaks must not end the process: the pool opens another when one is needed.
+  pool.on("error", () => {});
+  return { db: drizzle(pool, { schema }), close: () => pool.end() };
+}

@@ -1,0 +1,50 @@
+/** The states of everything that lives through several, and which may follow which. The database enforces the same sets. */
+
+export const BUILD_STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
+export type BuildState = (typeof BUILD_STATES)[number];
+const BUILD_NEXT = {
+  queued: ["running", "cancelled", "failed"],
+  /** running → queued: its worker was lost; the next attempt has a higher number. */
+  running: ["succeeded", "failed", "cancelled", "queued"],
+  succeeded: [],
+  failed: [],
+  cancelled: [],
+} as const satisfies Record<BuildState, readonly BuildState[]>;
+
+export const DEPLOYMENT_STATES = ["building", "releasing", "live", "failed", "cancelled"] as const;
+export type DeploymentState = (typeof DEPLOYMENT_STATES)[number];
+const DEPLOYMENT_NEXT = {
+  building: ["releasing", "failed", "cancelled"],
+  releasing: ["live", "failed", "cancelled"],
+  live: [],
+  failed: [],
+  cancelled: [],
+} as const satisfies Record<DeploymentState, readonly DeploymentState[]>;
+
+/**
+ * What Berth wants of an instance. `draining`: takes no new request, waits until every gateway says that it
+ * holds none; `stopping`: the node was told to end it; `gone`: the node has confirmed.
+ */
+export const INSTANCE_STATES = ["wanted", "draining", "stopping", "gone"] as const;
+export type InstanceState = (typeof INSTANCE_STATES)[number];
+const INSTANCE_NEXT = {
+  wanted: ["draining", "stopping", "gone"],
+  draining: ["stopping", "gone"],
+  stopping: ["gone"],
+  gone: [],
+} as const satisfies Record<InstanceState, readonly InstanceState[]>;
+
+const NEXT = { build: BUILD_NEXT, deployment: DEPLOYMENT_NEXT, instance: INSTANCE_NEXT };
+type StateOf = { build: BuildState; deployment: DeploymentState; instance: InstanceState };
+
+/** Whether `to` may follow `from`. */
+export function mayFollow<K extends keyof StateOf>(kind: K, from: StateOf[K], to: StateOf[K]): boolean {
+  const next = NEXT[kind] as Record<string, readonly string[]>;
+  return next[from]?.includes(to) ?? false;
+}
+
+/** The states from which `to` may come: for the `WHERE` of the write. */
+export function statesBefore<K extends keyof StateOf>(kind: K, to: StateOf[K]): StateOf[K][] {
+  const next = NEXT[kind] as Record<string, readonly string[]>;
+  return Object.keys(next).filter((from) => next[from]?.includes(to)) as StateOf[K][];
+}

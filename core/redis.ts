@@ -1,0 +1,22 @@
+/** Connections to Redis: queues, bells and counters. Nothing here is the truth. */
+import { Redis } from "ioredis";
+
+/** For request handlers: fails at once when Redis is away, so that the caller can say so. */
+export function openRedisFailFast(url: string, name: string): Redis {
+  return quiet(new Redis(url, { connectionName: name, maxRetriesPerRequest: 1, enableOfflineQueue: false, retryStrategy }));
+}
+
+/** For BullMQ workers and listeners: waits for Redis to come back, however long it takes. */
+export function openRedisPatient(url: string, name: string): Redis {
+  return quiet(new Redis(url, { connectionName: name, maxRetriesPerRequest: null, retryStrategy }));
+}
+
+function retryStrategy(attempt: number): number {
+  return Math.min(attempt * 100, 2000);
+}
+
+/** ioredis reports each failed reconnect as an `error` event, which would end the process without a listener. */
+function quiet(redis: Redis): Redis {
+  redis.on("error", () => {});
+  return redis;
+}

@@ -1,0 +1,241 @@
+CREATE TABLE "app_counts" (
+	"app_id" text NOT NULL,
+	"minute" timestamp with time zone NOT NULL,
+	"requests" bigint DEFAULT 0 NOT NULL,
+	"responses_2xx" bigint DEFAULT 0 NOT NULL,
+	"responses_4xx" bigint DEFAULT 0 NOT NULL,
+	"responses_5xx" bigint DEFAULT 0 NOT NULL,
+	"bytes_in" bigint DEFAULT 0 NOT NULL,
+	"bytes_out" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "app_counts_app_id_minute_pk" PRIMARY KEY("app_id","minute")
+);
+--> statement-breakpoint
+CREATE TABLE "apps" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"name" text NOT NULL,
+	"settings" jsonb NOT NULL,
+	"env" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"live_release_id" text,
+	"target_release_id" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"deleted_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "audit" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text,
+	"actor" text NOT NULL,
+	"verb" text NOT NULL,
+	"target" text NOT NULL,
+	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "blobs" (
+	"digest" text PRIMARY KEY NOT NULL,
+	"size_bytes" bigint NOT NULL,
+	"storage_key" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"touched_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "builds" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"state" text DEFAULT 'queued' NOT NULL,
+	"context_key" text NOT NULL,
+	"context_format" text NOT NULL,
+	"context_bytes" bigint NOT NULL,
+	"dockerfile_path" text DEFAULT 'Dockerfile' NOT NULL,
+	"target" text,
+	"build_args" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"build_key" text,
+	"attempt" integer DEFAULT 0 NOT NULL,
+	"worker" text,
+	"lease_until" timestamp with time zone,
+	"cancel_requested_at" timestamp with time zone,
+	"manifest_digest" text,
+	"failure" jsonb,
+	"timings_ms" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"started_at" timestamp with time zone,
+	"finished_at" timestamp with time zone,
+	CONSTRAINT "builds_state" CHECK (state in ('queued', 'running', 'succeeded', 'failed', 'cancelled'))
+);
+--> statement-breakpoint
+CREATE TABLE "deployments" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"state" text NOT NULL,
+	"build_id" text,
+	"release_id" text,
+	"settings_patch" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"env_patch" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"reason" text NOT NULL,
+	"failure" jsonb,
+	"cancel_requested_at" timestamp with time zone,
+	"timings_ms" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"released_at" timestamp with time zone,
+	"finished_at" timestamp with time zone,
+	CONSTRAINT "deployments_state" CHECK (state in ('building', 'releasing', 'live', 'failed', 'cancelled'))
+);
+--> statement-breakpoint
+CREATE TABLE "gateways" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"token_hash" text NOT NULL,
+	"last_seen_at" timestamp with time zone,
+	"counts_sequence" bigint DEFAULT 0 NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "gateways_name_unique" UNIQUE("name"),
+	CONSTRAINT "gateways_token_hash_unique" UNIQUE("token_hash")
+);
+--> statement-breakpoint
+CREATE TABLE "instances" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"release_id" text NOT NULL,
+	"node_id" text NOT NULL,
+	"state" text DEFAULT 'wanted' NOT NULL,
+	"phase" text,
+	"report" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"ready_at" timestamp with time zone,
+	"draining_at" timestamp with time zone,
+	"drained_by" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"gone_at" timestamp with time zone,
+	CONSTRAINT "instances_state" CHECK (state in ('wanted', 'draining', 'stopping', 'gone'))
+);
+--> statement-breakpoint
+CREATE TABLE "manifests" (
+	"repository" text NOT NULL,
+	"digest" text NOT NULL,
+	"media_type" text NOT NULL,
+	"content" "bytea" NOT NULL,
+	"subject_digest" text,
+	"artifact_type" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "manifests_repository_digest_pk" PRIMARY KEY("repository","digest")
+);
+--> statement-breakpoint
+CREATE TABLE "nodes" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"token_hash" text NOT NULL,
+	"generation" bigint DEFAULT 0 NOT NULL,
+	"seen_generation" bigint DEFAULT 0 NOT NULL,
+	"capacity" jsonb,
+	"facts" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"last_seen_at" timestamp with time zone,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "nodes_name_unique" UNIQUE("name"),
+	CONSTRAINT "nodes_token_hash_unique" UNIQUE("token_hash")
+);
+--> statement-breakpoint
+CREATE TABLE "releases" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"number" integer NOT NULL,
+	"repository" text NOT NULL,
+	"image" jsonb NOT NULL,
+	"settings" jsonb NOT NULL,
+	"env" jsonb NOT NULL,
+	"build_id" text,
+	"build_key" text,
+	"reason" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"live_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "repository_blobs" (
+	"repository" text NOT NULL,
+	"digest" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "repository_blobs_repository_digest_pk" PRIMARY KEY("repository","digest")
+);
+--> statement-breakpoint
+CREATE TABLE "signing_keys" (
+	"kid" text PRIMARY KEY NOT NULL,
+	"jwk" jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"retired_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "tags" (
+	"repository" text NOT NULL,
+	"tag" text NOT NULL,
+	"digest" text NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "tags_repository_tag_pk" PRIMARY KEY("repository","tag")
+);
+--> statement-breakpoint
+CREATE TABLE "tenants" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"ordinal" serial NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "tenants_name_unique" UNIQUE("name"),
+	CONSTRAINT "tenants_ordinal_unique" UNIQUE("ordinal")
+);
+--> statement-breakpoint
+CREATE TABLE "tokens" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"name" text NOT NULL,
+	"hash" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"last_used_at" timestamp with time zone,
+	CONSTRAINT "tokens_hash_unique" UNIQUE("hash")
+);
+--> statement-breakpoint
+CREATE TABLE "uploads" (
+	"id" text PRIMARY KEY NOT NULL,
+	"repository" text NOT NULL,
+	"offset_bytes" bigint DEFAULT 0 NOT NULL,
+	"pieces" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"hash_state" text,
+	"busy" boolean DEFAULT false NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+ALTER TABLE "app_counts" ADD CONSTRAINT "app_counts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "apps" ADD CONSTRAINT "apps_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "builds" ADD CONSTRAINT "builds_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "builds" ADD CONSTRAINT "builds_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "deployments" ADD CONSTRAINT "deployments_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "deployments" ADD CONSTRAINT "deployments_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "instances" ADD CONSTRAINT "instances_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "instances" ADD CONSTRAINT "instances_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "instances" ADD CONSTRAINT "instances_release_id_releases_id_fk" FOREIGN KEY ("release_id") REFERENCES "public"."releases"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "instances" ADD CONSTRAINT "instances_node_id_nodes_id_fk" FOREIGN KEY ("node_id") REFERENCES "public"."nodes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "releases" ADD CONSTRAINT "releases_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "releases" ADD CONSTRAINT "releases_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "repository_blobs" ADD CONSTRAINT "repository_blobs_digest_blobs_digest_fk" FOREIGN KEY ("digest") REFERENCES "public"."blobs"("digest") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "apps_name" ON "apps" USING btree ("tenant_id","name") WHERE "apps"."deleted_at" is null;--> statement-breakpoint
+CREATE INDEX "apps_tenant" ON "apps" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "audit_tenant" ON "audit" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "builds_app" ON "builds" USING btree ("app_id","id");--> statement-breakpoint
+CREATE INDEX "builds_open" ON "builds" USING btree ("state","lease_until") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint
+CREATE INDEX "builds_key" ON "builds" USING btree ("app_id","build_key");--> statement-breakpoint
+CREATE INDEX "deployments_app" ON "deployments" USING btree ("app_id","id");--> statement-breakpoint
+CREATE INDEX "deployments_build" ON "deployments" USING btree ("build_id");--> statement-breakpoint
+CREATE INDEX "deployments_open" ON "deployments" USING btree ("state") WHERE "deployments"."state" in ('building', 'releasing');--> statement-breakpoint
+CREATE INDEX "instances_app" ON "instances" USING btree ("app_id") WHERE "instances"."state" <> 'gone';--> statement-breakpoint
+CREATE INDEX "instances_node" ON "instances" USING btree ("node_id") WHERE "instances"."state" <> 'gone';--> statement-breakpoint
+CREATE INDEX "instances_release" ON "instances" USING btree ("release_id");--> statement-breakpoint
+CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
+CREATE UNIQUE INDEX "releases_number" ON "releases" USING btree ("app_id","number");--> statement-breakpoint
+CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
+CREATE INDEX "tags_digest" ON "tags" USING btree ("repository","digest");--> statement-breakpoint
+CREATE INDEX "tokens_tenant" ON "tokens" USING btree ("tenant_id");--> statement-breakpoint
+CREATE INDEX "uploads_stale" ON "uploads" USING btree ("updated_at");
