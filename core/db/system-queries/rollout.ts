@@ -1,0 +1,179 @@
+/** Reads and writes of the rollout loop. All run inside the transaction that holds the app's lock. */
+import { and, eq, gt, inArray, isNull, ne, or, sql } from "drizzle-orm";
+import type { Failure } from "../../contract/errors.ts";
+import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, type ReleaseId } from "../../contract/ids.ts";
+import type { ReleasePlan, RolloutSnapshot } from "../../domain/rollout.ts";
+import { statesBefore } from "../../domain/states.ts";
+import type { Db, Tx } from "../client.ts";
+import { apps, audit, deployments, gateways, instances, nodes, releases } from "../schema.ts";
+
+/** A gateway that was silent for longer is not waited for when an instance drains. */
+const GATEWAY_LOST_AFTER_MS = 15_000;
+/** Before an agent has said how many it takes. */
+const DEFAULT_NODE_CAPACITY = 1000;
+
+/** One worker at a time decides for an app; the lock ends with the transaction. */
+export async function lockApp(tx: Tx, appId: AppId): Promise<void> {
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended(${`rollout:${appId}`}, 0))`);
+}
+
+/** All that the plan needs, or undefined when the app is gone. */
+export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<RolloutSnapshot | undefined> {
+  const [app] = await tx.select().from(apps).where(eq(apps.id, appId));
+  if (!app) return undefined;
+  const wanted = [app.liveReleaseId, app.targetReleaseId].filter((id) => id !== null);
+  const plans = await tx
+    .select({ id: releases.id, settings: releases.settings })
+    .from(releases)
+    .where(wanted.length === 0 ? sql`false` : inArray(releases.id, wanted));
+  const plan = (id: ReleaseId | null): ReleasePlan | null => {
+    const found = plans.find((release) => release.id === id);
+    return found ? { id: found.id, replicas: found.settings.replicas, readyTimeoutMs: found.settings.readyTimeoutMs } : null;
+  };
+  const [open] = await tx
+    .select({ id: deployments.id, releasedAt: deployments.releasedAt, createdAt: deployments.createdAt })
+    .from(deployments)
+    .where(and(eq(deployments.appId, appId), eq(deployments.state, "releasing"), app.targetReleaseId ? eq(deployments.releaseId, app.targetReleaseId) : sql`false`))
+    .limit(1);
+  const rows = await tx.select().from(instances).where(and(eq(instances.appId, appId), ne(instances.state, "gone")));
+  return {
+    app: { id: app.id, deleted: app.deletedAt !== null },
+    live: plan(app.liveReleaseId),
+    target: plan(app.targetReleaseId),
+    deployment: open ? { id: open.id, releasedAt: (open.releasedAt ?? open.createdAt).getTime() } : null,
+    instances: rows.map((row) => ({
+      id: row.id,
+      releaseId: row.releaseId,
+      nodeId: row.nodeId,
+      state: row.state,
+      phase: row.phase,
+      problem: row.report?.problem,
+      exitCode: row.report?.lastExit?.code,
+      createdAt: row.createdAt.getTime(),
+      drainingAt: row.drainingAt?.getTime() ?? null,
+      drainedBy: row.drainedBy,
+    })),
+    nodes: await readNodes(tx),
+    gateways: await readGateways(tx, now),
+  };
+}
+
+async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
+  const counts = tx
+    .select({ nodeId: instances.nodeId, count: sql<number>`count(*)::int`.as("count") })
+    .from(instances)
+    .where(ne(instances.state, "gone"))
+    .groupBy(instances.nodeId)
+    .as("counts");
+  const rows = await tx
+    .select({ id: nodes.id, lastSeenAt: nodes.lastSeenAt, capacity: nodes.capacity, instances: counts.count })
+    .from(nodes)
+    .leftJoin(counts, eq(counts.nodeId, nodes.id));
+  return rows.map((row) => ({
+    id: row.id,
+    lastSeenAt: row.lastSeenAt?.getTime() ?? null,
+    capacity: row.capacity?.instances ?? DEFAULT_NODE_CAPACITY,
+    instances: row.instances ?? 0,
+  }));
+}
+
+async function readGateways(tx: Tx, now: Date): Promise<string[]> {
+  const since = new Date(now.getTime() - GATEWAY_LOST_AFTER_MS);
+  const rows = await tx.select({ id: gateways.id }).from(gateways).where(gt(gateways.lastSeenAt, since));
+  return rows.map((row) => row.id);
+}
+
+/** The node must look at its desired state again; the row stays locked until the transaction ends. */
+async function bumpNode(tx: Tx, nodeId: NodeId): Promise<void> {
+  await tx.update(nodes).set({ generation: sql`${nodes.generation} + 1` }).where(eq(nodes.id, nodeId));
+}
+
+export async function placeInstance(tx: Tx, appId: AppId, releaseId: ReleaseId, nodeId: NodeId): Promise<void> {
+  await bumpNode(tx, nodeId);
+  const id = newId("instance");
+  await tx.execute(sql`
+    insert into ${instances} (id, tenant_id, app_id, release_id, node_id)
+    select ${id}, tenant_id, app_id, id, ${nodeId} from ${releases} where id = ${releaseId} and app_id = ${appId}`);
+}
+
+export async function drainInstance(tx: Tx, instanceId: InstanceId, now: Date): Promise<void> {
+  await tx
+    .update(instances)
+    .set({ state: "draining", drainingAt: now, drainedBy: [] })
+    .where(and(eq(instances.id, instanceId), inArray(instances.state, statesBefore("instance", "draining"))));
+}
+
+export async function stopInstance(tx: Tx, instanceId: InstanceId, nodeId: NodeId): Promise<void> {
+  await tx
+    .update(instances)
+    .set({ state: "stopping" })
+    .where(and(eq(instances.id, instanceId), inArray(instances.state, statesBefore("instance", "stopping"))));
+  await bumpNode(tx, nodeId);
+}
+
+/** The target becomes live, and its deployment with it. */
+export async function goLive(tx: Tx, appId: AppId, releaseId: ReleaseId, now: Date): Promise<DeploymentId[]> {
+  await tx.update(apps).set({ liveReleaseId: releaseId }).where(and(eq(apps.id, appId), eq(apps.targetReleaseId, releaseId)));
+  await tx.update(releases).set({ liveAt: now }).where(and(eq(releases.id, releaseId), isNull(releases.liveAt)));
+  return endDeployments(tx, appId, releaseId, { state: "live", finishedAt: now });
+}
+
+/** The target is given up: the live release, if there is one, is the target again. */
+export async function giveUp(tx: Tx, appId: AppId, releaseId: ReleaseId, failure: Failure, now: Date): Promise<DeploymentId[]> {
+  await tx.update(apps).set({ targetReleaseId: sql`${apps.liveReleaseId}` }).where(and(eq(apps.id, appId), eq(apps.targetReleaseId, releaseId)));
+  return endDeployments(tx, appId, releaseId, { state: "failed", failure, finishedAt: now });
+}
+
+async function endDeployments(
+  tx: Tx,
+  appId: AppId,
+  releaseId: ReleaseId,
+  end: { state: "live" | "failed"; failure?: Failure; finishedAt: Date },
+): Promise<DeploymentId[]> {
+  const ended = await tx
+    .update(deployments)
+    .set({
+      ...end,
+      timingsMs: sql`${deployments.timingsMs} || jsonb_build_object(
+        'rollout', round(extract(epoch from ${end.finishedAt.toISOString()}::timestamptz - coalesce(${deployments.releasedAt}, ${deployments.createdAt})) * 1000),
+        'total', round(extract(epoch from ${end.finishedAt.toISOString()}::timestamptz - ${deployments.createdAt}) * 1000))`,
+    })
+    .where(and(eq(deployments.appId, appId), eq(deployments.releaseId, releaseId), inArray(deployments.state, statesBefore("deployment", end.state)), ne(deployments.state, "building")))
+    .returning({ id: deployments.id, tenantId: deployments.tenantId });
+  for (const { id, tenantId } of ended) {
+    await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: `deployment.${end.state}`, target: id, detail: end.failure ? { code: end.failure.code } : {} });
+  }
+  return ended.map(({ id }) => id);
+}
+
+/** A destroyed app whose instances are gone leaves with all its rows; its blobs go with garbage collection. */
+export async function removeApp(tx: Tx, appId: AppId): Promise<void> {
+  await tx.delete(apps).where(eq(apps.id, appId));
+}
+
+/** Apps with something left to do, for the timer that stands behind the bells. */
+export async function appsToReconcile(db: Db): Promise<AppId[]> {
+  const unsettled = db
+    .selectDistinct({ appId: instances.appId })
+    .from(instances)
+    .where(or(inArray(instances.state, ["draining", "stopping"]), and(eq(instances.state, "wanted"), or(isNull(instances.phase), ne(instances.phase, "ready")))));
+  const rows = await db
+    .select({ id: apps.id })
+    .from(apps)
+    .leftJoin(releases, eq(releases.id, apps.liveReleaseId))
+    .where(
+      or(
+        sql`${apps.deletedAt} is not null`,
+        sql`${apps.targetReleaseId} is distinct from ${apps.liveReleaseId}`,
+        inArray(apps.id, unsettled),
+        sql`coalesce((${releases.settings}->>'replicas')::int, 0) <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
+        // Instances of a lost node have nothing of the above.
+        inArray(
+          apps.id,
+          db.selectDistinct({ appId: instances.appId }).from(instances).innerJoin(nodes, eq(nodes.id, instances.nodeId))
+            .where(and(eq(instances.state, "wanted"), sql`${nodes.lastSeenAt} < now() - interval '30 seconds'`)),
+        ),
+      ),
+    );
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,61 @@
+/** One look at one app: read the truth, plan, write what the plan says, ring those who must look next. */
+import type { AppId, DeploymentId, NodeId } from "../../core/contract/ids.ts";
+import type { Bell } from "../../core/contract/bells.ts";
+import type { Db, Tx } from "../../core/db/client.ts";
+import {
+  drainInstance,
+  giveUp,
+  goLive,
+  lockApp,
+  placeInstance,
+  readRollout,
+  removeApp,
+  stopInstance,
+} from "../../core/db/system-queries/rollout.ts";
+import { planRollout, type RolloutAction, type RolloutSnapshot } from "../../core/domain/rollout.ts";
+
+export interface PassResult {
+  actions: RolloutAction[];
+  bells: { bell: Bell; id: string }[];
+}
+
+/** Runs one pass in one transaction; what it rings is for after the commit. */
+export function reconcileApp(db: Db, appId: AppId, clock: () => Date): Promise<PassResult> {
+  return db.transaction(async (tx) => {
+    await lockApp(tx, appId);
+    const now = clock();
+    const snapshot = await readRollout(tx, appId, now);
+    if (!snapshot) return { actions: [], bells: [] };
+    const actions = planRollout(snapshot, now.getTime());
+    const rung = new Map<string, { bell: Bell; id: string }>();
+    for (const action of actions) {
+      for (const bell of await execute(tx, snapshot, action, now)) rung.set(`${bell.bell} ${bell.id}`, bell);
+    }
+    return { actions, bells: [...rung.values()] };
+  });
+}
+
+async function execute(tx: Tx, { app, target }: RolloutSnapshot, action: RolloutAction, now: Date): Promise<PassResult["bells"]> {
+  const node = (id: NodeId) => ({ bell: "node" as const, id });
+  const route = { bell: "route" as const, id: app.id };
+  const ended = (ids: DeploymentId[]) => ids.map((id) => ({ bell: "deployment" as const, id }));
+  switch (action.kind) {
+    case "place":
+      await placeInstance(tx, app.id, action.releaseId, action.nodeId);
+      return [node(action.nodeId)];
+    case "drain":
+      await drainInstance(tx, action.instanceId, now);
+      return [route];
+    case "stop":
+      await stopInstance(tx, action.instanceId, action.nodeId);
+      return [node(action.nodeId), route];
+    case "go-live":
+      // The former release drains in the next pass, once the gateway knows the new one.
+      return [route, { bell: "reconcile", id: app.id }, ...ended(await goLive(tx, app.id, action.releaseId, now))];
+    case "give-up":
+      return [{ bell: "reconcile", id: app.id }, ...ended(target ? await giveUp(tx, app.id, target.id, action.failure, now) : [])];
+    case "remove-app":
+      await removeApp(tx, app.id);
+      return [route];
+  }
+}
