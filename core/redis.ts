@@ -20,3 +20,13 @@ function quiet(redis: Redis): Redis {
   redis.on("error", () => {});
   return redis;
 }
+
+/** Whether the error means that Redis cannot be asked now: ioredis and BullMQ say it in several ways. */
+export function isRedisUnavailable(error: unknown): boolean {
+  for (let at = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++) {
+    if (at.name === "MaxRetriesPerRequestError" || at.name === "ConnectionClosedError") return true;
+    if (at.message === "Connection is closed." || at.message.startsWith("Stream isn't writeable")) return true;
+    if (at.name === "ReplyError" && /^(LOADING|READONLY|OOM|MASTERDOWN|CLUSTERDOWN|MISCONF)\b/.test(at.message)) return true;
+  }
+  return false;
+}

@@ -20,3 +20,5 @@ export type Bell = keyof typeof BELLS;
 
 /** BullMQ queue of builds: job name `build`, job id = build id, data `{ buildId }`. */
 export const BUILD_QUEUE = "builds";
+/** BullMQ's `prefix` for its keys, the same in the API and in workers. */
+export const buildQueuePrefix = (redisPrefix: string) => `${redisPrefix}bull`;

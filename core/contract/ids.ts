@@ -45,9 +45,9 @@ export function parseId<K extends IdKind>(kind: K, text: string): Id<K> | undefi
   return text.startsWith(prefix) && SUFFIX.test(text.slice(prefix.length)) ? (text as Id<K>) : undefined;
 }
 
-/** The zod schema of an id of the kind. */
-export function idSchema<K extends IdKind>(kind: K) {
-  return z.custom<Id<K>>((value) => typeof value === "string" && parseId(kind, value) !== undefined, {
-    message: `must be an id that starts with «${PREFIXES[kind]}_»`,
-  });
+/** The zod schema of an id of the kind: a pattern, so that descriptions of the API can show it. */
+export function idSchema<K extends IdKind>(kind: K): z.ZodType<Id<K>, Id<K>> {
+  const pattern = new RegExp(`^${PREFIXES[kind]}_${SUFFIX.source.slice(1)}`);
+  const schema = z.string().regex(pattern, { message: `must be an id that starts with «${PREFIXES[kind]}_»` });
+  return schema as unknown as z.ZodType<Id<K>, Id<K>>;
 }

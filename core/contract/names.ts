@@ -23,3 +23,9 @@ export const TenantNameSchema = label("a tenant's name", TENANT_NAME_MAX).regex(
 export function appHost(app: string, tenant: string, suffix: string): string {
   return `${app}-${tenant}.${suffix}`;
 }
+
+/** The URL at which an app answers; `appsUrl` gives scheme, suffix and port. No slash at its end. */
+export function appUrl(app: string, tenant: string, appsUrl: URL): string {
+  const port = appsUrl.port === "" ? "" : `:${appsUrl.port}`;
+  return `${appsUrl.protocol}//${appHost(app, tenant, appsUrl.hostname)}${port}`;
+}

@@ -1,0 +1,70 @@
+/** The API as one Hono app: middleware, error mapper and the places where each part's routes hang. */
+import type { OpenAPIHono } from "@hono/zod-openapi";
+import { TrieRouter } from "hono/router/trie-router";
+import { AppError } from "../core/contract/errors.ts";
+import type { ApiEnv, Deps } from "./deps.ts";
+import { authenticate } from "./middleware/authenticate.ts";
+import { requestLog } from "./middleware/request-log.ts";
+import { problemResponse, toAppError } from "./problems.ts";
+import { createRegistry } from "./registry/registry.ts";
+import { createRouter } from "./router.ts";
+import { createAppRoutes } from "./routes/apps.ts";
+import { createBuildRoutes } from "./routes/builds.ts";
+import { createDeploymentRoutes } from "./routes/deployments.ts";
+import { createHealthRoutes } from "./routes/health.ts";
+import { createWhoamiRoutes } from "./routes/whoami.ts";
+
+export const OPENAPI_INFO = {
+  openapi: "3.1.0",
+  info: { title: "Berth", version: "1", description: "Push a Dockerfile, get a URL." },
+  security: [{ token: [] }],
+};
+
+export function createApp(deps: Deps): OpenAPIHono<ApiEnv> {
+  const app = createRouter();
+  app.use(requestLog(deps.log));
+  app.onError((thrown, c) => {
+    const error = toAppError(thrown);
+    if (error.status >= 500) deps.log.error({ requestId: c.get("requestId"), code: error.code, err: error.cause ?? error }, "request failed");
+    return problemResponse(c, error);
+  });
+
+  app.route("/", createHealthRoutes(deps));
+  app.get("/openapi.json", (c) => c.json(describe(app)));
+
+  app.use("/v1/*", authenticate(deps));
+  app.route("/", createWhoamiRoutes(deps));
+  app.route("/", createAppRoutes(deps));
+  app.route("/", createDeploymentRoutes(deps));
+  app.route("/", createBuildRoutes(deps));
+
+  // `/v2`: clients of registries speak their own authentication and their own errors.
+  app.route("/", createRegistry(deps));
+
+  const methods = methodsByPath(app);
+  app.notFound((c) => {
+    const allowed = methods(c.req.path);
+    if (allowed.length === 0) return problemResponse(c, new AppError("not_found", `There is nothing at ${c.req.path}.`));
+    const headers = { allow: allowed.join(", ") };
+    return problemResponse(c, new AppError("method_not_allowed", `Here one may ${headers.allow}.`, { headers }));
+  });
+  return app;
+}
+
+/** The OpenAPI document of all routes. */
+export function describe(app: OpenAPIHono<ApiEnv>) {
+  app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
+  return app.getOpenAPI31Document(OPENAPI_INFO);
+}
+
+/** Which methods a path has, so that a wrong one is told from a wrong path. */
+function methodsByPath(app: OpenAPIHono<ApiEnv>): (path: string) => string[] {
+  const router = new TrieRouter<string>();
+  for (const route of app.routes) {
+    if (route.method !== "ALL") router.add("ANY", route.path, route.method);
+  }
+  return (path) => {
+    const [found] = router.match("ANY", path);
+    return [...new Set(found.map(([method]) => method))].toSorted();
+  };
+}

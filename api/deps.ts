@@ -1,0 +1,69 @@
+/** What every route and use-case of the API works with, wired once in `main.ts`. */
+import type { Redis } from "ioredis";
+import type { HttpBindings } from "@hono/node-server";
+import type { Bells } from "../core/bells.ts";
+import type { BlobStore } from "../core/blob-store/blob-store.ts";
+import type { BuildId, Id, InstanceId, NodeId, TenantId } from "../core/contract/ids.ts";
+import type { LogEntry } from "../core/contract/node-channel.ts";
+import type { Db } from "../core/db/client.ts";
+import type { Log } from "../core/log.ts";
+
+export interface ApiConfig {
+  /** Where clients reach this API: the registry's realm, links. */
+  publicUrl: URL;
+  /** Scheme, host suffix and port of apps' URLs. */
+  appsUrl: URL;
+  redisPrefix: string;
+  /** How long a layer's URL in a desired state is valid. */
+  presignTtlMs: number;
+  /** Most bytes of an uploaded build context, as sent. */
+  maxContextBytes: number;
+}
+
+/** Puts builds into the queue. The job carries the id alone; adding one twice is no error. */
+export interface BuildQueue {
+  /** @throws AppError queue_unavailable, within about 2 s */
+  add(buildId: BuildId): Promise<void>;
+}
+
+export interface LogRequest {
+  instanceId: InstanceId;
+  tailLines: number;
+  follow: boolean;
+  /** Ends the request and closes it at the node. */
+  signal: AbortSignal;
+}
+
+/** The nodes' channels, whichever API process holds them. */
+export interface NodeHub {
+  /** Batches of log lines as the node sends them. @throws AppError node_unavailable, before the first batch or when the channel breaks */
+  logs(nodeId: NodeId, request: LogRequest): AsyncIterable<LogEntry[]>;
+}
+
+export interface Deps {
+  db: Db;
+  /** Fails fast: `openRedisFailFast`. */
+  redis: Redis;
+  blobs: BlobStore;
+  queue: BuildQueue;
+  config: ApiConfig;
+  log: Log;
+  clock: () => Date;
+  bells: Bells;
+  nodes: NodeHub;
+}
+
+/** Who asks: the tenant and the token that proved it. */
+export interface Actor {
+  tenantId: TenantId;
+  tenantName: string;
+  tokenId: Id<"token">;
+  tokenName: string;
+  tokenExpiresAt: Date | null;
+}
+
+/** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels. */
+export interface ApiEnv {
+  Bindings: HttpBindings;
+  Variables: { actor: Actor; requestId: string };
+}

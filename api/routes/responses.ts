@@ -1,0 +1,26 @@
+/** Parts of route descriptions that repeat. */
+import { z } from "zod";
+import { ProblemSchema } from "../../core/contract/errors.ts";
+
+export function json<T extends z.ZodType>(description: string, schema: T) {
+  return { description, content: { "application/json": { schema } } };
+}
+
+const PROBLEM = { description: "A problem, with a stable code", content: { "application/problem+json": { schema: ProblemSchema } } };
+
+/** The problems that a route answers with; every route may also answer 500 and 503. */
+export function problems(...statuses: number[]): Record<never, never> {
+  return Object.fromEntries([...statuses, 500, 503].map((status) => [status, PROBLEM]));
+}
+
+export function body<T extends z.ZodType>(schema: T) {
+  return { required: true, content: { "application/json": { schema } } } as const;
+}
+
+/** `{app}` in a path: its name, or its id. */
+export const AppParam = z.object({ app: z.string().min(1).max(64) });
+
+export const PageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(100).default(50),
+  cursor: z.string().max(200).optional(),
+});
