@@ -1,0 +1,32 @@
+/** Medians, percentiles and waiting for the first answer. Times in milliseconds. */
+import { setTimeout as sleep } from "node:timers/promises";
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 50);
+}
+
+/** Nearest-rank percentile of at least one value. */
+export function percentile(values: readonly number[], p: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const rank = Math.max(1, Math.ceil((p / 100) * sorted.length));
+  const value = sorted[rank - 1];
+  if (value === undefined) throw new RangeError("a percentile of nothing");
+  return value;
+}
+
+export async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; value: T }> {
+  const startedAt = performance.now();
+  const value = await work();
+  return { ms: performance.now() - startedAt, value };
+}
+
+/** Asks the URL until the answer is as wanted; the timeout is an error. */
+export async function untilAnswer(url: string, headers: Record<string, string>, wanted: (body: string) => boolean, timeoutMs = 60_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const body = await fetch(url, { headers }).then((r) => (r.ok ? r.text() : undefined), () => undefined);
+    if (body !== undefined && wanted(body)) return;
+    if (performance.now() > deadline) throw new Error(`${url} did not answer as wanted within ${timeoutMs} ms`);
+    await sleep(2);
+  }
+}
