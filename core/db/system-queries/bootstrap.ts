@@ -1,0 +1,62 @@
+/** The first rows: tenants, their tokens, nodes and gateways. Idempotent, so that `infra/up` may run again. */
+import { sql } from "drizzle-orm";
+import { newId, type Id, type NodeId, type TenantId } from "../../contract/ids.ts";
+import { TenantNameSchema } from "../../contract/names.ts";
+import { createToken as newToken, hashToken } from "../../tokens.ts";
+import type { Db } from "../client.ts";
+import { audit, gateways, nodes, tenants, tokens } from "../schema.ts";
+
+/** The tenant of this name, made when there is none. Throws a ZodError when the name is not allowed. */
+export async function ensureTenant(db: Db, name: string): Promise<{ id: TenantId; name: string; created: boolean }> {
+  TenantNameSchema.parse(name);
+  return db.transaction(async (tx) => {
+    const id = newId("tenant");
+    const made = await tx.insert(tenants).values({ id, name }).onConflictDoNothing().returning({ id: tenants.id });
+    if (made.length > 0) {
+      await tx.insert(audit).values({ id: newId("audit"), tenantId: id, actor: "system", verb: "tenant.create", target: id, detail: { name } });
+      return { id, name, created: true };
+    }
+    const [found] = await tx.select({ id: tenants.id }).from(tenants).where(sql`${tenants.name} = ${name}`);
+    if (found === undefined) throw new Error(`tenant «${name}» came and went`);
+    return { id: found.id, name, created: false };
+  });
+}
+
+/** A new token of the tenant. `token` is shown once; only its hash is kept. */
+export async function createToken(
+  db: Db,
+  tenantId: TenantId,
+  options: { name: string; expiresAt?: Date },
+): Promise<{ id: Id<"token">; token: string }> {
+  const token = newToken();
+  const id = newId("token");
+  await db.transaction(async (tx) => {
+    await tx.insert(tokens).values({ id, tenantId, name: options.name, hash: hashToken(token), expiresAt: options.expiresAt ?? null });
+    await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: "token.create", target: id, detail: { name: options.name } });
+  });
+  return { id, token };
+}
+
+/** The node of this name, with this token from now on. */
+export async function ensureNode(db: Db, name: string, token: string): Promise<NodeId> {
+  const tokenHash = hashToken(token);
+  const [row] = await db
+    .insert(nodes)
+    .values({ id: newId("node"), name, tokenHash })
+    .onConflictDoUpdate({ target: nodes.name, set: { tokenHash } })
+    .returning({ id: nodes.id });
+  if (row === undefined) throw new Error(`node «${name}» was not written`);
+  return row.id;
+}
+
+/** The gateway of this name, with this token from now on. */
+export async function ensureGateway(db: Db, name: string, token: string): Promise<Id<"gateway">> {
+  const tokenHash = hashToken(token);
+  const [row] = await db
+    .insert(gateways)
+    .values({ id: newId("gateway"), name, tokenHash })
+    .onConflictDoUpdate({ target: gateways.name, set: { tokenHash } })
+    .returning({ id: gateways.id });
+  if (row === undefined) throw new Error(`gateway «${name}» was not written`);
+  return row.id;
+}
