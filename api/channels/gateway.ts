@@ -1,0 +1,174 @@
+/** The API's end of the gateway channel: routes down, counts and drained instances up. */
+import type { WebSocket } from "ws";
+import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
+import { parseId, type AppId } from "../../core/contract/ids.ts";
+import { addCounts, findGatewayByTokenHash, touchGateway, writeDrained, type GatewayId } from "../../core/db/system-queries/gateways.ts";
+import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
+import type { Deps } from "../deps.ts";
+import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
+
+/** Behind the bells: how often all routes are read. */
+const LOOK_EVERY_MS = 2000;
+const RETRY_MS = 500;
+const MAX_WAITING = 1000;
+
+export type GatewayChannelDeps = Pick<Deps, "db" | "bells" | "log" | "clock"> & { config: Pick<Deps["config"], "appsUrl"> };
+
+export interface GatewayChannels {
+  channel: Channel;
+  close(): void;
+}
+
+export function openGatewayChannels(deps: GatewayChannelDeps): GatewayChannels {
+  const feed = new RouteFeed(deps);
+  const stopBell = deps.bells.listen("route", (id) => {
+    const appId = parseId("app", id);
+    if (appId !== undefined) feed.look(appId);
+  });
+  const timer = setInterval(() => feed.look("all"), LOOK_EVERY_MS);
+
+  const open: Channel["open"] = async (tokenHash) => {
+    const gateway = await findGatewayByTokenHash(deps.db, tokenHash);
+    if (gateway === undefined) return undefined;
+    return (socket) => {
+      const log = deps.log.child({ gateway: gateway.name });
+      log.info("gateway connected");
+      attach(deps, gateway.id, socket, log, feed);
+      socket.on("close", (code) => {
+        feed.leave(socket);
+        log.info({ code }, "gateway disconnected");
+      });
+    };
+  };
+  return {
+    channel: { path: GATEWAY_CHANNEL_PATH, open },
+    close: () => {
+      clearInterval(timer);
+      stopBell();
+    },
+  };
+}
+
+function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log: Deps["log"], feed: RouteFeed): void {
+  const queue = inOrder((message: FromGateway) => write(deps, id, message), () => socket.readyState !== socket.OPEN, (error) => log.warn({ err: error }, "a gateway's message was not written"));
+  onMessage(socket, FromGatewaySchema, log, (message) => {
+    if (message.type === "hello") {
+      // A connection that has said hello counts as a gateway that must attest drains: noted before it has routes.
+      queue(message);
+      feed.join(socket);
+    } else if (message.type === "wanted") {
+      deps.bells.ring("reconcile", message.appId);
+    } else {
+      queue(message);
+    }
+  });
+  keepAlive(socket, () => void touchGateway(deps.db, id, deps.clock()).catch((error: unknown) => log.warn({ err: error }, "a heartbeat was not written")));
+}
+
+async function write(deps: GatewayChannelDeps, id: GatewayId, message: FromGateway): Promise<void> {
+  const now = deps.clock();
+  if (message.type === "hello") await touchGateway(deps.db, id, now);
+  if (message.type === "counts") await addCounts(deps.db, id, message.sequence, message.apps, now);
+  if (message.type === "drained") {
+    for (const appId of await writeDrained(deps.db, id, message.instanceIds)) deps.bells.ring("reconcile", appId);
+  }
+}
+
+/** Works through messages one after the other; one that fails is tried again, for each says something that no later one repeats. */
+function inOrder<T>(work: (message: T) => Promise<void>, stopped: () => boolean, onError: (error: unknown) => void): (message: T) => void {
+  const waiting: T[] = [];
+  let busy = false;
+  const run = async () => {
+    busy = true;
+    while (waiting.length > 0 && !stopped()) {
+      try {
+        await work(waiting[0] as T);
+        waiting.shift();
+      } catch (error) {
+        onError(error);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+    busy = false;
+  };
+  return (message) => {
+    waiting.push(message);
+    // Only while the database is away for long: counts are lost then, and drains end by their deadline.
+    if (waiting.length > MAX_WAITING) waiting.splice(1, 1);
+    if (!busy) void run();
+  };
+}
+
+/** What all gateways of this process know: read once, sent to each, and again only what has changed. */
+class RouteFeed {
+  readonly #deps: GatewayChannelDeps;
+  readonly #joined = new Set<WebSocket>();
+  readonly #joining = new Set<WebSocket>();
+  #known = new Map<AppId, string>();
+  #dirty = new Set<AppId>();
+  #all = false;
+  #busy = false;
+
+  constructor(deps: GatewayChannelDeps) {
+    this.#deps = deps;
+  }
+
+  join(socket: WebSocket): void {
+    this.#joining.add(socket);
+    this.look("all");
+  }
+
+  leave(socket: WebSocket): void {
+    this.#joining.delete(socket);
+    this.#joined.delete(socket);
+  }
+
+  look(what: AppId | "all"): void {
+    if (what === "all") this.#all = true;
+    else this.#dirty.add(what);
+    if (!this.#busy) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#busy = true;
+    while (this.#joined.size + this.#joining.size > 0 && (this.#all || this.#dirty.size > 0)) {
+      const all = this.#all;
+      const dirty = this.#dirty;
+      this.#all = false;
+      this.#dirty = new Set();
+      try {
+        const joining = [...this.#joining];
+        const routes = await readRoutes(this.#deps.db, this.#deps.config.appsUrl.hostname, all ? undefined : [...dirty]);
+        this.#tell(routes, all ? new Set(this.#known.keys()) : dirty);
+        if (all) this.#welcome(joining, routes);
+      } catch (error) {
+        // What was asked for is asked for again; the gateways go on with what they know.
+        this.#all ||= all;
+        for (const appId of dirty) this.#dirty.add(appId);
+        this.#deps.log.warn({ err: error }, "routes were not read");
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+    this.#busy = false;
+  }
+
+  /** Sends what differs from what is known; of `asked`, what was not found is gone. */
+  #tell(routes: readonly Route[], asked: ReadonlySet<AppId>): void {
+    const found = new Set(routes.map((route) => route.appId));
+    const gone = [...asked].filter((appId) => !found.has(appId) && this.#known.has(appId)).map(goneRoute);
+    for (const route of [...routes, ...gone]) {
+      const text = JSON.stringify({ type: "route", route } satisfies ToGateway);
+      if (this.#known.get(route.appId) === text) continue;
+      if (route.hosts.length === 0) this.#known.delete(route.appId);
+      else this.#known.set(route.appId, text);
+      for (const socket of this.#joined) send(socket, text);
+    }
+  }
+
+  #welcome(joining: readonly WebSocket[], routes: Route[]): void {
+    for (const socket of joining) {
+      if (!this.#joining.delete(socket)) continue;
+      if (send(socket, { type: "routes-snapshot", routes } satisfies ToGateway)) this.#joined.add(socket);
+    }
+  }
+}

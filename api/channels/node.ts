@@ -1,0 +1,167 @@
+/** The API's end of the node channel: desired state down, reports and log lines up. */
+import type { WebSocket } from "ws";
+import { LRUCache } from "lru-cache";
+import { FromNodeSchema, NODE_CHANNEL_PATH, type FromNode, type LogEntry, type ToNode } from "../../core/contract/node-channel.ts";
+import { parseId, type NodeId } from "../../core/contract/ids.ts";
+import { layerDigests, readGenerations, readNode, renderDesired } from "../../core/db/system-queries/desired-state.ts";
+import { findNodeByTokenHash, touchNode, writeHello, writeReport } from "../../core/db/system-queries/node-reports.ts";
+import type { Deps } from "../deps.ts";
+import { blobKey } from "../../core/blob-store/keys.ts";
+import { latest } from "./latest.ts";
+import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
+
+/** Behind the bells: how often generations are compared. */
+const LOOK_EVERY_MS = 2000;
+const REPLACED = 4001;
+
+export type NodeChannelDeps = Pick<Deps, "db" | "blobs" | "bells" | "log" | "clock"> & { config: Pick<Deps["config"], "presignTtlMs"> };
+type LogsMessage = Extract<FromNode, { type: "logs" }>;
+
+interface Connected {
+  nodeId: NodeId;
+  socket: WebSocket;
+  /** Looks at the desired state and sends it when it is news. */
+  look: (why: "bell" | "refresh") => void;
+  sentGeneration: number;
+  sentAt: number;
+  /** Who waits for log lines, by request id. */
+  logs: Map<string, (message: LogsMessage | undefined) => void>;
+}
+
+export interface NodeChannels {
+  channel: Channel;
+  /** Asks a node whose channel is here for log lines; undefined when it is not here. `hear` gets undefined when the channel breaks. */
+  openLogs(nodeId: NodeId, request: Omit<Extract<ToNode, { type: "logs-open" }>, "type">, hear: (entries: LogEntry[] | undefined, done: boolean) => void): (() => void) | undefined;
+  close(): void;
+}
+
+export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
+  const connected = new Map<NodeId, Connected>();
+  const urls = presigner(deps);
+
+  const stopBell = deps.bells.listen("node", (id) => {
+    const nodeId = parseId("node", id);
+    if (nodeId !== undefined) connected.get(nodeId)?.look("bell");
+  });
+  const timer = setInterval(() => void lookAtAll(deps, connected), LOOK_EVERY_MS);
+
+  const open: Channel["open"] = async (tokenHash) => {
+    const node = await findNodeByTokenHash(deps.db, tokenHash);
+    if (node === undefined) return undefined;
+    return (socket) => {
+      const log = deps.log.child({ node: node.name });
+      // The newer connection is the living one.
+      connected.get(node.id)?.socket.close(REPLACED, "the node has connected again");
+      const entry = attach(deps, node.id, socket, log, urls);
+      connected.set(node.id, entry);
+      log.info("node connected");
+      socket.on("close", (code) => {
+        if (connected.get(node.id) === entry) connected.delete(node.id);
+        for (const hear of entry.logs.values()) hear(undefined);
+        log.info({ code }, "node disconnected");
+      });
+    };
+  };
+
+  return {
+    channel: { path: NODE_CHANNEL_PATH, open },
+    openLogs: (nodeId, request, hear) => {
+      const entry = connected.get(nodeId);
+      if (entry === undefined || !send(entry.socket, { type: "logs-open", ...request } satisfies ToNode)) return undefined;
+      const { requestId } = request;
+      entry.logs.set(requestId, (message) => {
+        if (message === undefined || message.done) entry.logs.delete(requestId);
+        hear(message?.entries, message?.done ?? true);
+      });
+      return () => {
+        if (entry.logs.delete(requestId)) send(entry.socket, { type: "logs-close", requestId } satisfies ToNode);
+      };
+    },
+    close: () => {
+      clearInterval(timer);
+      stopBell();
+    },
+  };
+}
+
+function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: Deps["log"], urls: Presigner): Connected {
+  const closed = () => socket.readyState !== socket.OPEN;
+  const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
+  const sendDesired = latest<"bell" | "refresh">(
+    async (why) => {
+      const node = await readNode(deps.db, nodeId);
+      if (node === undefined) return socket.close(1008, "the node was removed");
+      if (why === "bell" && node.generation <= entry.sentGeneration) return;
+      const urlOf = await urls(layerDigests(node.instances));
+      if (!send(socket, renderDesired(node, urlOf))) return;
+      entry.sentGeneration = node.generation;
+      entry.sentAt = deps.clock().getTime();
+    },
+    closed,
+    failed("the desired state was not sent"),
+  );
+  const report = latest<Extract<FromNode, { type: "report" }>>(
+    async (message) => {
+      const outcome = await writeReport(deps.db, nodeId, message, deps.clock());
+      for (const appId of outcome.changedApps) {
+        deps.bells.ring("route", appId);
+        deps.bells.ring("reconcile", appId);
+      }
+      for (const id of outcome.deployments) deps.bells.ring("deployment", id);
+    },
+    closed,
+    failed("a report was not written"),
+  );
+  const hello = latest<Extract<FromNode, { type: "hello" }>>(
+    async (message) => {
+      await writeHello(deps.db, nodeId, message, deps.clock());
+      sendDesired("refresh");
+    },
+    closed,
+    failed("a hello was not written"),
+  );
+  const entry: Connected = { nodeId, socket, look: sendDesired, sentGeneration: -1, sentAt: 0, logs: new Map() };
+
+  onMessage(socket, FromNodeSchema, log, (message) => {
+    if (message.type === "report") report(message);
+    else if (message.type === "logs") entry.logs.get(message.requestId)?.(message);
+    else hello(message);
+  });
+  keepAlive(socket, () => void touchNode(deps.db, nodeId, deps.clock()).catch(failed("a heartbeat was not written")));
+  return entry;
+}
+
+/** The timer's look: one question for all nodes, and fresh URLs before the old ones end. */
+async function lookAtAll(deps: NodeChannelDeps, connected: ReadonlyMap<NodeId, Connected>): Promise<void> {
+  const greeted = [...connected.values()].filter((entry) => entry.sentGeneration >= 0);
+  if (greeted.length === 0) return;
+  const now = deps.clock().getTime();
+  try {
+    const generations = await readGenerations(deps.db, greeted.map((entry) => entry.nodeId));
+    for (const entry of greeted) {
+      if ((generations.get(entry.nodeId) ?? 0) > entry.sentGeneration) entry.look("bell");
+      else if (now - entry.sentAt > deps.config.presignTtlMs / 2) entry.look("refresh");
+    }
+  } catch (error) {
+    deps.log.warn({ err: error }, "generations were not read");
+  }
+}
+
+type Presigner = (digests: readonly string[]) => Promise<(digest: string) => string>;
+
+/** Presigned URLs, kept while at least three quarters of their life are left. */
+function presigner(deps: NodeChannelDeps): Presigner {
+  const ttl = deps.config.presignTtlMs;
+  const known = new LRUCache<string, string>({ max: 50_000, ttl: ttl / 4 });
+  return async (digests) => {
+    const found = new Map<string, string>();
+    await Promise.all(
+      digests.map(async (digest) => {
+        const url = known.get(digest) ?? (await deps.blobs.presignGet(blobKey(digest), ttl));
+        known.set(digest, url, { noUpdateTTL: true });
+        found.set(digest, url);
+      }),
+    );
+    return (digest) => found.get(digest) ?? "";
+  };
+}

@@ -1,0 +1,75 @@
+/** What nodes say, written down. */
+import { eq, sql } from "drizzle-orm";
+import type { AppId, DeploymentId, NodeId } from "../../contract/ids.ts";
+import type { FromNode } from "../../contract/node-channel.ts";
+import type { Db } from "../client.ts";
+import { deployments, instances, nodes } from "../schema.ts";
+
+type Message<T extends FromNode["type"]> = Extract<FromNode, { type: T }>;
+
+export async function findNodeByTokenHash(db: Db, tokenHash: string): Promise<{ id: NodeId; name: string } | undefined> {
+  const [row] = await db.select({ id: nodes.id, name: nodes.name }).from(nodes).where(eq(nodes.tokenHash, tokenHash));
+  return row;
+}
+
+/** A generation that the agent has but the database lacks (it was restored from a backup) becomes the database's. */
+export async function writeHello(db: Db, nodeId: NodeId, hello: Message<"hello">, now: Date): Promise<void> {
+  await db
+    .update(nodes)
+    .set({
+      capacity: hello.capacity,
+      facts: { ...hello.facts, version: hello.version },
+      seenGeneration: hello.generation,
+      generation: sql`greatest(${nodes.generation}, ${hello.generation})`,
+      lastSeenAt: now,
+    })
+    .where(eq(nodes.id, nodeId));
+}
+
+export async function touchNode(db: Db, nodeId: NodeId, now: Date): Promise<void> {
+  await db.update(nodes).set({ lastSeenAt: now }).where(eq(nodes.id, nodeId));
+}
+
+export interface ReportOutcome {
+  /** Apps of which an instance changed its phase or address, or is gone. */
+  changedApps: AppId[];
+  /** Their deployments that are under way. */
+  deployments: DeploymentId[];
+}
+
+/**
+ * Writes a whole report in one statement. What the node was told to stop, and what the report no longer names or
+ * names as stopped, is gone; but only when the report was made with the generation that told it.
+ */
+export async function writeReport(db: Db, nodeId: NodeId, report: Message<"report">, now: Date): Promise<ReportOutcome> {
+  const at = sql`${now.toISOString()}::timestamptz`;
+  const { rows } = await db.execute<{ app_id: AppId; deployment_ids: DeploymentId[] | null }>(sql`
+    with said as (
+      select r->>'id' as id, r->>'phase' as phase, r as report
+      from jsonb_array_elements(${JSON.stringify(report.instances)}::jsonb) r
+    ), node as (
+      update ${nodes} set last_seen_at = ${at}, seen_generation = ${report.generation} where id = ${nodeId} returning generation
+    ), next as (
+      select i.id, said.phase, said.report,
+        i.state = 'stopping' and ${report.generation} >= node.generation and (said.id is null or said.phase = 'stopped') as gone,
+        said.id is not null and (i.phase is distinct from said.phase
+          or i.report->>'address' is distinct from said.report->>'address'
+          or i.report->>'port' is distinct from said.report->>'port') as moved,
+        said.id is not null and i.report is distinct from said.report as different
+      from ${instances} i cross join node left join said on said.id = i.id
+      where i.node_id = ${nodeId} and i.state <> 'gone'
+    ), written as (
+      update ${instances} i set
+        phase = coalesce(next.phase, i.phase),
+        report = coalesce(next.report, i.report),
+        ready_at = case when next.phase = 'ready' then coalesce(i.ready_at, ${at}) else i.ready_at end,
+        state = case when next.gone and i.state = 'stopping' then 'gone' else i.state end,
+        gone_at = case when next.gone and i.state = 'stopping' then ${at} else i.gone_at end
+      from next where i.id = next.id and i.state <> 'gone' and (next.gone or next.moved or next.different)
+      returning i.app_id, next.gone or next.moved as changed
+    )
+    select distinct w.app_id,
+      (select array_agg(d.id) from ${deployments} d where d.app_id = w.app_id and d.state = 'releasing') as deployment_ids
+    from written w where w.changed`);
+  return { changedApps: rows.map((row) => row.app_id), deployments: rows.flatMap((row) => row.deployment_ids ?? []) };
+}

@@ -1,0 +1,103 @@
+/** Where gateways send requests: read from the rows. */
+import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm";
+import { isIPv4 } from "node:net";
+import type { Endpoint, Route } from "../../contract/gateway-channel.ts";
+import type { AppId, ReleaseId } from "../../contract/ids.ts";
+import type { InstanceReport, Phase } from "../../contract/node-channel.ts";
+import { appHost } from "../../contract/names.ts";
+import type { InstanceState } from "../../domain/states.ts";
+import type { Db } from "../client.ts";
+import { apps, instances, releases, tenants } from "../schema.ts";
+
+/** How long the gateway holds a request for an app that has no endpoint but should get one. */
+const HOLD_TIMEOUT_MS = 30_000;
+
+export interface RouteRow {
+  appId: AppId;
+  appName: string;
+  tenantName: string;
+  liveReleaseId: ReleaseId | null;
+  targetReleaseId: ReleaseId | null;
+  /** Of the live release, else of the app. */
+  requestTimeoutMs: number;
+  concurrency: number;
+  replicas: number;
+}
+
+export interface RouteInstance {
+  id: Endpoint["instanceId"];
+  appId: AppId;
+  releaseId: ReleaseId;
+  state: InstanceState;
+  phase: Phase | null;
+  address: InstanceReport["address"] | null;
+  port: number | null;
+}
+
+/** The routes of all apps, or of these; an app that is gone has no route here. */
+export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId[]): Promise<Route[]> {
+  if (appIds?.length === 0) return [];
+  const setting = (name: string) => sql<number>`(coalesce(${releases.settings}, ${apps.settings})->>${sql.raw(`'${name}'`)})::int`;
+  return db.transaction(
+    async (tx) => {
+      const rows = await tx
+        .select({
+          appId: apps.id,
+          appName: apps.name,
+          tenantName: tenants.name,
+          liveReleaseId: apps.liveReleaseId,
+          targetReleaseId: apps.targetReleaseId,
+          requestTimeoutMs: setting("requestTimeoutMs"),
+          concurrency: setting("concurrency"),
+          replicas: setting("replicas"),
+        })
+        .from(apps)
+        .innerJoin(tenants, eq(tenants.id, apps.tenantId))
+        .leftJoin(releases, eq(releases.id, apps.liveReleaseId))
+        .where(and(isNull(apps.deletedAt), appIds ? inArray(apps.id, [...appIds]) : undefined));
+      const found = await tx
+        .select({
+          id: instances.id,
+          appId: instances.appId,
+          releaseId: instances.releaseId,
+          state: instances.state,
+          phase: instances.phase,
+          address: sql<string | null>`${instances.report}->>'address'`,
+          port: sql<number | null>`(${instances.report}->>'port')::int`,
+        })
+        .from(instances)
+        .where(and(inArray(instances.state, ["wanted", "draining"]), appIds ? inArray(instances.appId, [...appIds]) : undefined))
+        .orderBy(asc(instances.id));
+      return renderRoutes(rows, found, suffix);
+    },
+    // Both questions must see the same moment, or a switch of releases could show no endpoint at all.
+    { isolationLevel: "repeatable read", accessMode: "read only" },
+  );
+}
+
+export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteInstance[], suffix: string): Route[] {
+  const byApp = Map.groupBy(found, (instance) => instance.appId);
+  return rows.map((row) => {
+    const mine = byApp.get(row.appId) ?? [];
+    const comes = row.replicas > 0 && (row.liveReleaseId !== null || row.targetReleaseId !== null);
+    return {
+      appId: row.appId,
+      hosts: [appHost(row.appName, row.tenantName, suffix)],
+      endpoints: mine.filter((i) => i.state === "wanted" && i.phase === "ready" && i.releaseId === row.liveReleaseId).flatMap(toEndpoint),
+      draining: mine.filter((i) => i.state === "draining").flatMap(toEndpoint),
+      requestTimeoutMs: row.requestTimeoutMs,
+      concurrency: row.concurrency,
+      holdTimeoutMs: comes ? HOLD_TIMEOUT_MS : 0,
+    };
+  });
+}
+
+/** The route that tells a gateway to forget an app. */
+export function goneRoute(appId: AppId): Route {
+  return { appId, hosts: [], endpoints: [], draining: [], requestTimeoutMs: 0, concurrency: 0, holdTimeoutMs: 0 };
+}
+
+function toEndpoint(instance: RouteInstance): Endpoint[] {
+  const { id, address, port } = instance;
+  return typeof address === "string" && isIPv4(address) && port !== null ? [{ instanceId: id, address, port }] : [];
+}
