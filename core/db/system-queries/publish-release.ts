@@ -1,0 +1,209 @@
+/**
+ * The one way to a new release, in the transaction of what led to it: a finished build, an image from the registry,
+ * changed settings or environment. After the commit the caller rings `reconcile` with the app and `deployment` with
+ * each deployment named here; until the rollout has ended, the live release serves.
+ */
+import { and, desc, eq, inArray, isNull, ne, notInArray, sql } from "drizzle-orm";
+import type { Failure } from "../../contract/errors.ts";
+import { newId, type AppId, type BuildId, type DeploymentId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
+import type { Image, SettingsPatch } from "../../contract/release-config.ts";
+import { applyEnvPatch, applySettingsPatch } from "../../domain/settings.ts";
+import { statesBefore } from "../../domain/states.ts";
+import type { Tx } from "../client.ts";
+import { apps, audit, deployments, releases } from "../schema.ts";
+import { lockApp } from "./rollout.ts";
+
+/** What the release runs, beside the app's settings and environment. */
+export interface ReleaseImage {
+  image: Image;
+  /** `<tenant>/<app>` or `library/<name>`: where the image's blobs may be read. */
+  repository: string;
+  buildId: BuildId | null;
+  buildKey: string | null;
+}
+
+export type Published =
+  | { outcome: "released"; appId: AppId; releaseId: ReleaseId; number: number; deployments: DeploymentId[] }
+  /** The deployment was cancelled, or its app destroyed, or a newer one overtook it: nothing is released. */
+  | { outcome: "cancelled" | "superseded"; appId: AppId; deployments: DeploymentId[] };
+
+/** Reasons of deployments that only change configuration: they do not overtake a build that began before them. */
+const CONFIG_REASONS = ["env", "settings"];
+
+type AppRow = typeof apps.$inferSelect;
+type DeploymentRow = typeof deployments.$inferSelect;
+
+/** Makes the release of a deployment that is `building`; a deployment in another state is left as it is. */
+export async function publishRelease(tx: Tx, deploymentId: DeploymentId, source: ReleaseImage, now: Date): Promise<Published> {
+  const [found] = await tx.select({ appId: deployments.appId }).from(deployments).where(eq(deployments.id, deploymentId));
+  if (found === undefined) throw new Error(`no deployment ${deploymentId}`);
+  const app = await takeApp(tx, found.appId);
+  const [deployment] = await tx.select().from(deployments).where(eq(deployments.id, deploymentId)).for("update");
+  if (app === undefined || deployment === undefined || deployment.state !== "building") {
+    return { outcome: "cancelled", appId: found.appId, deployments: [] };
+  }
+  if (app.deletedAt !== null || deployment.cancelRequestedAt !== null) {
+    const detail = app.deletedAt === null ? "It was cancelled." : "The app was destroyed.";
+    await endDeployment(tx, deployment.id, "cancelled", { code: "deployment_cancelled", detail }, now);
+    return { outcome: "cancelled", appId: app.id, deployments: [deployment.id] };
+  }
+  if (await isOvertaken(tx, deployment)) {
+    await endDeployment(tx, deployment.id, "failed", { code: "superseded", detail: "A newer deployment was released before this one was built." }, now);
+    return { outcome: "superseded", appId: app.id, deployments: [deployment.id] };
+  }
+  return release(tx, app, deployment, source, now);
+}
+
+export interface ReleaseRequest {
+  tenantId: TenantId;
+  appId: AppId;
+  settingsPatch: SettingsPatch;
+  envPatch: Readonly<Record<string, string | null>>;
+  /** `deploy`, `env` or `settings`. */
+  reason: string;
+  /** For the audit, `token:tok_…`. */
+  actor: string;
+  /** Without it, the image of the release that should be live now. */
+  source?: ReleaseImage;
+}
+
+/**
+ * A deployment that needs no build, and its release. Undefined when there is no image yet: the change is then
+ * stored in the app alone, for its first release. The deployment is the first of the result's `deployments`.
+ */
+export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: Date): Promise<(Published & { outcome: "released" }) | undefined> {
+  const app = await takeApp(tx, request.appId);
+  if (app === undefined || app.deletedAt !== null || app.tenantId !== request.tenantId) throw new Error(`no app ${request.appId}`);
+  const source = request.source ?? (await currentImage(tx, app));
+  if (source === undefined) {
+    await tx
+      .update(apps)
+      .set({ settings: applySettingsPatch(app.settings, request.settingsPatch), env: applyEnvPatch(app.env, request.envPatch) })
+      .where(eq(apps.id, app.id));
+    return undefined;
+  }
+  const [deployment] = await tx
+    .insert(deployments)
+    .values({
+      id: newId("deployment"),
+      tenantId: app.tenantId,
+      appId: app.id,
+      state: "building",
+      buildId: source.buildId,
+      settingsPatch: request.settingsPatch,
+      envPatch: request.envPatch as Record<string, string>,
+      reason: request.reason,
+      createdAt: now,
+    })
+    .returning();
+  if (deployment === undefined) throw new Error("an insert returned no row");
+  await tx.insert(audit).values({
+    id: newId("audit"),
+    tenantId: app.tenantId,
+    actor: request.actor,
+    verb: "deployment.create",
+    target: deployment.id,
+    detail: { app: app.name, reason: request.reason, env: Object.keys(request.envPatch) },
+  });
+  const published = await release(tx, app, deployment, source, now);
+  return published;
+}
+
+/** The rollout loop's lock first, then the row: the same order everywhere. */
+async function takeApp(tx: Tx, appId: AppId): Promise<AppRow | undefined> {
+  await lockApp(tx, appId);
+  const [app] = await tx.select().from(apps).where(eq(apps.id, appId)).for("update");
+  return app;
+}
+
+async function currentImage(tx: Tx, app: AppRow): Promise<ReleaseImage | undefined> {
+  const id = app.targetReleaseId ?? app.liveReleaseId;
+  if (id === null) return undefined;
+  const [current] = await tx
+    .select({ image: releases.image, repository: releases.repository, buildId: releases.buildId, buildKey: releases.buildKey })
+    .from(releases)
+    .where(eq(releases.id, id));
+  return current;
+}
+
+async function isOvertaken(tx: Tx, deployment: DeploymentRow): Promise<boolean> {
+  const [newer] = await tx
+    .select({ id: deployments.id })
+    .from(deployments)
+    .where(
+      and(
+        eq(deployments.appId, deployment.appId),
+        sql`(${deployments.createdAt}, ${deployments.id}) > (select o.created_at, o.id from ${deployments} o where o.id = ${deployment.id})`,
+        sql`${deployments.releasedAt} is not null`,
+        notInArray(deployments.reason, CONFIG_REASONS),
+      ),
+    )
+    .limit(1);
+  return newer !== undefined;
+}
+
+async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: ReleaseImage, now: Date): Promise<Published & { outcome: "released" }> {
+  const settings = applySettingsPatch(app.settings, deployment.settingsPatch as SettingsPatch);
+  const env = applyEnvPatch(app.env, deployment.envPatch);
+  const [last] = await tx.select({ number: releases.number }).from(releases).where(eq(releases.appId, app.id)).orderBy(desc(releases.number)).limit(1);
+  const number = (last?.number ?? 0) + 1;
+  const releaseId = newId("release");
+  await tx.insert(releases).values({
+    id: releaseId,
+    tenantId: app.tenantId,
+    appId: app.id,
+    number,
+    repository: source.repository,
+    image: source.image,
+    settings,
+    env,
+    buildId: source.buildId,
+    buildKey: source.buildKey,
+    reason: deployment.reason,
+    createdAt: now,
+  });
+  const superseded = await supersedeReleasing(tx, app.id, deployment.id, `v${number} took its place.`, now);
+  await tx
+    .update(deployments)
+    .set({
+      state: "releasing",
+      releaseId,
+      releasedAt: now,
+      timingsMs: sql`${deployments.timingsMs} || jsonb_build_object('build', greatest(0, round(extract(epoch from ${now.toISOString()}::timestamptz - ${deployments.createdAt}) * 1000)))`,
+    })
+    .where(and(eq(deployments.id, deployment.id), eq(deployments.state, "building")));
+  await tx.update(apps).set({ settings, env, targetReleaseId: releaseId }).where(and(eq(apps.id, app.id), isNull(apps.deletedAt)));
+  await tx.insert(audit).values({
+    id: newId("audit"),
+    tenantId: app.tenantId,
+    actor: "system",
+    verb: "release.create",
+    target: releaseId,
+    detail: { app: app.name, number, reason: deployment.reason, digest: source.image.manifestDigest },
+  });
+  return { outcome: "released", appId: app.id, releaseId, number, deployments: [deployment.id, ...superseded] };
+}
+
+/** Ends the app's other rollouts; returns their deployments. For rollbacks too, inside their transaction. */
+export async function supersedeReleasing(tx: Tx, appId: AppId, except: DeploymentId | null, detail: string, now: Date): Promise<DeploymentId[]> {
+  const failure: Failure = { code: "superseded", detail };
+  const ended = await tx
+    .update(deployments)
+    .set({ state: "failed", failure, finishedAt: now })
+    .where(and(eq(deployments.appId, appId), eq(deployments.state, "releasing"), except === null ? undefined : ne(deployments.id, except)))
+    .returning({ id: deployments.id });
+  return ended.map(({ id }) => id);
+}
+
+/** Ends a deployment that has not ended. Returns whether it did. */
+export async function endDeployment(tx: Tx, id: DeploymentId, state: "failed" | "cancelled", failure: Failure, now: Date): Promise<boolean> {
+  const ended = await tx
+    .update(deployments)
+    .set({ state, failure, finishedAt: now })
+    .where(and(eq(deployments.id, id), inArray(deployments.state, statesBefore("deployment", state))))
+    .returning({ tenantId: deployments.tenantId });
+  for (const { tenantId } of ended) {
+    await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: `deployment.${state}`, target: id, detail: { code: failure.code } });
+  }
+  return ended.length > 0;
+}
