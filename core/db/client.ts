@@ -9,13 +9,18 @@ export type Tx = Parameters<Parameters<Db["transaction"]>[0]>[0];
 
 /**
  * Opens a pool. `connectTimeoutMs` bounds how long a query waits for a connection: requests must fail fast.
+ * `queryTimeoutMs` bounds how long it waits for an answer, for when the server is there but silent.
  * Call `close` when done.
  */
-export function openDb(url: string, options: { max?: number; connectTimeoutMs?: number; name: string }): { db: Db; close: () => Promise<void> } {
+export function openDb(
+  url: string,
+  options: { max?: number; connectTimeoutMs?: number; queryTimeoutMs?: number; name: string },
+): { db: Db; close: () => Promise<void> } {
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max ?? 10,
     connectionTimeoutMillis: options.connectTimeoutMs ?? 3000,
+    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
     application_name: options.name,
     keepAlive: true,
   });

@@ -1,0 +1,109 @@
+/** The HTTP server around the app: limits on slow clients, upgrades, an orderly end. */
+import { createAdaptorServer } from "@hono/node-server";
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { isRedisUnavailable, openRedisFailFast, openRedisPatient } from "../core/redis.ts";
+import { openBells } from "../core/bells.ts";
+import { forgetTokens } from "../core/db/queries/tokens.ts";
+import { openDb } from "../core/db/client.ts";
+import type { BlobStore } from "../core/blob-store/blob-store.ts";
+import type { Log } from "../core/log.ts";
+import { createApp } from "./app.ts";
+import { openBuildQueue } from "./build-queue.ts";
+import { openGatewayChannels } from "./channels/gateway.ts";
+import { openNodeHub } from "./channels/node-hub.ts";
+import { openNodeChannels } from "./channels/node.ts";
+import { acceptChannels } from "./channels/socket.ts";
+import type { ApiConfig, Deps } from "./deps.ts";
+
+/** Headers must be there by then. */
+const HEADERS_TIMEOUT_MS = 15_000;
+/** A whole request, a slow upload of a large context included. */
+const REQUEST_TIMEOUT_MS = 3_600_000;
+/** Longer than clients and proxies keep idle connections, so that we never close under a request. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+const MAX_HEADER_BYTES = 64 * 1024;
+const MAX_CONNECTIONS = 10_000;
+/** How long requests under way may take to end; what streams is cut then. */
+const DRAIN_MS = 5000;
+const QUERY_TIMEOUT_MS = 15_000;
+
+export interface ServerOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  databaseUrl: string;
+  redisUrl: string;
+  blobs: BlobStore;
+  config: ApiConfig;
+  log: Log;
+}
+
+export interface RunningServer {
+  port: number;
+  deps: Deps;
+  /** Stops taking requests, lets those under way end, then closes the stores. */
+  close(): Promise<void>;
+}
+
+/** Starts whether or not the stores are there: what needs one that is away answers 503 until it is back. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, log } = options;
+  const { db, close: closeDb } = openDb(options.databaseUrl, { name: "berth-api", max: 20, queryTimeoutMs: QUERY_TIMEOUT_MS });
+  const redis = openRedisFailFast(options.redisUrl, "berth-api");
+  const subscriber = openRedisPatient(options.redisUrl, "berth-api-bells");
+  const bells = openBells(redis, subscriber, config.redisPrefix);
+  const queue = openBuildQueue(redis, config.redisPrefix);
+  const clock = () => new Date();
+  const base = { db, redis, blobs: options.blobs, queue, config, log, clock, bells };
+  const nodes = openNodeChannels(base);
+  const gateways = openGatewayChannels(base);
+  const hub = openNodeHub({ channels: nodes, redis, subscriber, redisPrefix: config.redisPrefix, log });
+  const deps: Deps = { ...base, nodes: hub };
+  const stopTokenBell = bells.listen("token", () => forgetTokens(db));
+
+  const channels = acceptChannels([nodes.channel, gateways.channel], log);
+  const server = createAdaptorServer({
+    fetch: createApp(deps).fetch,
+    serverOptions: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      maxHeaderSize: MAX_HEADER_BYTES,
+      noDelay: true,
+    },
+  }) as Server;
+  server.maxConnections = MAX_CONNECTIONS;
+  server.on("upgrade", channels.handle);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.host, resolve);
+  });
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    channels.close();
+    const cut = setTimeout(() => {
+      channels.terminate();
+      server.closeAllConnections();
+    }, DRAIN_MS);
+    await closed;
+    clearTimeout(cut);
+    stopTokenBell();
+    hub.close();
+    nodes.close();
+    gateways.close();
+    await queue.close();
+    redis.disconnect();
+    subscriber.disconnect();
+    await closeDb();
+  };
+  return { port: (server.address() as AddressInfo).port, deps, close: () => (closing ??= close()) };
+}
+
+/** BullMQ and ioredis reject promises of their own making when Redis goes away: no reason to end. */
+export function isHarmlessRejection(reason: unknown): boolean {
+  return isRedisUnavailable(reason);
+}
