@@ -1,0 +1,51 @@
+/** Deployments of one tenant, with what the API shows of them. */
+import { and, desc, eq, ne } from "drizzle-orm";
+import type { AppId, DeploymentId, TenantId } from "../../contract/ids.ts";
+import type { Db, Tx } from "../client.ts";
+import { apps, builds, deployments, instances, nodes, releases } from "../schema.ts";
+
+export type DeploymentRow = typeof deployments.$inferSelect;
+export type BuildRow = typeof builds.$inferSelect;
+
+export interface DeploymentDetails {
+  deployment: DeploymentRow;
+  appName: string;
+  build: BuildRow | null;
+  releaseNumber: number | null;
+  instances: (Pick<typeof instances.$inferSelect, "id" | "phase"> & { node: string })[];
+}
+
+/** One deployment, or undefined when the tenant has none with this id. */
+export async function findDeployment(db: Db | Tx, tenantId: TenantId, id: DeploymentId): Promise<DeploymentDetails | undefined> {
+  const [row] = await db
+    .select({ deployment: deployments, appName: apps.name, build: builds, releaseNumber: releases.number })
+    .from(deployments)
+    .innerJoin(apps, eq(apps.id, deployments.appId))
+    .leftJoin(builds, eq(builds.id, deployments.buildId))
+    .leftJoin(releases, eq(releases.id, deployments.releaseId))
+    .where(and(eq(deployments.tenantId, tenantId), eq(deployments.id, id)));
+  if (row === undefined) return undefined;
+  const { releaseId } = row.deployment;
+  const running = releaseId === null ? [] : await releaseInstances(db, tenantId, releaseId);
+  return { ...row, instances: running };
+}
+
+/** The newest deployment of an app. */
+export async function findLastDeployment(db: Db | Tx, tenantId: TenantId, appId: AppId): Promise<DeploymentDetails | undefined> {
+  const [last] = await db
+    .select({ id: deployments.id })
+    .from(deployments)
+    .where(and(eq(deployments.tenantId, tenantId), eq(deployments.appId, appId)))
+    .orderBy(desc(deployments.createdAt), desc(deployments.id))
+    .limit(1);
+  return last === undefined ? undefined : findDeployment(db, tenantId, last.id);
+}
+
+function releaseInstances(db: Db | Tx, tenantId: TenantId, releaseId: NonNullable<DeploymentRow["releaseId"]>) {
+  return db
+    .select({ id: instances.id, node: nodes.name, phase: instances.phase })
+    .from(instances)
+    .innerJoin(nodes, eq(nodes.id, instances.nodeId))
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.releaseId, releaseId), ne(instances.state, "gone")))
+    .orderBy(instances.id);
+}
