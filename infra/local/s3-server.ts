@@ -1,0 +1,91 @@
+/**
+ * The process of the local S3-compatible store: `node s3-server.ts`, see `s3.ts`.
+ * s3rver lets unsigned requests pass and writes in place; both are mended here.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { createWriteStream } from "node:fs";
+import { rename, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { z } from "zod";
+import { readEnv } from "../../core/env.ts";
+
+interface Store {
+  putContent(path: string, content: Buffer | Readable): Promise<[number, string]>;
+}
+interface Server {
+  store: Store;
+  configureBuckets(): Promise<void>;
+  callback(): (request: unknown, response: unknown) => void;
+}
+interface Account {
+  createKeyPair(id: string, secret: string): void;
+  revokeAccessKey(id: string): void;
+}
+
+const require = createRequire(import.meta.url);
+const S3rver = require("@20minutes/s3rver") as new (options: Record<string, unknown>) => Server;
+const { DUMMY_ACCOUNT } = require("@20minutes/s3rver/lib/models/account") as { DUMMY_ACCOUNT: Account };
+
+const env = readEnv(
+  z.object({
+    BERTH_S3_DIRECTORY: z.string(),
+    BERTH_S3_PORT: z.coerce.number().int(),
+    BERTH_S3_BUCKET: z.string(),
+    BERTH_S3_ACCESS_KEY_ID: z.string().min(16),
+    BERTH_S3_SECRET_ACCESS_KEY: z.string().min(16),
+  }),
+  process.env,
+);
+DUMMY_ACCOUNT.revokeAccessKey("S3RVER");
+DUMMY_ACCOUNT.createKeyPair(env.BERTH_S3_ACCESS_KEY_ID, env.BERTH_S3_SECRET_ACCESS_KEY);
+
+const s3 = new S3rver({
+  directory: env.BERTH_S3_DIRECTORY,
+  silent: true,
+  vhostBuckets: false,
+  configureBuckets: [{ name: env.BERTH_S3_BUCKET }],
+});
+s3.store.putContent = putWhole;
+await s3.configureBuckets();
+const handle = s3.callback();
+
+const server = createServer((request, response) => {
+  const url = new URL(request.url ?? "/", "http://s3");
+  const signed = request.headers.authorization !== undefined || url.searchParams.has("X-Amz-Signature");
+  if (!signed) {
+    response.writeHead(403, { "content-type": "application/xml" });
+    response.end("<Error><Code>AccessDenied</Code><Message>requests must be signed</Message></Error>");
+    return;
+  }
+  handle(request, response);
+});
+// Uploads and downloads of large layers take as long as they take.
+server.requestTimeout = 0;
+server.keepAliveTimeout = 75_000;
+server.listen(env.BERTH_S3_PORT, "127.0.0.1");
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(0));
+
+/** An object appears under its name when it is whole. */
+async function putWhole(path: string, content: Buffer | Readable): Promise<[number, string]> {
+  const temporary = `${path}.${randomUUID()}.part`;
+  const md5 = createHash("md5");
+  let sizeBytes = 0;
+  const count = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      md5.update(chunk);
+      sizeBytes += chunk.length;
+      done(null, chunk);
+    },
+  });
+  try {
+    await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, count, createWriteStream(temporary));
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  return [sizeBytes, md5.digest("hex")];
+}
