@@ -1,6 +1,172 @@
+/** Apps and what belongs to them, but for uploads. */
+import { createRoute } from "@hono/zod-openapi";
+import {
+  AppCreateSchema,
+  AppPatchSchema,
+  AppSchema,
+  AppStatusSchema,
+  DeploymentSchema,
+  EnvPatchSchema,
+  InstanceSchema,
+  pageOf,
+  ReleaseSchema,
+  RollbackSchema,
+} from "../../core/contract/api.ts";
+import { EnvSchema } from "../../core/contract/release-config.ts";
 import type { Deps } from "../deps.ts";
 import { createRouter } from "../router.ts";
+import { appStatus, listInstances } from "../use-cases/app-status.ts";
+import { changeEnv } from "../use-cases/change-env.ts";
+import { createApp } from "../use-cases/create-app.ts";
+import { destroyApp } from "../use-cases/destroy-app.ts";
+import { getApp } from "../use-cases/get-app.ts";
+import { getEnv } from "../use-cases/get-env.ts";
+import { listApps } from "../use-cases/list-apps.ts";
+import { listReleases } from "../use-cases/list-releases.ts";
+import { rollbackApp } from "../use-cases/rollback-app.ts";
+import { updateApp } from "../use-cases/update-app.ts";
+import { createAppLogRoutes } from "./app-logs.ts";
+import { AppParam, body, json, PageQuery, problems } from "./responses.ts";
 
-export function createAppRoutes(_deps: Deps) {
-  return createRouter();
+const ROLLOUT = "The change is being rolled out as this deployment";
+
+export function createAppRoutes(deps: Deps) {
+  const app = createRouter();
+  addApps(app, deps);
+  addConfiguration(app, deps);
+  addReleases(app, deps);
+  app.route("/", createAppLogRoutes(deps));
+  return app;
+}
+
+function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/apps",
+      summary: "Create an app",
+      request: { body: body(AppCreateSchema) },
+      responses: { 201: json("The new app", AppSchema), ...problems(400, 401, 409, 422) },
+    }),
+    async (c) => {
+      const made = await createApp(deps, c.get("actor"), c.req.valid("json"));
+      c.header("location", `/v1/apps/${made.name}`);
+      return c.json(made, 201);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps",
+      summary: "List apps, oldest first",
+      request: { query: PageQuery },
+      responses: { 200: json("A page of apps", pageOf(AppSchema)), ...problems(400, 401) },
+    }),
+    async (c) => c.json(await listApps(deps, c.get("actor"), c.req.valid("query")), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}",
+      summary: "Show an app",
+      request: { params: AppParam },
+      responses: { 200: json("The app", AppSchema), ...problems(401, 404) },
+    }),
+    async (c) => c.json(await getApp(deps, c.get("actor"), c.req.valid("param").app), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "delete",
+      path: "/v1/apps/{app}",
+      summary: "Destroy an app: its URL stops answering, its instances end",
+      request: { params: AppParam },
+      responses: { 204: { description: "It is being removed" }, ...problems(401, 404) },
+    }),
+    async (c) => {
+      await destroyApp(deps, c.get("actor"), c.req.valid("param").app);
+      return c.body(null, 204);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/status",
+      summary: "Show an app with its instances and its last deployment",
+      request: { params: AppParam },
+      responses: { 200: json("The status", AppStatusSchema), ...problems(401, 404) },
+    }),
+    async (c) => c.json(await appStatus(deps, c.get("actor"), c.req.valid("param").app), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/instances",
+      summary: "List the instances of an app",
+      request: { params: AppParam },
+      responses: { 200: json("All instances that are not gone", pageOf(InstanceSchema)), ...problems(401, 404) },
+    }),
+    async (c) => c.json(await listInstances(deps, c.get("actor"), c.req.valid("param").app), 200),
+  );
+}
+
+function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): void {
+  app.openapi(
+    createRoute({
+      method: "patch",
+      path: "/v1/apps/{app}",
+      summary: "Change an app's settings",
+      request: { params: AppParam, body: body(AppPatchSchema) },
+      responses: { 200: json("The app: nothing had to be rolled out", AppSchema), 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 404, 422) },
+    }),
+    async (c) => {
+      const done = await updateApp(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json").settings);
+      return "deployment" in done ? c.json(done.deployment, 202) : c.json(done.app, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/env",
+      summary: "Show an app's environment",
+      request: { params: AppParam },
+      responses: { 200: json("Values by name", EnvSchema), ...problems(401, 404) },
+    }),
+    async (c) => c.json(await getEnv(deps, c.get("actor"), c.req.valid("param").app), 200, { "cache-control": "no-store" }),
+  );
+  app.openapi(
+    createRoute({
+      method: "patch",
+      path: "/v1/apps/{app}/env",
+      summary: "Set and unset variables",
+      request: { params: AppParam, body: body(EnvPatchSchema) },
+      responses: { 202: json(ROLLOUT, DeploymentSchema), 204: { description: "Nothing had to be rolled out" }, ...problems(400, 401, 404, 422) },
+    }),
+    async (c) => {
+      const deployment = await changeEnv(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json"));
+      return deployment === undefined ? c.body(null, 204) : c.json(deployment, 202);
+    },
+  );
+}
+
+function addReleases(app: ReturnType<typeof createRouter>, deps: Deps): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/releases",
+      summary: "List releases, newest first",
+      request: { params: AppParam, query: PageQuery },
+      responses: { 200: json("A page of releases", pageOf(ReleaseSchema)), ...problems(400, 401, 404) },
+    }),
+    async (c) => c.json(await listReleases(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("query")), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/apps/{app}/rollback",
+      summary: "Return to an older release",
+      request: { params: AppParam, body: body(RollbackSchema) },
+      responses: { 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 404, 409) },
+    }),
+    async (c) => c.json(await rollbackApp(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json").release), 202),
+  );
 }

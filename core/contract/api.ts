@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { FailureSchema } from "./errors.ts";
 import { idSchema } from "./ids.ts";
+import { AppNameSchema } from "./names.ts";
 import { ExitSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
 import { BUILD_STATES, DEPLOYMENT_STATES, INSTANCE_STATES } from "../domain/states.ts";
@@ -28,6 +29,12 @@ export const AppSchema = z.object({
   createdAt: time,
 });
 export type App = z.infer<typeof AppSchema>;
+
+export const AppCreateSchema = z
+  .object({ name: AppNameSchema, settings: SettingsPatchSchema.default({}), env: EnvSchema.default({}) })
+  .strict();
+/** Body of `PATCH /v1/apps/{app}`: 202 with a Deployment where there is an image to run, else 200 with the App. */
+export const AppPatchSchema = z.object({ settings: SettingsPatchSchema }).strict();
 
 export const BuildSchema = z.object({
   id: idSchema("build"),
@@ -115,8 +122,8 @@ export const AppStatusSchema = z.object({
 });
 export type AppStatus = z.infer<typeof AppStatusSchema>;
 
-/** `null` removes a variable. */
-export const EnvPatchSchema = z.record(z.string(), z.union([z.string(), z.null()]));
+/** `null` removes a variable. Answered with 202 and a Deployment where there is an image to run, else with 204. */
+export const EnvPatchSchema = z.record(EnvSchema.keyType, EnvSchema.valueType.nullable());
 export const RollbackSchema = z.object({ /** `v3`, or an id; the release before the live one without it. */ release: z.string().optional() }).strict();
 
 export const pageOf = <T extends z.ZodType>(item: T) =>

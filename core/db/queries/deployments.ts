@@ -1,6 +1,7 @@
 /** Deployments of one tenant, with what the API shows of them. */
-import { and, desc, eq, ne } from "drizzle-orm";
-import type { AppId, DeploymentId, TenantId } from "../../contract/ids.ts";
+import { and, desc, eq, inArray, ne } from "drizzle-orm";
+import type { AppId, BuildId, DeploymentId, ReleaseId, TenantId } from "../../contract/ids.ts";
+import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, builds, deployments, instances, nodes, releases } from "../schema.ts";
 
@@ -48,4 +49,37 @@ function releaseInstances(db: Db | Tx, tenantId: TenantId, releaseId: NonNullabl
     .innerJoin(nodes, eq(nodes.id, instances.nodeId))
     .where(and(eq(instances.tenantId, tenantId), eq(instances.releaseId, releaseId), ne(instances.state, "gone")))
     .orderBy(instances.id);
+}
+
+/** Cancels what is under way for an app that is being destroyed: builds are asked to stop, deployments have ended. */
+export async function cancelOpenWork(tx: Tx, tenantId: TenantId, appId: AppId, now: Date): Promise<{ builds: BuildId[]; deployments: DeploymentId[] }> {
+  const stopped = await tx
+    .update(builds)
+    .set({ cancelRequestedAt: now })
+    .where(and(eq(builds.tenantId, tenantId), eq(builds.appId, appId), inArray(builds.state, ["queued", "running"])))
+    .returning({ id: builds.id });
+  const failure = { code: "deployment_cancelled" as const, detail: "The app was destroyed." };
+  const ended = await tx
+    .update(deployments)
+    .set({ state: "cancelled", failure, cancelRequestedAt: now, finishedAt: now })
+    .where(and(eq(deployments.tenantId, tenantId), eq(deployments.appId, appId), inArray(deployments.state, statesBefore("deployment", "cancelled"))))
+    .returning({ id: deployments.id });
+  return { builds: stopped.map((row) => row.id), deployments: ended.map((row) => row.id) };
+}
+
+/** The deployment of a rollback. To the live release, from a rollout that is given up, it has ended at once. */
+export async function insertRollback(
+  tx: Tx,
+  to: { id: DeploymentId; tenantId: TenantId; appId: AppId; releaseId: ReleaseId; releaseNumber: number; isLive: boolean },
+  now: Date,
+): Promise<void> {
+  const { releaseNumber, isLive, ...ids } = to;
+  await tx.insert(deployments).values({
+    ...ids,
+    state: isLive ? "live" : "releasing",
+    reason: `rollback to v${releaseNumber}`,
+    createdAt: now,
+    releasedAt: now,
+    finishedAt: isLive ? now : null,
+  });
 }

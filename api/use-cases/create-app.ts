@@ -1,0 +1,27 @@
+/** `POST /v1/apps`. */
+import type { z } from "zod";
+import type { App, AppCreateSchema } from "../../core/contract/api.ts";
+import { AppError } from "../../core/contract/errors.ts";
+import { newId } from "../../core/contract/ids.ts";
+import { SettingsSchema } from "../../core/contract/release-config.ts";
+import { insertApp } from "../../core/db/queries/apps.ts";
+import { writeAudit } from "../../core/db/queries/audit.ts";
+import { applySettingsPatch } from "../../core/domain/settings.ts";
+import type { Actor, Deps } from "../deps.ts";
+import { toApp } from "../views/app.ts";
+import { requireAppDetails } from "./require.ts";
+
+/** @throws AppError name_taken */
+export async function createApp(deps: Deps, actor: Actor, input: z.infer<typeof AppCreateSchema>): Promise<App> {
+  const settings = applySettingsPatch(SettingsSchema.parse({}), input.settings);
+  const id = newId("app");
+  const details = await deps.db.transaction(async (tx) => {
+    const made = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env });
+    if (!made) throw new AppError("name_taken", `${actor.tenantName} has an app «${input.name}» already.`);
+    await writeAudit(tx, actor, "app.create", id, { name: input.name });
+    return requireAppDetails(tx, actor, id);
+  });
+  // The gateway learns the host, so that it can say «nothing deployed yet».
+  deps.bells.ring("route", id);
+  return toApp(details, actor, deps.config);
+}

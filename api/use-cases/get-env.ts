@@ -1,0 +1,9 @@
+/** `GET /v1/apps/{app}/env`: the variables of the next release. */
+import type { Actor, Deps } from "../deps.ts";
+import { requireApp } from "./require.ts";
+
+/** @throws AppError not_found */
+export async function getEnv(deps: Deps, actor: Actor, nameOrId: string): Promise<Record<string, string>> {
+  const { env } = await requireApp(deps.db, actor, nameOrId);
+  return env;
+}

@@ -1,0 +1,19 @@
+/** Finding what a request names. What belongs to another tenant is answered like what does not exist. */
+import { AppError } from "../../core/contract/errors.ts";
+import { findApp, findAppDetails, type AppDetails, type AppRow } from "../../core/db/queries/apps.ts";
+import type { Db, Tx } from "../../core/db/client.ts";
+import type { Actor } from "../deps.ts";
+
+/** @throws AppError not_found */
+export async function requireApp(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppRow> {
+  return (await findApp(db, actor.tenantId, nameOrId)) ?? noApp(actor, nameOrId);
+}
+
+/** @throws AppError not_found */
+export async function requireAppDetails(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppDetails> {
+  return (await findAppDetails(db, actor.tenantId, nameOrId)) ?? noApp(actor, nameOrId);
+}
+
+function noApp(actor: Actor, nameOrId: string): never {
+  throw new AppError("not_found", `${actor.tenantName} has no app «${nameOrId}».`);
+}

@@ -1,0 +1,50 @@
+/** `POST /v1/apps/{app}/rollback`: points the app at an older release; no new one is made. */
+import type { Deployment } from "../../core/contract/api.ts";
+import { AppError } from "../../core/contract/errors.ts";
+import { newId } from "../../core/contract/ids.ts";
+import { pointAt, type AppRow } from "../../core/db/queries/apps.ts";
+import { writeAudit } from "../../core/db/queries/audit.ts";
+import { findDeployment, insertRollback } from "../../core/db/queries/deployments.ts";
+import { findRelease, findReleaseBefore, type ReleaseRow } from "../../core/db/queries/releases.ts";
+import { supersedeReleasing } from "../../core/db/system-queries/publish-release.ts";
+import { lockApp } from "../../core/db/system-queries/rollout.ts";
+import type { Tx } from "../../core/db/client.ts";
+import type { Actor, Deps } from "../deps.ts";
+import { toDeployment } from "../views/deployment.ts";
+import { requireApp } from "./require.ts";
+
+/** @throws AppError not_found, no_release, conflict */
+export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to: string | undefined): Promise<Deployment> {
+  const now = deps.clock();
+  const { app, details, superseded } = await deps.db.transaction(async (tx) => {
+    const { id: appId } = await requireApp(tx, actor, nameOrId);
+    await lockApp(tx, appId);
+    // Read again: a rollout may have ended while the lock was waited for.
+    const found = await requireApp(tx, actor, appId);
+    const release = await chooseRelease(tx, actor, found, to);
+    const id = newId("deployment");
+    const isLive = release.id === found.liveReleaseId;
+    const ended = await supersedeReleasing(tx, found.id, null, `The app was rolled back to v${release.number}.`, now);
+    await insertRollback(tx, { id, tenantId: actor.tenantId, appId: found.id, releaseId: release.id, releaseNumber: release.number, isLive }, now);
+    await pointAt(tx, actor.tenantId, found.id, release);
+    await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, release: `v${release.number}`, deployment: id });
+    return { app: found, details: await findDeployment(tx, actor.tenantId, id), superseded: ended };
+  });
+  if (details === undefined) throw new Error("the deployment was not written");
+  deps.bells.ring("reconcile", app.id);
+  for (const id of [details.deployment.id, ...superseded]) deps.bells.ring("deployment", id);
+  return toDeployment(details, actor, deps.config);
+}
+
+async function chooseRelease(tx: Tx, actor: Actor, app: AppRow, to: string | undefined): Promise<ReleaseRow> {
+  if (to !== undefined) {
+    const release = await findRelease(tx, actor.tenantId, app.id, to);
+    if (release === undefined) throw new AppError("not_found", `${app.name} has no release «${to}»; list them with «berth releases ${app.name}».`);
+    if (release.id === app.liveReleaseId && release.id === app.targetReleaseId) throw new AppError("conflict", `v${release.number} is live already.`);
+    return release;
+  }
+  if (app.liveReleaseId === null) throw new AppError("no_release", `${app.name} has never been live: there is nothing to return to.`);
+  const release = await findReleaseBefore(tx, actor.tenantId, app.id, app.liveReleaseId);
+  if (release === undefined) throw new AppError("no_release", `${app.name} has no release before the live one.`);
+  return release;
+}

@@ -1,0 +1,91 @@
+/** Apps of one tenant. */
+import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
+import { parseId, type AppId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
+import type { Settings } from "../../contract/release-config.ts";
+import type { Db, Tx } from "../client.ts";
+import { apps, instances, releases } from "../schema.ts";
+
+export type AppRow = typeof apps.$inferSelect;
+
+/** An app and the counts that are shown with it. */
+export interface AppDetails {
+  app: AppRow;
+  liveNumber: number | null;
+  targetNumber: number | null;
+  ready: number;
+  /** Replicas of the live release, else of the one that should become live. */
+  wanted: number;
+}
+
+const byNameOrId = (nameOrId: string) => {
+  const id = parseId("app", nameOrId);
+  return id === undefined ? eq(apps.name, nameOrId) : eq(apps.id, id);
+};
+
+/** The tenant's app of this name or id, or undefined. */
+export async function findApp(db: Db | Tx, tenantId: TenantId, nameOrId: string): Promise<AppRow | undefined> {
+  const [row] = await db
+    .select()
+    .from(apps)
+    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), byNameOrId(nameOrId)));
+  return row;
+}
+
+export async function findAppDetails(db: Db | Tx, tenantId: TenantId, nameOrId: string): Promise<AppDetails | undefined> {
+  const [row] = await details(db).where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), byNameOrId(nameOrId)));
+  return row;
+}
+
+/** Oldest first, after the app with the id `after`. */
+export function listApps(db: Db | Tx, tenantId: TenantId, limit: number, after: AppId | undefined): Promise<AppDetails[]> {
+  return details(db)
+    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), after === undefined ? undefined : gt(apps.id, after)))
+    .orderBy(asc(apps.id))
+    .limit(limit);
+}
+
+function details(db: Db | Tx) {
+  // Drizzle writes bare column names where a query has one table: the outer table must be named here.
+  const release = (id: typeof apps.liveReleaseId | typeof apps.targetReleaseId, what: string) =>
+    sql`(select ${sql.raw(what)} from ${releases} r where r.id = ${sql.raw(`apps.${id.name}`)})`;
+  const replicas = "(r.settings->>'replicas')::int";
+  return db
+    .select({
+      app: apps,
+      liveNumber: sql<number | null>`${release(apps.liveReleaseId, "r.number")}`,
+      targetNumber: sql<number | null>`${release(apps.targetReleaseId, "r.number")}`,
+      ready: sql<number>`(select count(*)::int from ${instances} i where i.app_id = apps.id and i.state = 'wanted' and i.phase = 'ready' and i.release_id = apps.live_release_id)`,
+      wanted: sql<number>`coalesce(${release(apps.liveReleaseId, replicas)}, ${release(apps.targetReleaseId, replicas)}, 0)`,
+    })
+    .from(apps)
+    .$dynamic();
+}
+
+/** False when the tenant has an app of this name. */
+export async function insertApp(tx: Tx, row: { id: AppId; tenantId: TenantId; name: string; settings: Settings; env: Record<string, string> }): Promise<boolean> {
+  const made = await tx.insert(apps).values(row).onConflictDoNothing().returning({ id: apps.id });
+  return made.length > 0;
+}
+
+/** Marks the app as destroyed; the rollout loop stops its instances and removes the row. False when it was before. */
+export async function markDeleted(tx: Tx, tenantId: TenantId, appId: AppId, now: Date): Promise<boolean> {
+  const marked = await tx
+    .update(apps)
+    .set({ deletedAt: now })
+    .where(and(eq(apps.tenantId, tenantId), eq(apps.id, appId), isNull(apps.deletedAt)))
+    .returning({ id: apps.id });
+  return marked.length > 0;
+}
+
+/** Points the app at a release, and gives it that release's configuration: the next release starts from it. */
+export async function pointAt(
+  tx: Tx,
+  tenantId: TenantId,
+  appId: AppId,
+  release: { id: ReleaseId; settings: Settings; env: Record<string, string> },
+): Promise<void> {
+  await tx
+    .update(apps)
+    .set({ targetReleaseId: release.id, settings: release.settings, env: release.env })
+    .where(and(eq(apps.tenantId, tenantId), eq(apps.id, appId)));
+}

@@ -1,0 +1,43 @@
+/** Instances of one tenant's apps. */
+import { and, asc, desc, eq, ne, sql } from "drizzle-orm";
+import type { AppId, InstanceId, TenantId } from "../../contract/ids.ts";
+import type { Db } from "../client.ts";
+import { instances, nodes, releases } from "../schema.ts";
+
+export type InstanceRow = typeof instances.$inferSelect;
+export interface InstanceDetails {
+  instance: InstanceRow;
+  node: string;
+  releaseNumber: number;
+}
+
+function details(db: Db) {
+  return db
+    .select({ instance: instances, node: nodes.name, releaseNumber: releases.number })
+    .from(instances)
+    .innerJoin(nodes, eq(nodes.id, instances.nodeId))
+    .innerJoin(releases, eq(releases.id, instances.releaseId))
+    .$dynamic();
+}
+
+/** All that are not gone, oldest first. */
+export function listInstances(db: Db, tenantId: TenantId, appId: AppId): Promise<InstanceDetails[]> {
+  return details(db)
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), ne(instances.state, "gone")))
+    .orderBy(asc(instances.id));
+}
+
+/** One instance, gone ones too. */
+export async function findInstance(db: Db, tenantId: TenantId, appId: AppId, id: InstanceId): Promise<InstanceDetails | undefined> {
+  const [row] = await details(db).where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), eq(instances.id, id)));
+  return row;
+}
+
+/** The newest instance that is gone and had a problem: for the log of an app that runs no more. */
+export async function findLastProblem(db: Db, tenantId: TenantId, appId: AppId): Promise<InstanceDetails | undefined> {
+  const [row] = await details(db)
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), sql`${instances.report} ? 'problem'`))
+    .orderBy(desc(instances.id))
+    .limit(1);
+  return row;
+}
