@@ -1,0 +1,148 @@
+/** The rollout loop's passes against a real PostgreSQL: what is written, what is rung, and that two workers never do it twice. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { and, eq, ne } from "drizzle-orm";
+import { newId, type AppId, type NodeId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
+import { SettingsSchema, type Image } from "../../core/contract/release-config.ts";
+import type { Phase } from "../../core/contract/node-channel.ts";
+import { openDb, type Db } from "../../core/db/client.ts";
+import { appsToReconcile } from "../../core/db/system-queries/rollout.ts";
+import { ensureGateway, ensureNode, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
+import { apps, audit, deployments, gateways, instances, nodes, releases } from "../../core/db/schema.ts";
+import { reconcileApp } from "../../workers/reconcile/pass.ts";
+import { startStores, type Stores } from "../support/stores.ts";
+
+let stores: Stores;
+let db: Db;
+let close: () => Promise<void>;
+let tenantId: TenantId;
+let nodeId: NodeId;
+const clock = () => new Date();
+const image: Image = {
+  manifestDigest: `sha256:${"a".repeat(64)}`,
+  layers: [],
+  entrypoint: [],
+  cmd: ["true"],
+  env: [],
+  workingDir: "/",
+  user: "",
+  exposedPorts: [],
+  volumes: [],
+  stopSignal: "SIGTERM",
+};
+
+before(async () => {
+  stores = await startStores({ only: ["postgres"] });
+  ({ db, close } = openDb(stores.databaseUrl, { name: "test" }));
+  tenantId = (await ensureTenant(db, "acme")).id;
+  nodeId = await ensureNode(db, "n1", "node-token");
+  await db.update(nodes).set({ lastSeenAt: new Date() });
+});
+after(async () => {
+  await close?.();
+  await stores?.stop();
+});
+
+async function makeApp(name: string): Promise<AppId> {
+  const id = newId("app");
+  await db.insert(apps).values({ id, tenantId, name, settings: SettingsSchema.parse({}) });
+  return id;
+}
+
+async function release(appId: AppId, number: number, replicas = 1): Promise<ReleaseId> {
+  const id = newId("release");
+  await db.insert(releases).values({ id, tenantId, appId, number, repository: "acme/web", image, settings: SettingsSchema.parse({ replicas }), env: {}, reason: "deploy" });
+  await db.insert(deployments).values({ id: newId("deployment"), tenantId, appId, state: "releasing", releaseId: id, reason: "deploy", releasedAt: new Date() });
+  await db.update(apps).set({ targetReleaseId: id }).where(eq(apps.id, appId));
+  return id;
+}
+
+const living = (appId: AppId) => db.select().from(instances).where(and(eq(instances.appId, appId), ne(instances.state, "gone")));
+const setPhase = (releaseId: ReleaseId, phase: Phase) => db.update(instances).set({ phase }).where(eq(instances.releaseId, releaseId));
+const kinds = async (appId: AppId) => (await reconcileApp(db, appId, clock)).actions.map((a) => a.kind);
+
+test("a release is placed, goes live, takes over from the former one, which drains and stops", async () => {
+  const appId = await makeApp("web");
+  const first = await release(appId, 1, 2);
+  const [before] = await db.select().from(nodes);
+  const placed = await reconcileApp(db, appId, clock);
+  assert.deepEqual(placed.actions.map((a) => a.kind), ["place", "place"]);
+  assert.deepEqual(placed.bells, [{ bell: "node", id: nodeId }]);
+  const [bumped] = await db.select().from(nodes);
+  assert.ok(bumped!.generation > before!.generation, "the node's generation grows with what it must run");
+
+  await setPhase(first, "ready");
+  assert.deepEqual(await kinds(appId), ["go-live"]);
+  assert.deepEqual(await kinds(appId), []);
+  const [done] = await db.select().from(deployments).where(eq(deployments.releaseId, first));
+  assert.equal(done?.state, "live");
+  assert.ok(done.timingsMs["total"]! >= 0);
+
+  const second = await release(appId, 2, 1);
+  assert.deepEqual(await kinds(appId), ["place"]);
+  await setPhase(second, "ready");
+  assert.deepEqual(await kinds(appId), ["go-live"]);
+  const gatewayId = await ensureGateway(db, "g1", "gateway-token");
+  await db.update(gateways).set({ lastSeenAt: new Date() });
+  assert.deepEqual(await kinds(appId), ["drain", "drain"]);
+  assert.deepEqual(await kinds(appId), [], "waits for the gateway");
+  await db.update(instances).set({ drainedBy: [gatewayId] }).where(eq(instances.releaseId, first));
+  assert.deepEqual(await kinds(appId), ["stop", "stop"]);
+  const [app] = await db.select().from(apps).where(eq(apps.id, appId));
+  assert.equal(app?.liveReleaseId, second);
+});
+
+test("a release that cannot start is given up: its deployment keeps the reason and the live release stays", async () => {
+  const appId = await makeApp("crashing");
+  const good = await release(appId, 1);
+  await kinds(appId);
+  await setPhase(good, "ready");
+  await kinds(appId);
+  const bad = await release(appId, 2);
+  await kinds(appId);
+  const [broken] = await db.select().from(instances).where(eq(instances.releaseId, bad));
+  await db.update(instances).set({
+    phase: "failed",
+    report: { id: broken!.id, phase: "failed", restarts: 0, lastExit: { code: 3, oomKilled: false, at: new Date().toISOString() }, problem: { code: "app_exited", detail: "It exited.", logTail: ["boom"] } },
+  }).where(eq(instances.releaseId, bad));
+  assert.deepEqual(await kinds(appId), ["give-up"]);
+  assert.deepEqual(await kinds(appId), ["stop"]);
+  const [failed] = await db.select().from(deployments).where(eq(deployments.releaseId, bad));
+  assert.equal(failed?.state, "failed");
+  assert.deepEqual(failed?.failure, { code: "app_exited", detail: "It exited.", logTail: ["boom"], exitCode: 3 });
+  const [app] = await db.select().from(apps).where(eq(apps.id, appId));
+  assert.equal(app?.targetReleaseId, good);
+  const [entry] = await db.select().from(audit).where(eq(audit.target, failed!.id));
+  assert.equal(entry?.verb, "deployment.failed");
+});
+
+test("two workers at once place each instance once", async () => {
+  const appId = await makeApp("twice");
+  await release(appId, 1, 3);
+  await Promise.all([1, 2, 3, 4].map(() => reconcileApp(db, appId, clock)));
+  assert.equal((await living(appId)).length, 3);
+});
+
+test("the timer finds what the bells may have missed, and nothing that is settled", async () => {
+  const appId = await makeApp("settled");
+  const only = await release(appId, 1);
+  assert.ok((await appsToReconcile(db)).includes(appId), "a rollout");
+  await kinds(appId);
+  assert.ok((await appsToReconcile(db)).includes(appId), "an instance that is not ready");
+  await setPhase(only, "ready");
+  await kinds(appId);
+  assert.ok(!(await appsToReconcile(db)).includes(appId), "settled");
+  await db.delete(instances).where(eq(instances.releaseId, only));
+  assert.ok((await appsToReconcile(db)).includes(appId), "an instance is missing");
+});
+
+test("a destroyed app stops what runs, then leaves without a trace in the tables", async () => {
+  const appId = await makeApp("gone");
+  await release(appId, 1);
+  await kinds(appId);
+  await db.update(apps).set({ deletedAt: new Date() }).where(eq(apps.id, appId));
+  assert.deepEqual(await kinds(appId), ["stop"]);
+  await db.update(instances).set({ state: "gone", goneAt: new Date() }).where(eq(instances.appId, appId));
+  assert.deepEqual(await kinds(appId), ["remove-app"]);
+  assert.equal((await db.select().from(apps).where(eq(apps.id, appId))).length, 0);
+});
