@@ -1,0 +1,62 @@
+import { Option, type Command } from "commander";
+import { chooseApp } from "../app-name.ts";
+import { parsePairs, repeated, settingsPatch, type SettingsFlags } from "../flags.ts";
+import { usageError } from "../errors.ts";
+import { commonOptions, openSession, type CommonOptions } from "../session.ts";
+import { settingsOptions } from "../settings-options.ts";
+
+export interface DeployOptions extends CommonOptions, SettingsFlags {
+  app?: string;
+  detach?: boolean;
+  image?: string;
+  file?: string;
+  target?: string;
+  buildArg?: string[];
+  env?: string[];
+}
+
+export function define(command: Command): void {
+  const shared = commonOptions(command)
+    .option("-a, --app <name>", "the app (default: the directory's name); made when there is none")
+    .option("-f, --file <path>", "the Dockerfile (default: DIR/Dockerfile; - reads it from stdin; within the tar when DIR is -)")
+    .option("--target <stage>", "build this stage of the Dockerfile")
+    .option("--build-arg <name=value>", "set an ARG; may be repeated", repeated)
+    .option("-e, --env <name=value>", "set a variable of the app; may be repeated", repeated)
+    .addOption(new Option("--image <ref>", "run an image of the registry and build nothing").conflicts(["file", "target", "buildArg"]))
+    .option("-d, --detach", "do not wait until it is live");
+  settingsOptions(shared)
+    .addHelpText(
+      "after",
+      `
+DIR is the directory with the Dockerfile (default: the one that you are in); files that its .dockerignore
+names are not sent. «-» reads a tar (plain, gzip or zstd) or a bare Dockerfile from stdin.
+Ctrl-C asks whether to cancel the deployment or to leave it running; a second one quits.
+With --json: one event a line, the last one is {"event":"result",…} (docs/cli.md).
+
+Examples:
+  $ berth deploy
+  $ berth deploy ./web --app shop --env MODE=production
+  $ berth deploy -f docker/Dockerfile.prod --target runtime --build-arg VERSION=3
+  $ berth deploy --replicas 2 --memory 256m --ready-path /healthz
+  $ berth deploy --image library/busybox:latest --app box --command 'httpd -f -p 8080'
+  $ git archive HEAD | berth deploy - --app shop
+  $ url=$(berth deploy --quiet)`,
+    )
+    .action(deploy);
+}
+
+async function deploy(directory: string | undefined, options: DeployOptions): Promise<void> {
+  const startedMs = performance.now();
+  if (options.image !== undefined && directory !== undefined) throw usageError("--image builds nothing: leave DIR away.", "The app is named with --app.");
+  if (directory === "-" && options.file === "-") throw usageError("Stdin is the context or the Dockerfile, and not both.", "With «-» as DIR, -f is a path within the tar.");
+  const config = {
+    buildArgs: parsePairs(options.buildArg ?? [], process.env),
+    env: parsePairs(options.env ?? [], process.env),
+    settings: settingsPatch(options),
+    ...(options.target === undefined ? {} : { target: options.target }),
+  };
+  const { out, client } = openSession(options);
+  const app = await chooseApp(options.app, directory === undefined || directory === "-" ? "." : directory);
+  const { runDeploy } = await import("../deploy/run.ts");
+  await runDeploy({ out, client, app, directory: directory ?? ".", options, config, startedMs });
+}

@@ -1,0 +1,102 @@
+import type { Command } from "commander";
+import { chooseApp } from "../app-name.ts";
+import { appPath, isTransient, type Client } from "../client.ts";
+import { renderLogEntry, showBuildLog, tellReconnect } from "../deploy/follow.ts";
+import { CliError, EXIT, usageError } from "../errors.ts";
+import { wholeNumber } from "../flags.ts";
+import { safeLogText, type Output } from "../output.ts";
+import { APP_OPTION, commonOptions, openSession, type CommonOptions } from "../session.ts";
+import { eventStream } from "../sse.ts";
+
+interface Options extends CommonOptions {
+  app?: string;
+  follow?: boolean;
+  build?: string | true;
+  tail: number;
+  timestamps?: boolean;
+}
+
+export function define(command: Command): void {
+  commonOptions(command)
+    .option(...APP_OPTION)
+    .option("-f, --follow", "go on with new lines, until Ctrl-C")
+    .option("-b, --build [id]", "the log of the last build, or of the build with this id")
+    .option("-n, --tail <lines>", "how many lines back", wholeNumber("--tail", 0, 10_000), 100)
+    .option("-t, --timestamps", "begin each line with its time")
+    .addHelpText(
+      "after",
+      `
+Each line begins with the last characters of its instance's id. With --json each line is an object: {"instanceId","stream","time","text"}; of a build {"seq","time","step","stream","text"}.
+
+Examples:
+  $ berth logs -f
+  $ berth logs hello --tail 20 | grep error
+  $ berth logs hello --build`,
+    )
+    .action(logs);
+}
+
+async function logs(named: string | undefined, options: Options): Promise<void> {
+  const { out, client } = openSession(options);
+  const stop = new AbortController();
+  process.once("SIGINT", () => {
+    stop.abort();
+    process.exit(EXIT.cancelled);
+  });
+  if (options.build !== undefined) {
+    const id = options.build === true ? await lastBuild(client, await chooseApp(named ?? options.app, ".")) : options.build;
+    if (!/^bld_[0-9a-z]+$/.test(id)) throw usageError(`«${id}» is not a build's id.`, "It starts with bld_; leave it out for the last build.");
+    await showBuild(out, client, id, stop.signal, options);
+    return;
+  }
+  await showApp(out, client, await chooseApp(named ?? options.app, "."), stop.signal, options);
+}
+
+async function lastBuild(client: Client, app: string): Promise<string> {
+  const { lastDeployment } = await client.status(app);
+  const id = lastDeployment?.build?.id;
+  if (id === undefined) throw new CliError(`The last deployment of ${app} had no build.`, { exitCode: EXIT.notFound, code: "not_found" });
+  return id;
+}
+
+async function showBuild(out: Output, client: Client, id: string, signal: AbortSignal, options: Options): Promise<void> {
+  await showBuildLog(out, client, id, signal, (entry) => {
+    out.event(entry);
+    write(out, `${timeOf(out, options, entry.time)}${renderLogEntry(entry, out)}`);
+  });
+}
+
+/** The log is the result: `--quiet` takes nothing of it away. */
+function write(out: Output, text: string): void {
+  if (out.quiet) out.result(safeLogText(text, out.colors.isColorSupported));
+  else out.log(text);
+}
+
+function timeOf(out: Output, options: Options, time: string): string {
+  return options.timestamps === true ? `${out.colors.dim(time)} ` : "";
+}
+
+async function showApp(out: Output, client: Client, app: string, signal: AbortSignal, options: Options): Promise<void> {
+  const { LogEntrySchema } = await import("../../core/contract/node-channel.ts");
+  const follow = options.follow === true;
+  let opened = 0;
+  const events = eventStream({
+    // After a new connection the API goes on behind the last event's id, where it gave ids; else old lines are not asked for again.
+    open: (lastEventId, inner) => {
+      const tail = opened++ === 0 || !follow ? options.tail : 0;
+      return client.openEvents(`${appPath(app)}/logs?${new URLSearchParams({ tail: String(tail), follow: String(follow) })}`, lastEventId, inner);
+    },
+    isTransient,
+    signal,
+    reconnectAtEnd: follow,
+    onReconnect: (attempt) => tellReconnect(out, attempt),
+  });
+  for await (const message of events) {
+    if (message.event === "end") return;
+    if (message.event !== "log") continue;
+    const entry = LogEntrySchema.parse(JSON.parse(message.data));
+    out.event(entry);
+    const text = entry.stream === "system" ? out.colors.dim(entry.text) : entry.text;
+    write(out, `${timeOf(out, options, entry.time)}${out.colors.cyan(entry.instanceId.slice(-6))} ${text}`);
+  }
+}

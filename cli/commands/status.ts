@@ -1,0 +1,68 @@
+import type { Command } from "commander";
+import type { AppStatus, Deployment, Instance } from "../../core/contract/api.ts";
+import { chooseApp } from "../app-name.ts";
+import { failureLines } from "../deploy/finish.ts";
+import { formatAge, formatBytes, safeLogText, type Output } from "../output.ts";
+import { APP_OPTION, commonOptions, openSession, type CommonOptions } from "../session.ts";
+
+export function define(command: Command): void {
+  commonOptions(command)
+    .option(...APP_OPTION)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  $ berth status                    the app of this directory
+  $ berth status hello
+  $ berth status hello --json | jq .app.url`,
+    )
+    .action(status);
+}
+
+async function status(named: string | undefined, options: CommonOptions & { app?: string }): Promise<void> {
+  const { out, client } = openSession(options);
+  const found = await client.status(await chooseApp(named ?? options.app, "."));
+  out.document(found);
+  if (out.quiet) out.result(found.app.url);
+  await render(out, found);
+}
+
+async function render(out: Output, { app, instances, lastDeployment }: AppStatus): Promise<void> {
+  const { bold } = out.colors;
+  const { settings } = app;
+  out.line(`${bold(app.name)}  ${app.url}`);
+  out.line(`  live       ${app.liveRelease ?? "nothing yet"}${app.targetRelease === app.liveRelease || app.targetRelease === null ? "" : ` (${app.targetRelease} is on its way)`}`);
+  out.line(`  instances  ${app.instances.ready} of ${app.instances.wanted} ready`);
+  out.line(`  limits     ${formatBytes(settings.memoryBytes)}, ${settings.cpuMillis / 1000} cpu each`);
+  if (lastDeployment !== null) renderDeployment(out, lastDeployment);
+  if (instances.length === 0) return;
+  out.line();
+  const now = Date.now();
+  await out.table(
+    ["INSTANCE", "RELEASE", "NODE", "STATE", "RESTARTS", "AGE"],
+    instances.map((one) => [one.id, one.release, one.node, stateOf(one), String(one.restarts), formatAge(one.createdAt, now)]),
+  );
+  for (const one of instances) renderProblem(out, one);
+}
+
+function stateOf(one: Instance): string {
+  return one.state === "wanted" ? (one.phase ?? "placed") : one.state;
+}
+
+function renderDeployment(out: Output, deployment: Deployment): void {
+  const { colors } = out;
+  const paint = { live: colors.green, failed: colors.red, cancelled: colors.yellow, building: colors.cyan, releasing: colors.cyan }[deployment.state];
+  out.line(`  last       ${paint(deployment.state)} ${formatAge(deployment.createdAt, Date.now())} (${deployment.reason}) ${colors.dim(deployment.id)}`);
+  const failure = deployment.failure ?? deployment.build?.failure;
+  if (failure === null || failure === undefined) return;
+  out.line(`  ${colors.red("error:")} ${safeLogText(failure.detail, false)} ${colors.dim(`(${failure.code})`)}`);
+  for (const text of failureLines(failure, "Dockerfile")) out.line(`    ${safeLogText(text, false)}`);
+}
+
+function renderProblem(out: Output, one: Instance): void {
+  if (one.problem === null) return;
+  const exit = one.lastExit === null ? "" : `, exit code ${one.lastExit.code}${one.lastExit.oomKilled ? " (out of memory)" : ""}`;
+  out.line();
+  out.line(`${one.id}: ${safeLogText(one.problem.detail, false)} ${out.colors.dim(`(${one.problem.code}${exit})`)}`);
+  for (const text of one.problem.logTail) out.line(`  ${safeLogText(text, out.colors.isColorSupported)}`);
+}

@@ -1,0 +1,107 @@
+/** Reading the values of options: pure, with errors that say what is accepted. */
+import type { SettingsPatch } from "../core/contract/release-config.ts";
+import { usageError } from "./errors.ts";
+
+const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+
+/** `512m`, `1g`, `1.5GiB`, `268435456`: bytes. Units are powers of 1024, as Docker's. */
+export function parseMemory(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmg]?)(?:i?b)?$/i.exec(text.trim());
+  const unit = MEMORY_UNITS[match?.[2]?.toLowerCase() ?? "?"];
+  if (match?.[1] === undefined || unit === undefined) throw usageError(`«${text}» is not an amount of memory.`, "Examples: 512m, 1g, 268435456");
+  return Math.round(Number(match[1]) * unit);
+}
+
+/** `0.5`, `2`, `500m`: thousandths of a cpu. */
+export function parseCpu(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(m?)$/.exec(text.trim());
+  if (match?.[1] === undefined) throw usageError(`«${text}» is not an amount of cpu.`, "Examples: 0.5, 2, 250m");
+  return Math.round(Number(match[1]) * (match[2] === "m" ? 1 : 1000));
+}
+
+/** A whole number within limits, for commander. */
+export function wholeNumber(name: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) throw usageError(`${name} is a whole number from ${min} to ${max}, and not «${text}».`);
+    return value;
+  };
+}
+
+/** `5s`, `500ms`, `2m`, `10` (seconds): milliseconds. */
+export function parseDuration(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(text.trim());
+  if (match?.[1] === undefined) throw usageError(`«${text}» is not a duration.`, "Examples: 30s, 500ms, 2m");
+  const unit = { ms: 1, s: 1000, m: 60_000 }[match[2] ?? "s"] ?? 1000;
+  return Math.round(Number(match[1]) * unit);
+}
+
+/** As in a Dockerfile: a JSON array is taken as it is, anything else is run by `/bin/sh -c`. */
+export function parseCommand(text: string): string[] {
+  if (!text.trimStart().startsWith("[")) {
+    if (text.trim() === "") throw usageError("--command must not be empty.");
+    return ["/bin/sh", "-c", text];
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  if (!Array.isArray(value) || value.length === 0 || !value.every((part) => typeof part === "string")) {
+    throw usageError(`«${text}» is not a JSON array of strings.`, `Example: --command '["python","web.py"]'`);
+  }
+  return value as string[];
+}
+
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** `K=V`, or `K` alone for the value that it has here, as Docker does. Later ones win. */
+export function parsePairs(pairs: readonly string[], env: Record<string, string | undefined>): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const pair of pairs) {
+    const at = pair.indexOf("=");
+    const name = at === -1 ? pair : pair.slice(0, at);
+    if (!ENV_NAME.test(name)) throw usageError(`«${name}» is not the name of a variable.`, "Letters, digits and _, and no digit first: NAME=value");
+    const value = at === -1 ? env[name] : pair.slice(at + 1);
+    if (value === undefined) throw usageError(`${name} has no value, and is not set here.`, `Say ${name}=value.`);
+    values[name] = value;
+  }
+  return values;
+}
+
+/** For options that may be repeated. */
+export function repeated(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+export interface SettingsFlags {
+  replicas?: number;
+  memory?: number;
+  cpu?: number;
+  port?: number;
+  command?: string[];
+  readyPath?: string;
+  readyTimeout?: number;
+  stopGrace?: number;
+  concurrency?: number;
+}
+
+/** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
+export function settingsPatch(flags: SettingsFlags): SettingsPatch {
+  const { replicas, memory, cpu, port, command, readyPath, readyTimeout, stopGrace, concurrency } = flags;
+  if (readyPath !== undefined && readyPath !== "" && !/^\/[\x21-\x7e]*$/.test(readyPath)) {
+    throw usageError(`--ready-path is a path that starts with /, and not «${readyPath}».`);
+  }
+  return {
+    ...(replicas === undefined ? {} : { replicas }),
+    ...(port === undefined ? {} : { port }),
+    ...(command === undefined ? {} : { command }),
+    ...(memory === undefined ? {} : { memoryBytes: memory }),
+    ...(cpu === undefined ? {} : { cpuMillis: cpu }),
+    ...(readyPath === undefined ? {} : { readiness: readyPath === "" ? { kind: "tcp" } : { kind: "http", path: readyPath } }),
+    ...(readyTimeout === undefined ? {} : { readyTimeoutMs: readyTimeout }),
+    ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),
+    ...(concurrency === undefined ? {} : { concurrency }),
+  };
+}

@@ -1,0 +1,95 @@
+/** The command line: which commands there are. Only the one that was asked for is loaded. */
+import { Command, CommanderError } from "commander";
+import { CliError, EXIT } from "./errors.ts";
+
+interface Entry {
+  name: string;
+  args: string;
+  summary: string;
+  load: () => Promise<{ define: (command: Command) => void }>;
+}
+
+const COMMANDS: readonly Entry[] = [
+  { name: "login", args: "", summary: "sign in with a token", load: () => import("./commands/login.ts") },
+  { name: "whoami", args: "", summary: "show the tenant, the token and the registry", load: () => import("./commands/whoami.ts") },
+  { name: "context", args: "[name]", summary: "list or choose where Berth is", load: () => import("./commands/context.ts") },
+  { name: "deploy", args: "[dir]", summary: "build a Dockerfile (or take an image) and run it at a URL", load: () => import("./commands/deploy.ts") },
+  { name: "apps", args: "", summary: "list your apps", load: () => import("./commands/apps.ts") },
+  { name: "status", args: "[app]", summary: "show what runs, and why not", load: () => import("./commands/status.ts") },
+  { name: "logs", args: "[app]", summary: "show the app's output, or its build's", load: () => import("./commands/logs.ts") },
+  { name: "open", args: "[app]", summary: "open the app in a browser", load: () => import("./commands/open.ts") },
+  { name: "releases", args: "[app]", summary: "list what can be rolled back to", load: () => import("./commands/releases.ts") },
+  { name: "rollback", args: "[release]", summary: "run an older release again", load: () => import("./commands/rollback.ts") },
+  { name: "env", args: "", summary: "list, set and unset environment variables", load: () => import("./commands/env.ts") },
+  { name: "scale", args: "[app]", summary: "change replicas, memory, cpu and other settings", load: () => import("./commands/scale.ts") },
+  { name: "cancel", args: "[app]", summary: "cancel the running deployment", load: () => import("./commands/cancel.ts") },
+  { name: "destroy", args: "[app]", summary: "remove an app and all its releases", load: () => import("./commands/destroy.ts") },
+];
+
+const EXIT_CODES = `
+Exit codes:
+  0 done   1 failed   2 wrong usage   3 not signed in   4 not found   130 cancelled
+
+Examples:
+  $ berth login                     sign in
+  $ berth deploy                    build and run the directory that you are in
+  $ berth logs -f                   follow its output
+  $ berth rollback                  go back to the release before
+
+Every command has its own examples: berth deploy --help
+`;
+
+/** Runs the command line. Answers the exit code; never throws. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    const program = await createProgram(argv);
+    await program.parseAsync([...argv], { from: "user" });
+    return process.exitCode === undefined ? EXIT.ok : Number(process.exitCode);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return await report(error, argv);
+  }
+}
+
+async function createProgram(argv: readonly string[]): Promise<Command> {
+  const program = new Command("berth")
+    .description("Push a Dockerfile, get a URL.")
+    .version("berth 0.1.0", "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .helpCommand("help [command]", "show help for a command")
+    .configureHelp({ showGlobalOptions: false })
+    .exitOverride()
+    .addHelpText("after", EXIT_CODES);
+  // `berth help deploy` needs deploy's own help, too.
+  const wanted = new Set(argv.filter((arg) => !arg.startsWith("-")).slice(0, 2));
+  for (const entry of COMMANDS) {
+    const command = program.command(`${entry.name} ${entry.args}`.trim()).summary(entry.summary).description(capital(entry.summary));
+    command.showHelpAfterError(`See «berth ${entry.name} --help».`);
+    if (wanted.has(entry.name)) (await entry.load()).define(command);
+  }
+  program.showHelpAfterError("See «berth --help».");
+  if (argv.length === 0) program.help();
+  return program;
+}
+
+function capital(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+async function report(thrown: unknown, argv: readonly string[]): Promise<number> {
+  const { currentOutput, openOutput } = await import("./session.ts");
+  const out = currentOutput() ?? openOutput({ json: argv.includes("--json") });
+  out.resume();
+  out.close();
+  const error = asCliError(thrown);
+  if (error.message !== "") out.error(error);
+  return error.exitCode;
+}
+
+function asCliError(thrown: unknown): CliError {
+  if (thrown instanceof CliError) return thrown;
+  // What @inquirer/prompts throws at Ctrl-C, and what an aborted request throws.
+  if (thrown instanceof Error && (thrown.name === "ExitPromptError" || thrown.name === "AbortError")) return new CliError("Cancelled.", { exitCode: EXIT.cancelled, code: "cancelled" });
+  const stack = process.env["BERTH_DEBUG"] && thrown instanceof Error ? `\n${thrown.stack}` : "";
+  return new CliError(`Something broke in the CLI: ${thrown instanceof Error ? thrown.message : String(thrown)}${stack}`, { code: "cli_broke", hint: "BERTH_DEBUG=1 shows where." });
+}

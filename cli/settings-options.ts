@@ -1,0 +1,16 @@
+/** Options that `deploy` and `scale` share. */
+import type { Command } from "commander";
+import { parseCommand, parseCpu, parseDuration, parseMemory, wholeNumber } from "./flags.ts";
+
+export function settingsOptions(command: Command): Command {
+  return command
+    .option("--replicas <n>", "instances behind the one URL", wholeNumber("--replicas", 0, 100))
+    .option("--memory <size>", "memory of one instance: 512m, 1g", parseMemory)
+    .option("--cpu <cpus>", "cpus of one instance: 0.5, 2", parseCpu)
+    .option("--port <port>", "the port that the app listens on (default: EXPOSE, else 8080)", wholeNumber("--port", 1, 65_535))
+    .option("--command <command>", "replaces the image's CMD: a JSON array, or a line for /bin/sh", parseCommand)
+    .option("--ready-path <path>", 'ready when GET of it answers 2xx or 3xx (default: the port accepts; "" goes back to that)')
+    .option("--ready-timeout <time>", "how long a start may take: 60s", parseDuration)
+    .option("--stop-grace <time>", "from SIGTERM to SIGKILL: 30s", parseDuration)
+    .option("--concurrency <n>", "requests that one instance gets at the same time", wholeNumber("--concurrency", 1, 1000));
+}
