@@ -1,0 +1,237 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eq } from "drizzle-orm";
+import { WebSocket } from "ws";
+import { appCounts, gateways, instances, nodes } from "../../core/db/schema.ts";
+import type { InstanceReport, Phase } from "../../core/contract/node-channel.ts";
+import type { InstanceId } from "../../core/contract/ids.ts";
+import { connectGateway, connectNode, isDesired, isRouteOf, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
+import { startStores, type Stores } from "../support/stores.ts";
+
+let stores: Stores;
+let api: TestApi;
+let other: TestApi;
+
+before(async () => {
+  stores = await startStores({ only: ["postgres", "redis"] });
+  const options = { ...stores, blobs: testBlobs };
+  api = await startTestApi(options, { redisPrefix: stores.redisPrefix });
+  other = await startTestApi(options, { redisPrefix: stores.redisPrefix });
+});
+after(async () => {
+  await Promise.all([api?.close(), other?.close()]);
+  await stores?.stop();
+});
+
+const report = (id: InstanceId, phase: Phase, more: Partial<InstanceReport> = {}): InstanceReport => ({ id, phase, address: "10.201.0.5", port: 8000, restarts: 0, ...more });
+
+async function placed() {
+  const tenant = await api.tenant();
+  const app = await seedApp(api.db, tenant.id, { env: { A: "1", PORT: "9000" } });
+  const node = await connectNode(api);
+  await node.client.next(isDesired);
+  const at = { tenantId: tenant.id, appId: app.id, releaseId: app.releaseIds.at(-1)!, nodeId: node.id };
+  const instanceId = await seedInstance(api.db, at);
+  return { tenant, app, node, at, instanceId };
+}
+
+test("a node gets its desired state on connecting, and again when its bell rings", async () => {
+  const { tenant, app, node, instanceId } = await placed();
+  const before = node.client.received.length;
+  const rungAt = performance.now();
+  api.deps.bells.ring("node", node.id);
+  const desired = await node.client.next(isDesired, { from: before });
+  assert.ok(performance.now() - rungAt < 500, "the bell is heard at once");
+  assert.equal(desired.generation, 1);
+  const [instance] = desired.instances;
+  assert.equal(instance?.id, instanceId);
+  assert.equal(instance?.tenantId, tenant.id);
+  assert.equal(instance?.appName, app.name);
+  assert.deepEqual(instance?.args, ["/bin/app", "serve"]);
+  assert.deepEqual(instance?.env, ["PATH=/bin", "PORT=9000", "A=1"]);
+  assert.equal(instance?.port, 9000);
+  assert.ok((instance?.uidBase ?? 0) >= 33 * 65_536);
+  assert.match(instance?.layers[0]?.url ?? "", /blobs\/sha256\/bb\/b{64}/);
+  await node.client.close();
+});
+
+test("without a bell, the timer finds the new generation", async () => {
+  const { node } = await placed();
+  const desired = await node.client.next((m) => isDesired(m) && m.generation === 1, { withinMs: 6000 });
+  assert.ok(isDesired(desired));
+  await node.client.close();
+});
+
+test("a report reaches the database, and the gateway within moments", async () => {
+  const { app, node, instanceId } = await placed();
+  const gateway = await connectGateway(api);
+  const snapshot = await gateway.client.next((m) => m.type === "routes-snapshot");
+  const mine = snapshot.type === "routes-snapshot" ? snapshot.routes.find((r) => r.appId === app.id) : undefined;
+  assert.deepEqual(mine?.endpoints, []);
+  assert.ok((mine?.holdTimeoutMs ?? 0) > 0);
+
+  node.client.send({ type: "report", generation: 1, instances: [report(instanceId, "starting")] });
+  const sentAt = performance.now();
+  node.client.send({ type: "report", generation: 1, instances: [report(instanceId, "ready")] });
+  const { route } = await gateway.client.next(isRouteOf(app.id));
+  assert.deepEqual(route.endpoints, [{ instanceId, address: "10.201.0.5", port: 8000 }]);
+  assert.ok(performance.now() - sentAt < 500);
+  const [row] = await api.db.select().from(instances).where(eq(instances.id, instanceId));
+  assert.equal(row?.phase, "ready");
+  assert.ok(row?.readyAt);
+  await Promise.all([node.client.close(), gateway.client.close()]);
+});
+
+test("a draining instance leaves the endpoints, and the gateway's word is written once", async () => {
+  const { app, node, instanceId } = await placed();
+  node.client.send({ type: "report", generation: 1, instances: [report(instanceId, "ready")] });
+  const gateway = await connectGateway(api);
+  await gateway.client.next((m) => isRouteOf(app.id)(m) || (m.type === "routes-snapshot" && m.routes.some((r) => r.appId === app.id && r.endpoints.length === 1)));
+  const rung: string[] = [];
+  const stop = other.deps.bells.listen("reconcile", (id) => rung.push(id));
+  await api.db.update(instances).set({ state: "draining", drainingAt: new Date() }).where(eq(instances.id, instanceId));
+  api.deps.bells.ring("route", app.id);
+  const { route } = await gateway.client.next((m): m is Extract<typeof m, { type: "route" }> => isRouteOf(app.id)(m) && m.route.draining.length === 1);
+  assert.deepEqual(route.endpoints, []);
+  for (let i = 0; i < 2; i++) gateway.client.send({ type: "drained", instanceIds: [instanceId] });
+  await eventually(async () => assert.deepEqual(await drainedBy(instanceId), [gateway.id]));
+  await eventually(async () => assert.ok(rung.includes(app.id)));
+  stop();
+  await Promise.all([node.client.close(), gateway.client.close()]);
+});
+
+const drainedBy = async (id: InstanceId) => (await api.db.select().from(instances).where(eq(instances.id, id)))[0]?.drainedBy;
+
+test("what was told to stop is gone when a report of that generation no longer names it, and not before", async () => {
+  const { node, instanceId } = await placed();
+  await api.db.update(instances).set({ state: "stopping" }).where(eq(instances.id, instanceId));
+  await api.db.update(nodes).set({ generation: 2 }).where(eq(nodes.id, node.id));
+  const state = async () => (await api.db.select().from(instances).where(eq(instances.id, instanceId)))[0];
+  node.client.send({ type: "report", generation: 1, instances: [] });
+  await eventually(async () => assert.ok(((await api.db.select().from(nodes).where(eq(nodes.id, node.id)))[0]?.seenGeneration ?? 0) === 1));
+  assert.equal((await state())?.state, "stopping");
+  node.client.send({ type: "report", generation: 2, instances: [report(instanceId, "stopping")] });
+  await eventually(async () => assert.equal((await state())?.phase, "stopping"));
+  assert.equal((await state())?.state, "stopping");
+  node.client.send({ type: "report", generation: 2, instances: [] });
+  await eventually(async () => assert.equal((await state())?.state, "gone"));
+  assert.ok((await state())?.goneAt);
+  await node.client.close();
+});
+
+test("a report of another node's instance changes nothing; NUL and broken surrogates in a log do no harm", async () => {
+  const { node, instanceId } = await placed();
+  const stranger = await connectNode(api);
+  stranger.client.send({ type: "report", generation: 9, instances: [report(instanceId, "failed")] });
+  await eventually(async () => assert.equal((await api.db.select().from(nodes).where(eq(nodes.id, stranger.id)))[0]?.seenGeneration, 9));
+  assert.equal((await api.db.select().from(instances).where(eq(instances.id, instanceId)))[0]?.phase, null);
+
+  const problem = { code: "app_exited" as const, detail: "exited with 1", logTail: ["a\0b", "\ud800"] };
+  node.client.send({ type: "report", generation: 1, instances: [report(instanceId, "failed", { problem, lastExit: { code: 1, oomKilled: false, at: new Date().toISOString() } })] });
+  await eventually(async () => {
+    const [row] = await api.db.select().from(instances).where(eq(instances.id, instanceId));
+    assert.deepEqual(row?.report?.problem?.logTail, ["a\ufffdb", "\ufffd"]);
+  });
+  await Promise.all([node.client.close(), stranger.client.close()]);
+});
+
+test("counts are added up by the minute, a repeated message only once, unknown apps not at all", async () => {
+  const tenant = await api.tenant();
+  const app = await seedApp(api.db, tenant.id);
+  const gateway = await connectGateway(api);
+  const count = { requests: 3, responses2xx: 2, responses4xx: 1, responses5xx: 0, bytesIn: 10, bytesOut: 20, inFlight: 1 };
+  const apps = [{ appId: app.id, ...count }, { appId: "app_01h2xcejqtf2nbrexx3vqjhp41" as typeof app.id, ...count }];
+  for (const sequence of [1, 2, 2, 1, 3]) gateway.client.send({ type: "counts", sequence, apps });
+  await eventually(async () => assert.equal((await api.db.select().from(gateways).where(eq(gateways.id, gateway.id)))[0]?.countsSequence, 3));
+  const rows = await api.db.select().from(appCounts).where(eq(appCounts.appId, app.id));
+  assert.equal(rows.reduce((sum, row) => sum + row.requests, 0), 3 * 4);
+  await gateway.client.close();
+});
+
+test("log lines come from the node, also through another API process, and a broken channel is said", async () => {
+  const { tenant, app, node, instanceId } = await placed();
+  node.client.socket.on("message", (data) => {
+    const message = JSON.parse(String(data)) as { type: string; requestId: string; instanceId: InstanceId; tailLines: number; follow: boolean };
+    if (message.type !== "logs-open") return;
+    const line = (text: string) => ({ instanceId: message.instanceId, stream: "stdout" as const, time: new Date().toISOString(), text });
+    node.client.send({ type: "logs", requestId: message.requestId, entries: [line("one"), line(`tail ${message.tailLines}`)], done: !message.follow });
+    if (message.follow) setTimeout(() => node.client.send({ type: "logs", requestId: message.requestId, entries: [line("later")], done: false }), 100);
+  });
+  for (const server of [api, other]) {
+    const { status, body, headers } = await server.call("GET", `/v1/apps/${app.name}/logs?tail=7`, { token: tenant.token });
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.match(headers.get("content-type") ?? "", /ndjson/);
+    const texts = String(body).trim().split("\n").map((line) => (JSON.parse(line) as { text: string }).text);
+    assert.deepEqual(texts, ["one", "tail 7"]);
+  }
+  for (const server of [api, other]) {
+    const stop = new AbortController();
+    const response = await fetch(`${server.url}/v1/apps/${app.name}/logs?follow=true`, { headers: { authorization: `Bearer ${tenant.token}`, accept: "text/event-stream" }, signal: stop.signal });
+    assert.equal(response.status, 200);
+    let text = "";
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream() as never) as unknown as AsyncIterable<string>) {
+      text += chunk;
+      if (text.includes("later")) break;
+    }
+    stop.abort();
+    assert.match(text, /event: log\ndata: \{.*"text":"one"/);
+    await node.client.next((m) => m.type === "logs-close");
+  }
+  await node.client.close();
+  await eventually(async () => {
+    const { status, body } = await api.call("GET", `/v1/apps/${app.name}/logs`, { token: tenant.token });
+    assert.equal(status, 503);
+    assert.equal(body.code, "node_unavailable");
+  });
+  // The node is away, but its last report kept the lines of the crash.
+  const problem = { code: "app_exited" as const, detail: "exited with 1", logTail: ["boom"] };
+  await api.db.update(instances).set({ report: report(instanceId, "failed", { problem }) }).where(eq(instances.id, instanceId));
+  const kept = await api.call("GET", `/v1/apps/${app.name}/logs`, { token: tenant.token });
+  assert.equal(kept.status, 200);
+  assert.match(kept.body, /boom/);
+});
+
+test("a channel refuses a wrong token, the other kind's token, and an unknown path", async () => {
+  const node = await connectNode(api);
+  const statusOf = (path: string, token?: string) =>
+    new Promise<number | undefined>((resolve) => {
+      const socket = new WebSocket(api.url.replace("http:", "ws:") + path, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } });
+      socket.on("unexpected-response", (_request, response) => {
+        resolve(response.statusCode);
+        socket.terminate();
+      });
+      socket.on("open", () => resolve(101));
+      socket.on("error", () => {});
+    });
+  assert.equal(await statusOf("/v1/node/channel"), 401);
+  assert.equal(await statusOf("/v1/node/channel", "wrong"), 401);
+  assert.equal(await statusOf("/v1/gateway/channel", node.token), 401);
+  assert.equal(await statusOf("/v1/nothing", node.token), 404);
+  const tenant = await api.tenant();
+  assert.equal(await statusOf("/v1/node/channel", tenant.token), 401);
+  await node.client.close();
+});
+
+test("a second connection of a node takes over; a message that is none closes the channel", async () => {
+  const first = await connectNode(api);
+  await first.client.next(isDesired);
+  const closed = new Promise<number>((resolve) => first.client.socket.once("close", resolve));
+  const second = await connectNode(api, { name: first.name, token: first.token });
+  assert.equal(await closed, 4001);
+  await second.client.next(isDesired);
+  const refused = new Promise<number>((resolve) => second.client.socket.once("close", resolve));
+  second.client.socket.send('{"type":"nonsense"}');
+  assert.equal(await refused, 1008);
+});
+
+async function eventually(check: () => Promise<void>, withinMs = 5000): Promise<void> {
+  const deadline = Date.now() + withinMs;
+  for (;;) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
