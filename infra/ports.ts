@@ -24,8 +24,8 @@ export function isFree(host: string, port: number): Promise<boolean> {
 }
 
 /** The program that listens on the port, like `nginx (pid 12)`, as far as it can be told. */
-export async function holderOf(port: number): Promise<string> {
+export async function holderOf(port: number): Promise<{ text: string; pid?: number }> {
   const { stdout } = await runUnchecked(["ss", "-Hltnp", `sport = :${port}`]).catch(() => ({ stdout: "" }));
   const found = /users:\(\("([^"]+)",pid=(\d+)/.exec(stdout);
-  return found === null ? "another program" : `${found[1]} (pid ${found[2]})`;
+  return found === null ? { text: "another program" } : { text: `${found[1]} (pid ${found[2]})`, pid: Number(found[2]) };
 }

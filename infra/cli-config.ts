@@ -1,0 +1,49 @@
+/** The token for the CLI of whoever called `infra/up`: the context `local` in `~/.config/berth/config.json`. */
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { z } from "zod";
+
+export const LOCAL_CONTEXT = "local";
+
+const CliConfigSchema = z.looseObject({
+  current: z.string(),
+  contexts: z.record(z.string(), z.looseObject({ api: z.string(), token: z.string().optional() })),
+});
+type CliConfig = z.infer<typeof CliConfigSchema>;
+
+export function cliConfigFile(env: NodeJS.ProcessEnv): string {
+  return join(env["XDG_CONFIG_HOME"] || join(env["HOME"] || "/root", ".config"), "berth", "config.json");
+}
+
+function read(path: string): CliConfig {
+  if (!existsSync(path)) return { current: LOCAL_CONTEXT, contexts: {} };
+  return CliConfigSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+}
+
+/** The stored token for this API, if there is one. */
+export function storedToken(env: NodeJS.ProcessEnv, api: string): string | undefined {
+  const context = read(cliConfigFile(env)).contexts[LOCAL_CONTEXT];
+  return context?.api === api ? context.token : undefined;
+}
+
+/** Stores the token. Returns false when another context stays the current one. */
+export function storeToken(env: NodeJS.ProcessEnv, api: string, token: string): boolean {
+  const path = cliConfigFile(env);
+  const config = read(path);
+  if (config.contexts[config.current] === undefined) config.current = LOCAL_CONTEXT;
+  config.contexts[LOCAL_CONTEXT] = { ...config.contexts[LOCAL_CONTEXT], api, token };
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  // With `sudo -E` the home directory is somebody else's than root's.
+  const { uid, gid } = statSync(dirname(dirname(dirname(path))));
+  for (const each of [dirname(path), `${path}.new`]) chownSync(each, uid, gid);
+  renameSync(`${path}.new`, path);
+  return config.current === LOCAL_CONTEXT;
+}
+
+/** Whether the API knows the token. */
+export async function tokenWorks(api: string, token: string): Promise<boolean> {
+  const response = await fetch(`${api}/v1/whoami`, { headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(5000) });
+  await response.body?.cancel();
+  return response.ok;
+}

@@ -1,0 +1,118 @@
+/** The processes of one Berth on this host, as the supervisor starts them. Pure, but for the hash of the sources. */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { REPOSITORY, type BerthConfig } from "./config.ts";
+import { postgresUrl } from "./local/postgres.ts";
+import { redisUrl } from "./local/redis.ts";
+import { s3Env } from "./local/s3.ts";
+
+export const PART_NAMES = ["api", "worker", "agent", "gateway"] as const;
+export type PartName = (typeof PART_NAMES)[number];
+
+export const PartSchema = z.object({
+  name: z.enum(PART_NAMES),
+  argv: z.array(z.string()),
+  env: z.record(z.string(), z.string()),
+  logFile: z.string(),
+  pidFile: z.string(),
+  /** How long it may take to end in order. */
+  stopTimeoutMs: z.number(),
+  /** Changes with anything that makes a restart worthwhile. */
+  fingerprint: z.string(),
+  /** False: it is stopped and stays so. */
+  enabled: z.boolean(),
+});
+export type Part = z.infer<typeof PartSchema>;
+export const PartsSchema = z.array(PartSchema);
+
+export function partsFile(config: BerthConfig): string {
+  return join(config.runDir, "parts.json");
+}
+
+export function supervisorPidFile(config: BerthConfig): string {
+  return join(config.runDir, "supervisor.pid");
+}
+
+/** The three stores as the API and the workers reach them. */
+export function storeEnv(config: BerthConfig): Record<string, string> {
+  const { stores, ports, secrets } = config;
+  return {
+    BERTH_DATABASE_URL: stores.postgres.external ? stores.postgres.url : postgresUrl({ port: ports.postgres, password: secrets.postgresPassword }),
+    BERTH_REDIS_URL: stores.redis.external ? stores.redis.url : redisUrl({ port: ports.redis, password: secrets.redisPassword }),
+    BERTH_REDIS_PREFIX: config.redisPrefix,
+    ...(stores.s3.external ? stores.s3.env : s3Env(localS3(config))),
+  };
+}
+
+export function localS3(config: BerthConfig) {
+  const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = config.secrets;
+  return { dir: join(config.dataDir, "s3"), port: config.ports.s3, bucket: "berth", accessKeyId, secretAccessKey };
+}
+
+/** What every program gets from the environment that `up` was called in. */
+export function baseEnv(env: NodeJS.ProcessEnv): Record<string, string> {
+  const passed = ["HOME", "LANG", "TMPDIR", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+  const kept = passed.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
+  const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+  return { HOME: "/root", LANG: "C.UTF-8", ...Object.fromEntries(kept), PATH: `${REPOSITORY}/node_modules/.bin:${system}`, NODE_ENV: "production" };
+}
+
+export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process.env, disabled: ReadonlySet<PartName> = new Set()): Part[] {
+  const common = {
+    ...baseEnv(env),
+    ...config.settings,
+    BERTH_DATA: config.dataDir,
+    BERTH_APPS_URL: config.appsUrl,
+    BERTH_PUBLIC_URL: config.publicUrl,
+    BERTH_API_URL: config.apiUrl,
+    BERTH_TOOLCHAIN: config.toolchain,
+    BERTH_TOOLCHAIN_BIN: config.toolchainBin,
+    BERTH_CRUN: join(config.toolchainBin, "crun"),
+  };
+  const inSandboxNamespace = ["nsenter", `--mount=${join(config.runDir, "mnt")}`, "--"];
+  const make = (name: PartName, folder: string, wrapper: string[], own: Record<string, string>, stopTimeoutMs: number): Part => {
+    const argv = [...wrapper, process.execPath, join(REPOSITORY, folder, "main.ts")];
+    const partEnv = { ...common, ...own };
+    return {
+      name,
+      argv,
+      env: partEnv,
+      logFile: join(config.logDir, `${name}.log`),
+      pidFile: join(config.runDir, `${name}.pid`),
+      stopTimeoutMs,
+      fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder])])).digest("hex"),
+      enabled: !disabled.has(name),
+    };
+  };
+  return [
+    make("api", "api", [], storeEnv(config), 15_000),
+    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }, 20_000),
+    make("agent", "node-agent", inSandboxNamespace, {
+      BERTH_NODE_TOKEN: config.secrets.nodeToken,
+      BERTH_NODE_NAME: config.nodeName,
+      BERTH_NODE_DATA: join(config.dataDir, "node"),
+    }, 15_000),
+    make("gateway", "gateway", [], {
+      BERTH_GATEWAY_TOKEN: config.secrets.gatewayToken,
+      BERTH_GATEWAY_DATA: join(config.dataDir, "gateway"),
+    }, 45_000),
+  ];
+}
+
+/** Of names, sizes and times of the sources that a part is made of, tests left out. */
+function sourcesHash(folders: readonly string[]): string {
+  const hash = createHash("sha256").update(readFileSync(join(REPOSITORY, "package-lock.json")));
+  for (const folder of folders) {
+    for (const entry of readdirSync(join(REPOSITORY, folder), { recursive: true, withFileTypes: true }).sort((a, b) => order(path(a), path(b)))) {
+      if (!entry.isFile() || entry.name.endsWith(".test.ts")) continue;
+      const { size, mtimeMs } = statSync(path(entry));
+      hash.update(`${path(entry)} ${size} ${mtimeMs}\n`);
+    }
+  }
+  return hash.digest("hex");
+}
+
+const path = (entry: { parentPath: string; name: string }) => join(entry.parentPath, entry.name);
+const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);

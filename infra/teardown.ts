@@ -1,0 +1,184 @@
+/**
+ * Taking down what one Berth has put into the host: processes, mounts, networks, limits. All are found by what is this
+ * Berth's alone: pid files, its pinned mount namespace, its cgroup, its network prefix.
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { run, runUnchecked } from "../core/host/spawn.ts";
+import type { BerthConfig } from "./config.ts";
+import { stopPostgres } from "./local/postgres.ts";
+import { stopRedis } from "./local/redis.ts";
+import { stopS3 } from "./local/s3.ts";
+import { PartsSchema, partsFile, supervisorPidFile, type Part, type PartName } from "./parts.ts";
+import { signalPid, stopByPidFile } from "./process.ts";
+
+const CGROUP_ROOT = "/sys/fs/cgroup";
+const KILL_TIMEOUT_MS = 10_000;
+
+/** The parts as they were started; none when nothing was. */
+export function startedParts(config: BerthConfig): Part[] {
+  const file = partsFile(config);
+  if (!existsSync(file)) return [];
+  const parsed = PartsSchema.safeParse(JSON.parse(readFileSync(file, "utf8")));
+  return parsed.success ? parsed.data : [];
+}
+
+/** Ends the supervisor first, so that nothing comes back. */
+export async function stopSupervisor(config: BerthConfig): Promise<boolean> {
+  return stopByPidFile(supervisorPidFile(config), { timeoutMs: 30_000 });
+}
+
+/** Ends the parts in order. Returns the names of those that ran. */
+export async function stopParts(config: BerthConfig, names: readonly PartName[]): Promise<string[]> {
+  const stopped: string[] = [];
+  const parts = startedParts(config);
+  for (const name of names) {
+    const part = parts.find((each) => each.name === name);
+    if (part !== undefined && (await stopByPidFile(part.pidFile, { timeoutMs: part.stopTimeoutMs }))) stopped.push(name);
+    rmSync(join(config.runDir, `${name}.pid.fingerprint`), { force: true });
+  }
+  return stopped;
+}
+
+export async function stopLocalStores(config: BerthConfig, options: { immediate?: boolean } = {}): Promise<string[]> {
+  const { dataDir } = config;
+  const [postgres, redis, s3] = await Promise.all([
+    stopPostgres(join(dataDir, "postgres"), options),
+    stopRedis(join(dataDir, "redis"), options),
+    stopS3(join(dataDir, "s3"), options),
+  ]);
+  return [postgres ? "PostgreSQL" : "", redis ? "Redis" : "", s3 ? "S3" : ""].filter((name) => name !== "");
+}
+
+/** This Berth's cgroup in every hierarchy of the host. */
+export function cgroupsOf(netPrefix: string): string[] {
+  const name = `berth-${netPrefix}`;
+  const roots = [CGROUP_ROOT, ...readdirSync(CGROUP_ROOT).map((entry) => join(CGROUP_ROOT, entry))];
+  return roots.map((root) => join(root, name)).filter((path) => existsSync(path) && statSync(path).isDirectory());
+}
+
+function processesIn(cgroup: string): number[] {
+  const own = readPids(join(cgroup, "cgroup.procs"));
+  return [...own, ...subgroups(cgroup).flatMap(processesIn)];
+}
+
+function subgroups(cgroup: string): string[] {
+  try {
+    return readdirSync(cgroup, { withFileTypes: true }).filter((entry) => entry.isDirectory()).map((entry) => join(cgroup, entry.name));
+  } catch {
+    return [];
+  }
+}
+
+function readPids(path: string): number[] {
+  try {
+    return readFileSync(path, "utf8").split("\n").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Processes whose mount namespace is the pinned one: conmon, and helpers of the agent and the worker. */
+function processesInNamespace(pin: string): number[] {
+  const inode = pinnedInode(pin);
+  if (inode === undefined) return [];
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .filter((name) => {
+      try {
+        return readlinkSync(`/proc/${name}/ns/mnt`) === `mnt:[${inode}]`;
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}
+
+/** The namespace's number, or undefined when nothing is pinned there. */
+function pinnedInode(pin: string): number | undefined {
+  if (!isMountPoint(pin)) return undefined;
+  return statSync(pin).ino;
+}
+
+function isMountPoint(path: string): boolean {
+  return readFileSync("/proc/self/mountinfo", "utf8").split("\n").some((line) => line.split(" ")[4] === path);
+}
+
+/** Ends all containers and builds, and what watches them. Returns how many processes that were. */
+export async function killSandboxes(config: BerthConfig): Promise<number> {
+  const pin = join(config.runDir, "mnt");
+  const seen = new Set<number>();
+  const left = () => [...new Set([...cgroupsOf(config.netPrefix).flatMap(processesIn), ...processesInNamespace(pin)])];
+  for (const deadline = Date.now() + KILL_TIMEOUT_MS; ; await sleep(30)) {
+    const pids = left();
+    if (pids.length === 0) return seen.size;
+    if (Date.now() > deadline) throw new Error(`processes ${pids.join(", ")} do not end`);
+    for (const pid of pids) {
+      seen.add(pid);
+      signalPid(pid, "SIGKILL");
+    }
+    // A frozen process ends when it is thawed.
+    for (const cgroup of cgroupsOf(config.netPrefix)) thaw(cgroup);
+  }
+}
+
+function thaw(cgroup: string): void {
+  for (const [file, value] of [["freezer.state", "THAWED"], ["cgroup.freeze", "0"]] as const) {
+    try {
+      if (existsSync(join(cgroup, file))) writeFileSync(join(cgroup, file), value);
+    } catch {
+      // The group went away.
+    }
+  }
+  subgroups(cgroup).forEach(thaw);
+}
+
+/** Removes namespaces, links, the nft table, cgroups and the pinned mount namespace. */
+export async function removeFromHost(config: BerthConfig): Promise<void> {
+  const { netPrefix, runDir } = config;
+  const pin = join(runDir, "mnt");
+  const inside = isMountPoint(pin) ? ["nsenter", `--mount=${pin}`, "--"] : [];
+  for (const name of namespacesOf(netPrefix)) {
+    await runUnchecked([...inside, "ip", "netns", "delete", name]);
+    await runUnchecked(["ip", "netns", "delete", name]);
+    // Mounted in the pinned mount namespace, its file stays behind here.
+    rmSync(join("/run/netns", name), { force: true });
+  }
+  for (const link of await linksOf(netPrefix)) await runUnchecked(["ip", "link", "delete", link]);
+  if (await hasNftTable(netPrefix)) await run(["nft", "delete", "table", "inet", `berth_${netPrefix}`]);
+  for (const cgroup of cgroupsOf(netPrefix)) await removeCgroup(cgroup);
+  if (isMountPoint(pin)) await run(["umount", "--lazy", pin]);
+  while (isMountPoint(runDir)) await run(["umount", "--lazy", runDir]);
+}
+
+export function namespacesOf(netPrefix: string): string[] {
+  return existsSync("/run/netns") ? readdirSync("/run/netns").filter((name) => name.startsWith(`${netPrefix}-`)) : [];
+}
+
+/** Links of the host that carry this Berth's prefix and are of a kind that it makes. */
+export async function linksOf(netPrefix: string): Promise<string[]> {
+  const { stdout } = await runUnchecked(["ip", "-j", "-d", "link", "show"]);
+  const links = JSON.parse(stdout || "[]") as { ifname: string; linkinfo?: { info_kind?: string } }[];
+  return links
+    .filter(({ ifname, linkinfo }) => ifname.startsWith(netPrefix) && ["veth", "bridge", "dummy", "ifb"].includes(linkinfo?.info_kind ?? ""))
+    .map(({ ifname }) => ifname);
+}
+
+export async function hasNftTable(netPrefix: string): Promise<boolean> {
+  return (await runUnchecked(["nft", "list", "table", "inet", `berth_${netPrefix}`])).code === 0;
+}
+
+/** A cgroup is busy for a moment after its last process. */
+async function removeCgroup(cgroup: string): Promise<void> {
+  for (const group of subgroups(cgroup)) await removeCgroup(group);
+  for (let tries = 0; existsSync(cgroup); tries++) {
+    try {
+      rmdirSync(cgroup);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
+      if (tries > 100) throw error;
+      await sleep(20);
+    }
+  }
+}
