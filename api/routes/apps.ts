@@ -14,6 +14,7 @@ import {
 } from "../../core/contract/api.ts";
 import { EnvSchema } from "../../core/contract/release-config.ts";
 import type { Deps } from "../deps.ts";
+import { invalid, invalidInput } from "../problems.ts";
 import { createRouter } from "../router.ts";
 import { appStatus, listInstances } from "../use-cases/app-status.ts";
 import { changeEnv } from "../use-cases/change-env.ts";
@@ -144,6 +145,10 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     async (c) => {
       const deployment = await changeEnv(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json"));
       return deployment === undefined ? c.body(null, 204) : c.json(deployment, 202);
+    },
+    (result) => {
+      // The body is the environment itself: its paths begin with the variables' names.
+      if (!result.success) throw result.target === "json" ? invalid("invalid_config", result.error.issues) : invalidInput(result.target, result.error.issues);
     },
   );
 }

@@ -14,7 +14,7 @@ export const WhoamiSchema = z.object({
   token: z.object({ id: idSchema("token"), name: z.string(), expiresAt: time.nullable() }),
   /** Host and path prefix to push images to, for `docker login` and `docker push`. */
   registry: z.string(),
-});
+}).meta({ id: "Whoami" });
 export type Whoami = z.infer<typeof WhoamiSchema>;
 
 export const AppSchema = z.object({
@@ -27,7 +27,7 @@ export const AppSchema = z.object({
   targetRelease: z.string().nullable(),
   instances: z.object({ ready: z.number().int(), wanted: z.number().int() }),
   createdAt: time,
-});
+}).meta({ id: "App" });
 export type App = z.infer<typeof AppSchema>;
 
 export const AppCreateSchema = z
@@ -45,7 +45,7 @@ export const BuildSchema = z.object({
   createdAt: time,
   startedAt: time.nullable(),
   finishedAt: time.nullable(),
-});
+}).meta({ id: "Build" });
 export type Build = z.infer<typeof BuildSchema>;
 
 export const DeploymentSchema = z.object({
@@ -65,7 +65,7 @@ export const DeploymentSchema = z.object({
   timingsMs: z.record(z.string(), z.number()),
   createdAt: time,
   finishedAt: time.nullable(),
-});
+}).meta({ id: "Deployment" });
 export type Deployment = z.infer<typeof DeploymentSchema>;
 
 /** The `config` of an upload: a JSON part of the multipart body, or the `Berth-Config` header (JSON) beside a plain body. */
@@ -97,7 +97,7 @@ export const ReleaseSchema = z.object({
   settings: SettingsSchema,
   createdAt: time,
   liveAt: time.nullable(),
-});
+}).meta({ id: "Release" });
 export type Release = z.infer<typeof ReleaseSchema>;
 
 export const InstanceSchema = z.object({
@@ -112,14 +112,14 @@ export const InstanceSchema = z.object({
   timingsMs: z.record(z.string(), z.number()),
   createdAt: time,
   readyAt: time.nullable(),
-});
+}).meta({ id: "Instance" });
 export type Instance = z.infer<typeof InstanceSchema>;
 
 export const AppStatusSchema = z.object({
   app: AppSchema,
   instances: z.array(InstanceSchema),
   lastDeployment: DeploymentSchema.nullable(),
-});
+}).meta({ id: "AppStatus" });
 export type AppStatus = z.infer<typeof AppStatusSchema>;
 
 /** `null` removes a variable. Answered with 202 and a Deployment where there is an image to run, else with 204. */

@@ -75,7 +75,7 @@ export const FailureSchema = z.object({
   exitCode: z.number().int().optional(),
   /** The last lines of output, oldest first. */
   logTail: z.array(z.string()).optional(),
-});
+}).meta({ id: "Failure" });
 export type Failure = z.infer<typeof FailureSchema>;
 
 /** RFC 9457 problem details, with Berth's stable `code`. */
@@ -87,7 +87,7 @@ export const ProblemSchema = FailureSchema.extend({
   requestId: z.string().optional(),
   /** What exactly was wrong with which field of the input. */
   errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
-});
+}).meta({ id: "Problem" });
 export type Problem = z.infer<typeof ProblemSchema>;
 
 /** An expected failure, thrown anywhere, mapped to problem JSON in one place. */

@@ -94,7 +94,7 @@ export const LogEntrySchema = z.object({
   stream: z.enum(["stdout", "stderr", "system"]),
   time: z.iso.datetime(),
   text: z.string(),
-});
+}).meta({ id: "LogEntry" });
 export type LogEntry = z.infer<typeof LogEntrySchema>;
 
 /** Agent → API. */

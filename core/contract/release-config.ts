@@ -33,7 +33,7 @@ export const SettingsSchema = z.object({
   requestTimeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
   /** Requests that one instance gets at the same time. */
   concurrency: z.number().int().min(1).max(1000).default(80),
-});
+}).meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
 export const SettingsPatchSchema = z.object({
