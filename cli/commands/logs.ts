@@ -43,13 +43,16 @@ async function logs(named: string | undefined, options: Options): Promise<void> 
     stop.abort();
     process.exit(EXIT.cancelled);
   });
-  if (options.build !== undefined) {
-    const id = options.build === true ? await lastBuild(client, await chooseApp(named ?? options.app, ".")) : options.build;
-    if (!/^bld_[0-9a-z]+$/.test(id)) throw usageError(`«${id}» is not a build's id.`, "It starts with bld_; leave it out for the last build.");
-    await showBuild(out, client, id, stop.signal, options);
+  const { build } = options;
+  if (typeof build === "string" && build.startsWith("bld_")) {
+    if (!/^bld_[0-9a-z]{26}$/.test(build)) throw usageError(`«${build}» is not a build's id.`, "Leave it out for the last build.");
+    await showBuild(out, client, build, stop.signal, options);
     return;
   }
-  await showApp(out, client, await chooseApp(named ?? options.app, "."), stop.signal, options);
+  // `berth logs --build hello` means the app: a build's id looks different.
+  const app = await chooseApp(named ?? (typeof build === "string" ? build : options.app), ".");
+  if (build === undefined) await showApp(out, client, app, stop.signal, options);
+  else await showBuild(out, client, await lastBuild(client, app), stop.signal, options);
 }
 
 async function lastBuild(client: Client, app: string): Promise<string> {
@@ -79,12 +82,14 @@ function timeOf(out: Output, options: Options, time: string): string {
 async function showApp(out: Output, client: Client, app: string, signal: AbortSignal, options: Options): Promise<void> {
   const { LogEntrySchema } = await import("../../core/contract/node-channel.ts");
   const follow = options.follow === true;
-  let opened = 0;
+  let opened = false;
   const events = eventStream({
     // After a new connection the API goes on behind the last event's id, where it gave ids; else old lines are not asked for again.
-    open: (lastEventId, inner) => {
-      const tail = opened++ === 0 || !follow ? options.tail : 0;
-      return client.openEvents(`${appPath(app)}/logs?${new URLSearchParams({ tail: String(tail), follow: String(follow) })}`, lastEventId, inner);
+    open: async (lastEventId, inner) => {
+      const query = new URLSearchParams({ tail: String(opened ? 0 : options.tail), follow: String(follow) });
+      const response = await client.openEvents(`${appPath(app)}/logs?${query}`, lastEventId, inner);
+      opened = true;
+      return response;
     },
     isTransient,
     signal,

@@ -35,9 +35,9 @@ export function parseIgnore(text: string): IgnoreRules {
   };
 }
 
-/** moby takes these characters as they are; the library would hand them to its regular expression. */
+/** moby takes these characters as they are; the library would hand them to its regular expression, and `#` for a comment. */
 function escapeLiterals(pattern: string): string {
-  return pattern.replace(/\\.|[+(){}|]/gs, (found) => (found.startsWith("\\") ? found : `\\${found}`));
+  return pattern.replace(/\\.|[+(){}|#]/gs, (found) => (found.startsWith("\\") ? found : `\\${found}`));
 }
 
 function cleanParts(pattern: string): string[] {

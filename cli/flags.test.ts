@@ -1,0 +1,59 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { suggestName } from "./app-name.ts";
+import { CliError } from "./errors.ts";
+import { parseCommand, parseCpu, parseDuration, parseMemory, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
+
+const usage = (error: unknown) => error instanceof CliError && error.exitCode === 2;
+
+describe("values of options", () => {
+  it("memory", () => {
+    const cases: [string, number][] = [["512m", 512 * 2 ** 20], ["1g", 2 ** 30], ["1.5GiB", 1.5 * 2 ** 30], ["64MB", 64 * 2 ** 20], ["1048576", 2 ** 20], ["16k", 16384]];
+    for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text);
+    for (const text of ["", "m", "-1m", "512x", "1 2"]) assert.throws(() => parseMemory(text), usage, text);
+  });
+
+  it("cpu", () => {
+    assert.equal(parseCpu("0.5"), 500);
+    assert.equal(parseCpu("2"), 2000);
+    assert.equal(parseCpu("250m"), 250);
+    for (const text of ["", "x", "-1", "1g"]) assert.throws(() => parseCpu(text), usage, text);
+  });
+
+  it("durations", () => {
+    assert.deepEqual(["30", "30s", "500ms", "2m", "1.5s"].map(parseDuration), [30_000, 30_000, 500, 120_000, 1500]);
+    assert.throws(() => parseDuration("1h"), usage);
+  });
+
+  it("whole numbers within limits", () => {
+    const replicas = wholeNumber("--replicas", 0, 100);
+    assert.equal(replicas("0"), 0);
+    for (const text of ["-1", "101", "1.5", "", "two"]) assert.throws(() => replicas(text), usage, text);
+  });
+
+  it("commands, in both forms of a Dockerfile", () => {
+    assert.deepEqual(parseCommand('["python", "web.py"]'), ["python", "web.py"]);
+    assert.deepEqual(parseCommand("python web.py"), ["/bin/sh", "-c", "python web.py"]);
+    for (const text of ["", "[", "[]", "[1]"]) assert.throws(() => parseCommand(text), usage, text);
+  });
+
+  it("pairs, with values of the own environment", () => {
+    assert.deepEqual(parsePairs(["A=1", "B=x=y", "C=", "HOME", "A=2"], { HOME: "/root" }), { A: "2", B: "x=y", C: "", HOME: "/root" });
+    assert.throws(() => parsePairs(["UNSET"], {}), usage);
+    assert.throws(() => parsePairs(["1A=x"], {}), usage);
+  });
+
+  it("settings: only what was named", () => {
+    assert.deepEqual(settingsPatch({}), {});
+    assert.deepEqual(settingsPatch({ replicas: 2, memory: 5, cpu: 6, readyPath: "/up" }), { replicas: 2, memoryBytes: 5, cpuMillis: 6, readiness: { kind: "http", path: "/up" } });
+    assert.deepEqual(settingsPatch({ readyPath: "" }), { readiness: { kind: "tcp" } });
+    assert.throws(() => settingsPatch({ readyPath: "up" }), usage);
+  });
+
+  it("names that are suggested", () => {
+    assert.equal(suggestName("My App_2", 40), "my-app-2");
+    assert.equal(suggestName("Café.js", 40), "cafe-js");
+    assert.equal(suggestName("__", 40), "");
+    assert.equal(suggestName(`${"a".repeat(39)}-b`, 40), "a".repeat(39));
+  });
+});
