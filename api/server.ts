@@ -26,7 +26,7 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_CONNECTIONS = 10_000;
 /** How long requests under way may take to end; what streams is cut then. */
 const DRAIN_MS = 5000;
-const QUERY_TIMEOUT_MS = 15_000;
+const QUERY_TIMEOUT_MS = 8000;
 
 export interface ServerOptions {
   host: string;

@@ -26,5 +26,7 @@ export function openDb(
   });
   // An idle connection that breaks must not end the process: the pool opens another when one is needed.
   pool.on("error", () => {});
+  // Nor must one that breaks within a transaction: its next query says so.
+  pool.on("connect", (client) => client.on("error", () => {}));
   return { db: drizzle(pool, { schema }), close: () => pool.end() };
 }

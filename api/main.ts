@@ -1,0 +1,59 @@
+/** The API's process: reads the environment once, starts the server, ends in order. */
+import { z } from "zod";
+import { openS3BlobStore } from "../core/blob-store/s3.ts";
+import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
+import { openLog } from "../core/log.ts";
+import { isHarmlessRejection, startServer } from "./server.ts";
+
+const Env = z.object({
+  ...DatabaseEnv,
+  ...RedisEnv,
+  ...S3Env,
+  ...LogEnv,
+  /** `host:port`; port 0 takes a free one. */
+  BERTH_API_LISTEN: z.string().regex(/^\[?[^\]]+\]?:\d{1,5}$/, "must be host:port").default("127.0.0.1:7070"),
+  BERTH_PUBLIC_URL: z.url().default("http://127.0.0.1:7070"),
+  BERTH_APPS_URL: z.url().default("http://berth.localhost:8080"),
+  BERTH_PRESIGN_TTL_MS: z.coerce.number().int().min(60_000).default(3_600_000),
+  BERTH_MAX_CONTEXT_BYTES: z.coerce.number().int().positive().default(4 * 2 ** 30),
+});
+
+const env = readEnv(Env, process.env);
+const log = openLog("api", env.BERTH_LOG_LEVEL);
+const at = env.BERTH_API_LISTEN.lastIndexOf(":");
+
+process.on("unhandledRejection", (reason) => {
+  if (isHarmlessRejection(reason)) return log.warn({ err: reason }, "redis is away");
+  log.fatal({ err: reason }, "unhandled rejection");
+  process.exit(1);
+});
+
+const server = await startServer({
+  host: env.BERTH_API_LISTEN.slice(0, at).replace(/^\[|\]$/g, ""),
+  port: Number(env.BERTH_API_LISTEN.slice(at + 1)),
+  databaseUrl: env.BERTH_DATABASE_URL,
+  redisUrl: env.BERTH_REDIS_URL,
+  blobs: openS3BlobStore(env),
+  config: {
+    publicUrl: new URL(env.BERTH_PUBLIC_URL),
+    appsUrl: new URL(env.BERTH_APPS_URL),
+    redisPrefix: env.BERTH_REDIS_PREFIX,
+    presignTtlMs: env.BERTH_PRESIGN_TTL_MS,
+    maxContextBytes: env.BERTH_MAX_CONTEXT_BYTES,
+  },
+  log,
+});
+log.info({ port: server.port }, "listening");
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    log.info({ signal }, "ending");
+    server.close().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, "did not end in order");
+        process.exit(1);
+      },
+    );
+  });
+}
