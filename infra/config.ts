@@ -7,6 +7,9 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { postgresStatus } from "./local/postgres.ts";
+import { redisStatus } from "./local/redis.ts";
+import { s3Status } from "./local/s3.ts";
 import { freePort, isFree } from "./ports.ts";
 
 export const REPOSITORY = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -14,7 +17,7 @@ export const DEFAULT_DATA = "/var/lib/berth";
 export const DEFAULT_CACHE = "/var/cache/berth";
 
 /** Variables of the CLI, which say nothing about the Berth to start. */
-const NOT_SETTINGS = new Set(["BERTH_TOKEN", "BERTH_API", "BERTH_CONTEXT", "BERTH_DATA"]);
+const NOT_SETTINGS = new Set(["BERTH_TOKEN", "BERTH_API", "BERTH_CONTEXT", "BERTH_DATA", "BERTH_DEBUG", "BERTH_TEST_RUN"]);
 /** Only the API and workers may know these. */
 const STORE_SETTING = /^BERTH_(DATABASE|REDIS|S3)_/;
 
@@ -113,7 +116,7 @@ function parseJson(path: string): unknown {
 }
 
 /** The configuration of the environment and of what was saved; saves it. Secrets and ports are made the first time. */
-export async function prepareConfig(env: NodeJS.ProcessEnv, options: { durable?: boolean } = {}): Promise<BerthConfig> {
+export async function prepareConfig(env: NodeJS.ProcessEnv, options: { durable?: boolean; anyPorts?: boolean } = {}): Promise<BerthConfig> {
   const dataDir = dataDirOf(env);
   const path = configFile(dataDir);
   const before = existsSync(path) ? SavedSchema.safeParse(parseJson(path)) : undefined;
@@ -125,7 +128,7 @@ export async function prepareConfig(env: NodeJS.ProcessEnv, options: { durable?:
     version: 1,
     settings: { ...before?.data.settings, ...Object.fromEntries(given) },
     secrets: before?.data.secrets ?? newSecrets(),
-    ports: before?.data.ports ?? { postgres: await portNear(7071), redis: await portNear(7072), s3: await portNear(7073) },
+    ports: await usablePorts(dataDir, before?.data.ports, options.anyPorts ?? false),
   };
   const config = complete(dataDir, saved, options.durable ?? true);
   mkdirSync(dataDir, { recursive: true, mode: 0o755 });
@@ -195,6 +198,17 @@ function newSecrets(): Saved["secrets"] {
   };
 }
 
-async function portNear(wanted: number): Promise<number> {
-  return (await isFree("127.0.0.1", wanted)) ? wanted : freePort();
+/** Ports of the local stores: those that they have, as long as nobody else has taken one in the meantime. */
+async function usablePorts(dataDir: string, before: Saved["ports"] | undefined, any: boolean): Promise<Saved["ports"]> {
+  const usable = async (name: keyof Saved["ports"], status: (dir: string) => number | undefined, preferred: number) => {
+    const port = before?.[name] ?? preferred;
+    if (status(join(dataDir, name)) !== undefined) return port;
+    const acceptable = before !== undefined || !any;
+    return acceptable && (await isFree("127.0.0.1", port)) ? port : freePort();
+  };
+  return {
+    postgres: await usable("postgres", postgresStatus, 7071),
+    redis: await usable("redis", redisStatus, 7072),
+    s3: await usable("s3", s3Status, 7073),
+  };
 }

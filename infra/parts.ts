@@ -53,7 +53,9 @@ export function localS3(config: BerthConfig) {
 
 /** What every program gets from the environment that `up` was called in. */
 export function baseEnv(env: NodeJS.ProcessEnv): Record<string, string> {
-  const passed = ["HOME", "LANG", "TMPDIR", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"];
+  const passed = [
+    "HOME", "LANG", "TMPDIR", "BERTH_TEST_RUN", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+  ];
   const kept = passed.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
   const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   return { HOME: "/root", LANG: "C.UTF-8", ...Object.fromEntries(kept), PATH: `${REPOSITORY}/node_modules/.bin:${system}`, NODE_ENV: "production" };

@@ -1,0 +1,51 @@
+/** What tests may leave behind on a host: processes, mounts, network namespaces, links, nft tables, cgroups. */
+import { globSync, readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { runUnchecked } from "../../core/host/spawn.ts";
+
+/** Stops need a moment to take effect. */
+const GRACE_MS = 5000;
+
+/** Everything that is there now, one sentence each. */
+export async function snapshot(): Promise<Set<string>> {
+  const names = async (kind: string, argv: string[], pattern: RegExp) => {
+    const { stdout } = await runUnchecked(argv).catch(() => ({ stdout: "" }));
+    return stdout.split("\n").flatMap((line) => {
+      const name = pattern.exec(line)?.[1];
+      return name === undefined ? [] : [`${kind} ${name}`];
+    });
+  };
+  return new Set([
+    ...(await names("network namespace", ["ip", "netns", "list"], /^(\S+)/)),
+    ...(await names("link", ["ip", "-o", "link", "show"], /^\d+: ([^:@]+)/)),
+    ...(await names("nft table", ["nft", "list", "tables"], /^table (.+)$/)),
+    ...readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean).map((line) => `mount ${line.split(" ")[4]}`),
+    ...globSync(["/sys/fs/cgroup/berth-*", "/sys/fs/cgroup/*/berth-*"]).map((path) => `cgroup ${path}`),
+    ...processesOfThisRun(),
+  ]);
+}
+
+/** Processes that carry this run's mark in their environment or arguments, but for the runner's own. */
+function processesOfThisRun(): string[] {
+  const mark = process.env["BERTH_TEST_RUN"];
+  if (mark === undefined) return [];
+  return globSync("/proc/[0-9]*").flatMap((path) => {
+    const pid = Number(path.slice("/proc/".length));
+    if (pid === process.pid) return [];
+    try {
+      const command = readFileSync(`${path}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      const environment = readFileSync(`${path}/environ`, "utf8");
+      return environment.includes(mark) || command.includes(mark) ? [`process ${pid} ${command.slice(0, 200)}`] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** What is there now and was not before, after things had time to end. */
+export async function awaitNoLeaks(before: ReadonlySet<string>): Promise<string[]> {
+  for (const deadline = Date.now() + GRACE_MS; ; await sleep(200)) {
+    const leaks = [...(await snapshot())].filter((each) => !before.has(each));
+    if (leaks.length === 0 || Date.now() > deadline) return leaks;
+  }
+}
