@@ -1,6 +1,111 @@
-import type { Deps } from "../deps.ts";
+/** Uploads and deployments. */
+import { Readable } from "node:stream";
+import { createRoute } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { z } from "zod";
+import { DEPLOY_CONFIG_HEADER, DeployConfigSchema, DeployImageSchema, DeploymentSchema, pageOf, SSE_EVENTS } from "../../core/contract/api.ts";
+import type { ApiEnv, Deps } from "../deps.ts";
 import { createRouter } from "../router.ts";
+import { cancelDeployment } from "../use-cases/cancel-deployment.ts";
+import { deployUpload } from "../use-cases/deploy-upload.ts";
+import { followDeployment, getDeployment } from "../use-cases/follow-deployment.ts";
+import { listDeployments } from "../use-cases/list-deployments.ts";
+import { answerStream, EVENT_STREAM, sseEvent } from "./event-stream.ts";
+import { AppParam, json, PageQuery, problems } from "./responses.ts";
 
-export function createDeploymentRoutes(_deps: Deps) {
-  return createRouter();
+const DeploymentParam = z.object({ id: z.string().min(1).max(64) });
+const binary = { schema: z.string().meta({ format: "binary" }) };
+
+const uploadRoute = createRoute({
+  method: "post",
+  path: "/v1/apps/{app}/deployments",
+  summary: "Deploy a build context, a bare Dockerfile or an image; makes the app when there is none",
+  description: `The format is known by its first bytes. The configuration is the part «config» of a form, or JSON in the header ${DEPLOY_CONFIG_HEADER}.`,
+  request: {
+    params: AppParam,
+    body: {
+      content: {
+        "application/x-tar": binary,
+        "application/gzip": binary,
+        "application/zstd": binary,
+        "text/x-dockerfile": { schema: z.string() },
+        "multipart/form-data": { schema: z.object({ config: DeployConfigSchema.optional(), context: binary.schema }) },
+        "application/json": { schema: DeployImageSchema },
+      },
+    },
+  },
+  responses: {
+    200: json("This is live already: nothing was built", DeploymentSchema),
+    202: json("Accepted", DeploymentSchema),
+    ...problems(400, 401, 404, 409, 413, 415, 422),
+  },
+});
+
+export function createDeploymentRoutes(deps: Deps) {
+  const app = createRouter();
+  // Described above; registered without the validators, which would read the body into memory.
+  app.openAPIRegistry.registerPath(uploadRoute);
+  app.post("/v1/apps/:app/deployments", async (c) => {
+    const upload = { body: bodyOf(c), headers: { contentType: c.req.header("content-type") ?? "", config: c.req.header(DEPLOY_CONFIG_HEADER) } };
+    const deployment = await deployUpload(deps, c.get("actor"), c.req.param("app"), upload);
+    c.header("location", `/v1/deployments/${deployment.id}`);
+    return c.json(deployment, deployment.alreadyLive ? 200 : 202);
+  });
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/deployments",
+      summary: "List an app's deployments, newest first",
+      request: { params: AppParam, query: PageQuery },
+      responses: { 200: json("A page of deployments", pageOf(DeploymentSchema)), ...problems(400, 401, 404) },
+    }),
+    async (c) => c.json(await listDeployments(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("query")), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/deployments/{id}",
+      summary: "Show a deployment",
+      request: { params: DeploymentParam },
+      responses: { 200: json("The deployment", DeploymentSchema), ...problems(401, 404) },
+    }),
+    async (c) => c.json(await getDeployment(deps, c.get("actor"), c.req.valid("param").id), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "post",
+      path: "/v1/deployments/{id}/cancel",
+      summary: "Cancel a deployment that has not ended; the live release goes on",
+      request: { params: DeploymentParam },
+      responses: { 200: json("The deployment", DeploymentSchema), ...problems(401, 404, 409) },
+    }),
+    async (c) => c.json(await cancelDeployment(deps, c.get("actor"), c.req.valid("param").id), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/deployments/{id}/events",
+      summary: "Follow a deployment to its end",
+      request: { params: DeploymentParam },
+      responses: {
+        200: { description: "Events `deployment`, each the whole deployment; the last one is in an end state", content: { [EVENT_STREAM]: { schema: z.string() } } },
+        ...problems(401, 404),
+      },
+    }),
+    async (c) => {
+      const actor = c.get("actor");
+      const first = await getDeployment(deps, actor, c.req.valid("param").id);
+      return answerStream(c, deps, EVENT_STREAM, async function* (signal) {
+        for await (const deployment of followDeployment(deps, actor, first, signal)) yield sseEvent(SSE_EVENTS.deployment, deployment);
+      });
+    },
+  );
+  return app;
+}
+
+/** The request's bytes as Node has them: no copy through web streams. */
+function bodyOf(c: Context<ApiEnv>): Readable {
+  const incoming = (c.env as Partial<ApiEnv["Bindings"]> | undefined)?.incoming;
+  if (incoming !== undefined) return incoming as Readable;
+  return c.req.raw.body === null ? Readable.from([]) : Readable.fromWeb(c.req.raw.body as Parameters<typeof Readable.fromWeb>[0]);
 }

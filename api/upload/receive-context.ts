@@ -1,0 +1,68 @@
+/** One pass over an upload: to the blob store and through the inspector, at the pace of the slower one. */
+import { once } from "node:events";
+import { PassThrough, type Readable } from "node:stream";
+import type { BlobStore } from "../../core/blob-store/blob-store.ts";
+import { AppError } from "../../core/contract/errors.ts";
+import type { Log } from "../../core/log.ts";
+import type { ContextFindings, ContextInspector } from "./context-inspector.ts";
+
+export interface ReceiveOptions {
+  blobs: BlobStore;
+  key: string;
+  body: Readable;
+  inspector: ContextInspector;
+  maxBytes: number;
+}
+
+export interface ReceivedContext {
+  findings: ContextFindings;
+  sizeBytes: number;
+}
+
+/** Stores and reads the whole body, or nothing: on any error the blob is not there. @throws AppError, BlobStoreUnavailable */
+export async function receiveContext(options: ReceiveOptions): Promise<ReceivedContext> {
+  const { blobs, key, body, inspector, maxBytes } = options;
+  const abort = new AbortController();
+  const toStore = new PassThrough();
+  const stored = blobs.put(key, toStore, { contentType: "application/octet-stream", signal: abort.signal });
+  // Ends the loop below when the store fails; the reason is read from `stored`.
+  stored.catch((error: Error) => toStore.destroy(error));
+  toStore.on("error", () => {});
+  try {
+    let sizeBytes = 0;
+    for await (const chunk of chunksOf(body)) {
+      sizeBytes += chunk.length;
+      if (sizeBytes > maxBytes) throw new AppError("context_too_large", `The build context has more than ${maxBytes} bytes.`);
+      await inspector.write(chunk);
+      if (toStore.destroyed) break;
+      if (!toStore.write(chunk)) await once(toStore, "drain").catch(() => {});
+    }
+    const findings = toStore.destroyed ? undefined : await inspector.end();
+    toStore.end();
+    await stored;
+    if (findings === undefined) throw new Error("the store ended before the upload");
+    return { findings, sizeBytes };
+  } catch (error) {
+    inspector.destroy();
+    abort.abort();
+    toStore.destroy();
+    await stored.catch(() => {});
+    throw error;
+  }
+}
+
+/** The body's chunks; a connection that breaks is an upload that is cut short. */
+async function* chunksOf(body: Readable): AsyncGenerator<Buffer> {
+  try {
+    // Not destroyed on an early end: the answer goes over the same connection.
+    for await (const chunk of body.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
+  } catch (error) {
+    if (error instanceof AppError) throw error;
+    throw new AppError("context_truncated", "The upload ended before all of it had come.", { cause: error });
+  }
+}
+
+/** Deletes an upload that nothing points to. Never throws: what is left is found by garbage collection. */
+export async function deleteContext(blobs: BlobStore, key: string, log: Log): Promise<void> {
+  await blobs.delete([key]).catch((error: unknown) => log.warn({ err: error, key }, "an upload could not be deleted"));
+}
