@@ -1,0 +1,113 @@
+/** Commands for `ip -batch` and `nft -f` of the build network. Pure. */
+
+/** One build's way out: a veth pair whose inner end is all that the sandbox has. */
+export interface SlotNetwork {
+  netns: string;
+  /** The end on the host. */
+  device: string;
+  hostAddress: string;
+  sandboxAddress: string;
+}
+
+const PREFIX_LENGTH = 30;
+const ADDRESSES_PER_SLOT = 4;
+
+/** The addresses of slot `index` within a subnet such as `10.202.0.0/16`. Throws when it has none left. */
+export function slotAddresses(subnet: string, index: number): { host: string; sandbox: string } {
+  const [base = "", length = "32"] = subnet.split("/");
+  const start = base.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
+  const first = start + index * ADDRESSES_PER_SLOT;
+  if (first + ADDRESSES_PER_SLOT > start + 2 ** (32 - Number(length))) throw new RangeError(`the build subnet ${subnet} has no room for slot ${index}`);
+  const dotted = (value: number) => [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
+  return { host: dotted(first + 1), sandbox: dotted(first + 2) };
+}
+
+/** For `ip -batch -`: everything but the namespace itself. */
+export function slotBatch(slot: SlotNetwork): string {
+  return [
+    `link add ${slot.device} type veth peer name eth0 netns ${slot.netns}`,
+    `addr add ${slot.hostAddress}/${PREFIX_LENGTH} dev ${slot.device}`,
+    `link set ${slot.device} up`,
+    "",
+  ].join("\n");
+}
+
+/** For `ip -n <netns> -batch -`. */
+export function slotInnerBatch(slot: SlotNetwork): string {
+  return [
+    `addr add ${slot.sandboxAddress}/${PREFIX_LENGTH} dev eth0`,
+    "link set lo up",
+    "link set eth0 up",
+    `route add default via ${slot.hostAddress}`,
+    "",
+  ].join("\n");
+}
+
+/** Where no build goes unless the operator allows it: private, shared, link-local, test, multicast and reserved ranges. */
+const PRIVATE_RANGES = [
+  "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+  "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+];
+
+export interface NetworkPolicy {
+  table: string;
+  /** Interfaces of all slots begin with this. */
+  devicePrefix: string;
+  subnet: string;
+  /** Name servers that builds may ask. */
+  resolvers: readonly string[];
+  /** Private ranges that the operator opens. */
+  allowCidrs: readonly string[];
+  registryPort: number;
+  slots: readonly SlotNetwork[];
+}
+
+/** The whole table, replaced in one transaction. */
+export function policyRules(policy: NetworkPolicy): string {
+  const slots = `"${policy.devicePrefix}*"`;
+  const set = (name: string, values: readonly string[]) =>
+    `  set ${name} { type ipv4_addr; flags interval; auto-merge; ${values.length === 0 ? "" : `elements = { ${values.join(", ")} }`} }`;
+  const proxies = policy.slots.map((s) => `"${s.device}" . ${s.sandboxAddress} . ${s.hostAddress} . ${policy.registryPort}`);
+  const sources = policy.slots.map((s) => `"${s.device}" . ${s.sandboxAddress}`);
+  return `
+table inet ${policy.table} {}
+delete table inet ${policy.table}
+table inet ${policy.table} {
+${set("private_ranges", PRIVATE_RANGES)}
+${set("allowed", policy.allowCidrs)}
+${set("resolvers", policy.resolvers)}
+  set proxies { typeof iifname . ip saddr . ip daddr . tcp dport; ${proxies.length === 0 ? "" : `elements = { ${proxies.join(", ")} }`} }
+  set sources { typeof iifname . ip saddr; ${sources.length === 0 ? "" : `elements = { ${sources.join(", ")} }`} }
+  chain outbound {
+    ct state established,related accept
+    meta nfproto != ipv4 drop
+    iifname . ip saddr != @sources drop
+    ip daddr @resolvers udp dport 53 accept
+    ip daddr @resolvers tcp dport 53 accept
+    ip daddr @allowed accept
+    ip daddr @private_ranges reject with icmp type admin-prohibited
+    accept
+  }
+  chain forward {
+    type filter hook forward priority -5; policy accept;
+    iifname ${slots} jump outbound
+    oifname ${slots} ct state established,related accept
+    oifname ${slots} drop
+  }
+  chain input {
+    type filter hook input priority -5; policy accept;
+    iifname != ${slots} accept
+    ct state established,related accept
+    iifname . ip saddr . ip daddr . tcp dport @proxies accept
+    iifname . ip saddr @sources ip daddr @allowed accept
+    iifname . ip saddr @sources ip daddr @resolvers udp dport 53 accept
+    iifname . ip saddr @sources ip daddr @resolvers tcp dport 53 accept
+    drop
+  }
+  chain postrouting {
+    type nat hook postrouting priority 100; policy accept;
+    ip saddr ${policy.subnet} oifname != ${slots} masquerade
+  }
+}
+`;
+}

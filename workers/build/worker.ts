@@ -1,0 +1,170 @@
+/**
+ * Builds, taken from the queue. The queue only says «look at this build»: the row decides who may build it, and a
+ * sweep finds what the queue has lost. Redis may lose everything at any time.
+ */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Queue, Worker } from "bullmq";
+import type { Redis } from "ioredis";
+import { BUILD_QUEUE, buildQueuePrefix } from "../../core/contract/bells.ts";
+import { parseId, type BuildId } from "../../core/contract/ids.ts";
+import {
+  cancelQueuedBuilds,
+  claimableBuilds,
+  claimBuild,
+  giveUpLostBuilds,
+  isCancelRequested,
+  renewLease,
+  returnBuild,
+  type ClaimedBuild,
+} from "../../core/db/system-queries/builds.ts";
+import { run, runUnchecked } from "../../core/host/spawn.ts";
+import { runBuild, type BuildDeps, type StopReason } from "./run-build.ts";
+
+export interface BuildWorkerOptions {
+  deps: BuildDeps;
+  /** Name of this worker in the database. */
+  name: string;
+  /** Connections of `openRedisPatient`, of this worker's own. */
+  queueRedis: Redis;
+  workerRedis: Redis;
+}
+
+export interface BuildWorker {
+  /** Takes nothing new; gives the running builds `graceMs` to end, then returns them to the queue. */
+  close(graceMs: number): Promise<void>;
+}
+
+const SWEEP_MS = 5000;
+const SWEEP_LIMIT = 1000;
+/** A job whose worker died is another's after so long; the database's lease decides whether its build is, too. */
+const JOB_LOCK_MS = 8000;
+
+export async function startBuildWorker(options: BuildWorkerOptions): Promise<BuildWorker> {
+  const { deps, name } = options;
+  const { config, log } = deps;
+  await removeLeftovers(deps);
+  const running = new Map<BuildId, (reason: StopReason) => void>();
+  const prefix = buildQueuePrefix(deps.redisPrefix);
+  const queue = new Queue(BUILD_QUEUE, { connection: options.queueRedis, prefix });
+  const worker = new Worker<{ buildId: string }>(
+    BUILD_QUEUE,
+    async (job) => {
+      const id = parseId("build", job.data.buildId);
+      if (id !== undefined && !running.has(id)) await buildOnce(options, id, running);
+    },
+    { connection: options.workerRedis, prefix, concurrency: config.concurrency, lockDuration: JOB_LOCK_MS, stalledInterval: JOB_LOCK_MS / 2, maxStalledCount: 100 },
+  );
+  const onQueueError = (error: Error) => log.debug({ err: error }, "the queue is away");
+  queue.on("error", onQueueError);
+  worker.on("error", onQueueError);
+  const stopListening = deps.bells.listen("buildCancel", (id) => {
+    const buildId = parseId("build", id);
+    if (buildId !== undefined) void stopIfCancelled(deps, buildId, running);
+  });
+
+  let sweeping: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => {
+    sweeping = sweeping.then(() => sweep(deps, queue)).catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
+  }, SWEEP_MS);
+  sweeping = sweep(deps, queue).catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
+  log.info({ worker: name, concurrency: config.concurrency }, "build worker started");
+
+  return {
+    close: async (graceMs) => {
+      clearInterval(timer);
+      stopListening();
+      const grace = setTimeout(() => {
+        for (const stop of running.values()) stop("drained");
+      }, graceMs);
+      await worker.close();
+      clearTimeout(grace);
+      await sweeping;
+      await queue.close();
+    },
+  };
+}
+
+async function buildOnce({ deps, name }: BuildWorkerOptions, id: BuildId, running: Map<BuildId, (reason: StopReason) => void>): Promise<void> {
+  const { db, config, log, clock } = deps;
+  const startedAt = clock().getTime();
+  const claimed = await claimBuild(db, id, name, config.leaseMs, clock());
+  if (claimed === undefined) return;
+  const { build } = claimed;
+  const fence = { id, attempt: build.attempt };
+  const stopper = new AbortController();
+  const stop = (reason: StopReason) => stopper.abort(reason);
+  running.set(id, stop);
+  const lease = holdLease(deps, claimed, stop);
+  let outcome: string = "error";
+  try {
+    if (build.cancelRequestedAt !== null) stop("cancelled");
+    outcome = await runBuild(deps, claimed, stopper.signal);
+    if (outcome === "drained") await returnBuild(db, fence);
+  } catch (error) {
+    log.error({ err: error, build: id }, "a build broke; another attempt will follow");
+  } finally {
+    clearInterval(lease);
+    running.delete(id);
+    log.info({ build: id, tenant: build.tenantId, app: build.appId, attempt: build.attempt, outcome, ms: clock().getTime() - startedAt }, "build");
+  }
+}
+
+/** Renews the lease and hears of cancelling, until cleared. A worker that could not renew in time stops: another may have begun. */
+function holdLease({ db, config, clock, log }: BuildDeps, { build }: ClaimedBuild, stop: (reason: StopReason) => void): NodeJS.Timeout {
+  const fence = { id: build.id, attempt: build.attempt };
+  let heldUntil = clock().getTime() + config.leaseMs;
+  let busy = false;
+  return setInterval(() => {
+    const now = clock().getTime();
+    if (now > heldUntil) stop("lost");
+    if (busy) return;
+    busy = true;
+    renewLease(db, fence, config.leaseMs, new Date(now))
+      .then((state) => {
+        if (state === "held") heldUntil = now + config.leaseMs;
+        // A build that has just succeeded is no longer running, and is not lost.
+        else stop(state);
+      })
+      .catch((error: unknown) => log.warn({ err: error, build: build.id }, "the lease could not be renewed"))
+      .finally(() => (busy = false));
+  }, Math.min(1000, config.leaseMs / 4));
+}
+
+async function stopIfCancelled(deps: BuildDeps, id: BuildId, running: ReadonlyMap<BuildId, (reason: StopReason) => void>): Promise<void> {
+  try {
+    const stop = running.get(id);
+    if (stop === undefined) return await endCancelled(deps);
+    if (await isCancelRequested(deps.db, id)) stop("cancelled");
+  } catch (error) {
+    deps.log.warn({ err: error, build: id }, "a request to cancel could not be read");
+  }
+}
+
+async function endCancelled({ db, bells, clock }: BuildDeps): Promise<void> {
+  const ended = await cancelQueuedBuilds(db, clock());
+  for (const { deployments } of ended) for (const id of deployments) bells.ring("deployment", id);
+}
+
+/** What the queue should know but may have lost. */
+async function sweep(deps: BuildDeps, queue: Queue): Promise<void> {
+  const { db, bells, clock } = deps;
+  await endCancelled(deps);
+  for (const { deployments } of await giveUpLostBuilds(db, clock())) for (const id of deployments) bells.ring("deployment", id);
+  const ids = await claimableBuilds(db, SWEEP_LIMIT, clock());
+  if (ids.length === 0 || deps.redis.status !== "ready") return;
+  // A job that is there already stays as it is.
+  await queue.addBulk(ids.map((buildId) => ({ name: "build", data: { buildId }, opts: { jobId: buildId, removeOnComplete: true, removeOnFail: true } })));
+}
+
+/** What a former life of this worker left when it was killed: sandboxes, their cgroups and files. */
+async function removeLeftovers({ config }: BuildDeps): Promise<void> {
+  const data = config.workerData;
+  for (const name of ["jobs", "bundles", "crun", "logs", "tenants"]) await mkdir(join(data, name), { recursive: true, mode: 0o711 });
+  const crun = [config.crun, "--root", join(data, "crun"), "--cgroup-manager=cgroupfs"];
+  for (const id of await readdir(join(data, "crun"))) await runUnchecked([...crun, "delete", "--force", id]);
+  for (const name of ["jobs", "bundles", "logs"]) {
+    for (const entry of await readdir(join(data, name))) await rm(join(data, name, entry), { recursive: true, force: true });
+  }
+  await run([config.crun, "--version"]);
+}

@@ -1,0 +1,85 @@
+/** The worker process: reads the environment once, starts builds, the rollout loop or both, ends in order. */
+import { hostname } from "node:os";
+import { z } from "zod";
+import { openS3BlobStore } from "../core/blob-store/s3.ts";
+import { openBells } from "../core/bells.ts";
+import { openDb } from "../core/db/client.ts";
+import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
+import { openLog } from "../core/log.ts";
+import { openRedisFailFast, openRedisPatient } from "../core/redis.ts";
+import { BuildEnv, buildConfig } from "./build/config.ts";
+import { startBuilds } from "./build/start.ts";
+import { startReconcile } from "./reconcile/loop.ts";
+
+const Env = z.object({
+  ...DatabaseEnv,
+  ...RedisEnv,
+  ...S3Env,
+  ...LogEnv,
+  ...BuildEnv,
+  BERTH_WORKER_NAME: z.string().min(1).max(200).default(`${hostname()}-${process.pid}`),
+  /** What this process does: `build`, `reconcile` or both. */
+  BERTH_WORKER_ROLES: z
+    .string()
+    .default("build,reconcile")
+    .transform((text) => text.split(","))
+    .pipe(z.array(z.enum(["build", "reconcile"])).min(1)),
+  /** How long running builds may go on after SIGTERM before they return to the queue. */
+  BERTH_WORKER_DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
+});
+
+const env = readEnv(Env, process.env);
+const log = openLog("worker", env.BERTH_LOG_LEVEL);
+
+process.on("unhandledRejection", (reason) => {
+  log.fatal({ err: reason }, "unhandled rejection");
+  process.exit(1);
+});
+
+const { db, close: closeDb } = openDb(env.BERTH_DATABASE_URL, { name: "berth-worker", max: 20 });
+const redis = openRedisFailFast(env.BERTH_REDIS_URL, "worker");
+const subscriber = openRedisPatient(env.BERTH_REDIS_URL, "worker-bells");
+const bells = openBells(redis, subscriber, env.BERTH_REDIS_PREFIX);
+const clock = () => new Date();
+const common = { db, bells, log, clock };
+
+const closers: (() => Promise<void>)[] = [];
+if (env.BERTH_WORKER_ROLES.includes("reconcile")) closers.push(startReconcile(common));
+if (env.BERTH_WORKER_ROLES.includes("build")) {
+  closers.push(
+    await startBuilds({
+      ...common,
+      blobs: openS3BlobStore(env),
+      redis,
+      redisUrl: env.BERTH_REDIS_URL,
+      redisPrefix: env.BERTH_REDIS_PREFIX,
+      name: env.BERTH_WORKER_NAME,
+      config: buildConfig(env),
+      drainMs: env.BERTH_WORKER_DRAIN_MS,
+    }),
+  );
+}
+log.info({ roles: env.BERTH_WORKER_ROLES }, "worker started");
+
+let ending = false;
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.on(signal, () => {
+    if (ending) return;
+    ending = true;
+    log.info({ signal }, "ending");
+    end().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, "did not end in order");
+        process.exit(1);
+      },
+    );
+  });
+}
+
+async function end(): Promise<void> {
+  await Promise.all(closers.map((close) => close()));
+  redis.disconnect();
+  subscriber.disconnect();
+  await closeDb();
+}
