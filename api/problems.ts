@@ -56,6 +56,8 @@ export function problemResponse(c: Context, error: AppError): Response {
   const requestId = c.get("requestId") as string | undefined;
   return c.body(JSON.stringify(toProblem(error, requestId)), error.status as 400, {
     "content-type": "application/problem+json",
+    // What is left of the body is not read: the client must not send its next request behind it.
+    ...(error.status === 413 ? { connection: "close" } : {}),
     ...error.headers,
   });
 }

@@ -18,6 +18,7 @@ import type { ApiConfig, Deps } from "./deps.ts";
 
 /** Headers must be there by then. */
 const HEADERS_TIMEOUT_MS = 15_000;
+const CHECK_CONNECTIONS_EVERY_MS = 5000;
 /** A whole request, a slow upload of a large context included. */
 const REQUEST_TIMEOUT_MS = 3_600_000;
 /** Longer than clients and proxies keep idle connections, so that we never close under a request. */
@@ -68,6 +69,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     serverOptions: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_CONNECTIONS_EVERY_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
       noDelay: true,

@@ -31,10 +31,26 @@ export function listen(subscriber: Redis, prefix: string, bell: Bell, hear: (id:
   return () => subscriber.off("message", onMessage);
 }
 
-/** Both directions, as one thing to hand around: a fail-fast connection rings, a patient one hears. */
+/**
+ * Both directions, as one thing to hand around: a fail-fast connection rings, a patient one hears. While Redis is
+ * away, a bell still reaches the listeners of its own process.
+ */
 export function openBells(redis: Redis, subscriber: Redis, prefix: string): Bells {
+  const own = new Set<{ bell: Bell; hear: (id: string) => void }>();
   return {
-    ring: (bell, id) => ring(redis, prefix, bell, id),
-    listen: (bell, hear) => listen(subscriber, prefix, bell, hear),
+    ring: (bell, id) => {
+      if (redis.status === "ready" && subscriber.status === "ready") return ring(redis, prefix, bell, id);
+      ring(redis, prefix, bell, id);
+      for (const listener of own) if (listener.bell === bell) listener.hear(id);
+    },
+    listen: (bell, hear) => {
+      const listener = { bell, hear };
+      own.add(listener);
+      const stop = listen(subscriber, prefix, bell, hear);
+      return () => {
+        own.delete(listener);
+        stop();
+      };
+    },
   };
 }

@@ -25,8 +25,8 @@ test("what is no token is none", () => {
   }
 });
 
-test("a known checksum: tokens that exist stay valid", () => {
-  assert.ok(isToken(`berth_${"0".repeat(32)}1skK3z`) === false);
+test("the checksum and the hash are what they were when the first tokens were made", () => {
+  assert.ok(isToken(`berth_${"0".repeat(32)}2wjyrI`));
   assert.equal(hashToken("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 });
 

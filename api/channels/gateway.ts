@@ -5,6 +5,7 @@ import { parseId, type AppId } from "../../core/contract/ids.ts";
 import { addCounts, findGatewayByTokenHash, touchGateway, writeDrained, type GatewayId } from "../../core/db/system-queries/gateways.ts";
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
 import type { Deps } from "../deps.ts";
+import { latest } from "./latest.ts";
 import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
 
 /** Behind the bells: how often all routes are read. */
@@ -50,7 +51,8 @@ export function openGatewayChannels(deps: GatewayChannelDeps): GatewayChannels {
 }
 
 function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log: Deps["log"], feed: RouteFeed): void {
-  const queue = inOrder((message: FromGateway) => write(deps, id, message), () => socket.readyState !== socket.OPEN, (error) => log.warn({ err: error }, "a gateway's message was not written"));
+  const closed = () => socket.readyState !== socket.OPEN;
+  const queue = inOrder((message: FromGateway) => write(deps, id, message), closed, (error) => log.warn({ err: error }, "a gateway's message was not written"));
   onMessage(socket, FromGatewaySchema, log, (message) => {
     if (message.type === "hello") {
       // A connection that has said hello counts as a gateway that must attest drains: noted before it has routes.
@@ -62,7 +64,8 @@ function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log:
       queue(message);
     }
   });
-  keepAlive(socket, () => void touchGateway(deps.db, id, deps.clock()).catch((error: unknown) => log.warn({ err: error }, "a heartbeat was not written")));
+  const touch = latest<void>(() => touchGateway(deps.db, id, deps.clock()), closed, (error) => log.warn({ err: error }, "a heartbeat was not written"));
+  keepAlive(socket, touch);
 }
 
 async function write(deps: GatewayChannelDeps, id: GatewayId, message: FromGateway): Promise<void> {

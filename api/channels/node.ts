@@ -127,7 +127,9 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
     else if (message.type === "logs") entry.logs.get(message.requestId)?.(message);
     else hello(message);
   });
-  keepAlive(socket, () => void touchNode(deps.db, nodeId, deps.clock()).catch(failed("a heartbeat was not written")));
+  // Tried again until it is written: after an outage of the database a node must not look lost.
+  const touch = latest<void>(() => touchNode(deps.db, nodeId, deps.clock()), closed, failed("a heartbeat was not written"));
+  keepAlive(socket, touch);
   return entry;
 }
 

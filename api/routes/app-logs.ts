@@ -7,6 +7,7 @@ import { SSE_EVENTS } from "../../core/contract/api.ts";
 import { LogEntrySchema, type LogEntry } from "../../core/contract/node-channel.ts";
 import type { Deps } from "../deps.ts";
 import { createRouter } from "../router.ts";
+import { cutWhenRevoked } from "../stream-guard.ts";
 import { readAppLogs } from "../use-cases/read-app-logs.ts";
 import { AppParam, problems } from "./responses.ts";
 
@@ -47,10 +48,12 @@ export function createAppLogRoutes(deps: Deps) {
         // The first byte goes out at once, so that the client sees its answer's status.
         if (sse) await out.write(": open\n\n");
         const timer = query.follow ? setInterval(() => void out.write(sse ? ": \n\n" : "\n").catch(() => {}), KEEP_ALIVE_MS) : undefined;
+        const stopGuard = cutWhenRevoked(deps, c.get("actor"), () => ended.abort());
         try {
           for await (const batch of batches) await out.write(encode(batch, sse));
-          if (sse) await out.write(`event: ${SSE_EVENTS.end}\ndata: {}\n\n`);
+          if (sse && !ended.signal.aborted) await out.write(`event: ${SSE_EVENTS.end}\ndata: {}\n\n`);
         } finally {
+          stopGuard();
           clearInterval(timer);
           ended.abort();
         }

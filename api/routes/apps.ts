@@ -27,12 +27,13 @@ import { listReleases } from "../use-cases/list-releases.ts";
 import { rollbackApp } from "../use-cases/rollback-app.ts";
 import { updateApp } from "../use-cases/update-app.ts";
 import { createAppLogRoutes } from "./app-logs.ts";
-import { AppParam, body, json, PageQuery, problems } from "./responses.ts";
+import { AppParam, body, json, jsonLimit, PageQuery, problems } from "./responses.ts";
 
 const ROLLOUT = "The change is being rolled out as this deployment";
 
 export function createAppRoutes(deps: Deps) {
   const app = createRouter();
+  for (const path of ["/v1/apps", "/v1/apps/:app", "/v1/apps/:app/env", "/v1/apps/:app/rollback"]) app.use(path, jsonLimit);
   addApps(app, deps);
   addConfiguration(app, deps);
   addReleases(app, deps);

@@ -1,6 +1,17 @@
 /** Parts of route descriptions that repeat. */
+import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
-import { ProblemSchema } from "../../core/contract/errors.ts";
+import { AppError, ProblemSchema } from "../../core/contract/errors.ts";
+
+const MAX_JSON_BYTES = 2 ** 20;
+
+/** For routes that read a JSON body into memory. */
+export const jsonLimit = bodyLimit({
+  maxSize: MAX_JSON_BYTES,
+  onError: () => {
+    throw new AppError("payload_too_large", `A JSON body has at most ${MAX_JSON_BYTES} bytes.`);
+  },
+});
 
 export function json<T extends z.ZodType>(description: string, schema: T) {
   return { description, content: { "application/json": { schema } } };

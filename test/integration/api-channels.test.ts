@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eq } from "drizzle-orm";
 import { WebSocket } from "ws";
-import { appCounts, gateways, instances, nodes } from "../../core/db/schema.ts";
+import { appCounts, gateways, instances, nodes, tokens } from "../../core/db/schema.ts";
 import type { InstanceReport, Phase } from "../../core/contract/node-channel.ts";
 import type { InstanceId } from "../../core/contract/ids.ts";
 import { connectGateway, connectNode, isDesired, isRouteOf, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
@@ -189,6 +189,19 @@ test("log lines come from the node, also through another API process, and a brok
   const kept = await api.call("GET", `/v1/apps/${app.name}/logs`, { token: tenant.token });
   assert.equal(kept.status, 200);
   assert.match(kept.body, /boom/);
+});
+
+test("a log that is followed is cut when its token is revoked", async () => {
+  const { tenant, app, node } = await placed();
+  const response = await fetch(`${api.url}/v1/apps/${app.name}/logs?follow=true`, { headers: { authorization: `Bearer ${tenant.token}` } });
+  assert.equal(response.status, 200);
+  await node.client.next((m) => m.type === "logs-open");
+  await api.db.update(tokens).set({ revokedAt: new Date() }).where(eq(tokens.tenantId, tenant.id));
+  const revokedAt = performance.now();
+  await response.text();
+  assert.ok(performance.now() - revokedAt < 2000);
+  await node.client.next((m) => m.type === "logs-close");
+  await node.client.close();
 });
 
 test("a channel refuses a wrong token, the other kind's token, and an unknown path", async () => {

@@ -205,4 +205,5 @@ export const isRouteOf = (appId: AppId) => (message: ToGateway): message is { ty
 export const testBlobs = {
   presignGet: async (key: string) => `http://blobs.test/${key}`,
   head: async () => undefined,
+  delete: async () => {},
 } as Partial<BlobStore> as BlobStore;

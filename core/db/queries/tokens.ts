@@ -42,6 +42,12 @@ export async function authenticateToken(db: Db, token: string, now: Date): Promi
   return holder;
 }
 
+/** Whether a token that was accepted still holds: for streams that outlive their request's check. */
+export async function isTokenAlive(db: Db, tokenId: Id<"token">, now: Date): Promise<boolean> {
+  const [row] = await db.select({ revokedAt: tokens.revokedAt, expiresAt: tokens.expiresAt }).from(tokens).where(eq(tokens.id, tokenId));
+  return row !== undefined && row.revokedAt === null && (row.expiresAt === null || row.expiresAt > now);
+}
+
 /** Forgets what was cached, so that the next use asks the database: for the bell `token`. */
 export function forgetTokens(db: Db): void {
   cacheOf(db).clear();

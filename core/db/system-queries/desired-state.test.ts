@@ -1,0 +1,64 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { SettingsSchema, type Image } from "../../contract/release-config.ts";
+import { tenantUidBase } from "../../domain/id-ranges.ts";
+import { layerDigests, renderDesired, type DesiredRow } from "./desired-state.ts";
+
+const layer = (fill: string) => ({ digest: `sha256:${fill.repeat(64)}`, diffId: `sha256:${"0".repeat(64)}`, sizeBytes: 1, mediaType: "x" });
+const image: Image = {
+  manifestDigest: `sha256:${"f".repeat(64)}`,
+  layers: [layer("a"), layer("b")],
+  entrypoint: ["/entry"],
+  cmd: ["default"],
+  env: ["PATH=/bin", "EMPTY=", "EQ=a=b", "broken"],
+  workingDir: "/srv",
+  user: "web",
+  exposedPorts: [3000, 4000],
+  volumes: ["/data"],
+  stopSignal: "SIGINT",
+};
+const row = (more: { env?: Record<string, string>; settings?: object; image?: Partial<Image> } = {}): DesiredRow => ({
+  id: "ins_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["id"],
+  appId: "app_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["appId"],
+  appName: "web",
+  tenantId: "ten_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["tenantId"],
+  tenantOrdinal: 3,
+  releaseId: "rel_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["releaseId"],
+  image: { ...image, ...more.image },
+  settings: { ...SettingsSchema.parse({}), ...more.settings },
+  env: more.env ?? {},
+});
+const render = (...rows: DesiredRow[]) => renderDesired({ generation: 7, instances: rows }, (digest) => `url:${digest}`).instances;
+
+test("an instance is rendered whole: command, layers with URLs, limits, ids of its tenant", () => {
+  const [instance] = render(row());
+  assert.deepEqual(instance?.args, ["/entry", "default"]);
+  assert.deepEqual(instance?.layers.map((l) => l.url), image.layers.map((l) => `url:${l.digest}`));
+  assert.equal(instance?.uidBase, tenantUidBase(3));
+  assert.equal(instance?.hostname, "web-qjhp41");
+  assert.deepEqual([instance?.workingDir, instance?.user, instance?.stopSignal], ["/srv", "web", "SIGINT"]);
+  assert.equal(instance?.limits.memoryBytes, 512 * 2 ** 20);
+});
+
+test("a command replaces CMD and keeps ENTRYPOINT", () => {
+  assert.deepEqual(render(row({ settings: { command: ["a", "b"] } }))[0]?.args, ["/entry", "a", "b"]);
+});
+
+test("environment: the image's, then PORT, then the owner's; names appear once", () => {
+  const [instance] = render(row({ env: { PATH: "/own", NEW: "1" } }));
+  assert.deepEqual(instance?.env, ["PATH=/own", "EMPTY=", "EQ=a=b", "PORT=3000", "NEW=1"]);
+});
+
+test("the port: a setting beats the owner's PORT, which beats EXPOSE, which beats 8080; PORT always says it", () => {
+  const portOf = (r: DesiredRow) => [render(r)[0]?.port, render(r)[0]?.env.find((e) => e.startsWith("PORT="))];
+  assert.deepEqual(portOf(row({ settings: { port: 5000 }, env: { PORT: "6000" } })), [5000, "PORT=5000"]);
+  assert.deepEqual(portOf(row({ env: { PORT: "6000" } })), [6000, "PORT=6000"]);
+  assert.deepEqual(portOf(row()), [3000, "PORT=3000"]);
+  assert.deepEqual(portOf(row({ image: { exposedPorts: [] } })), [8080, "PORT=8080"]);
+  assert.deepEqual(portOf(row({ env: { PORT: "none" } })), [3000, "PORT=none"]);
+  assert.deepEqual(portOf(row({ env: { PORT: "70000" } })), [3000, "PORT=70000"]);
+});
+
+test("layers that instances share are asked for once", () => {
+  assert.equal(layerDigests([row(), row()]).length, 2);
+});

@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { renderRoutes, type RouteInstance, type RouteRow } from "./routes.ts";
+
+const row = (more: Partial<RouteRow> = {}): RouteRow => ({
+  appId: "app" as RouteRow["appId"],
+  appName: "web",
+  tenantName: "acme",
+  liveReleaseId: "r2" as RouteRow["liveReleaseId"],
+  targetReleaseId: "r2" as RouteRow["targetReleaseId"],
+  requestTimeoutMs: 1000,
+  concurrency: 8,
+  replicas: 1,
+  ...more,
+});
+const instance = (id: string, more: Partial<RouteInstance> = {}): RouteInstance => ({
+  id: id as RouteInstance["id"],
+  appId: "app" as RouteRow["appId"],
+  releaseId: "r2" as RouteInstance["releaseId"],
+  state: "wanted",
+  phase: "ready",
+  address: "10.0.0.1",
+  port: 80,
+  ...more,
+});
+const render = (r: RouteRow, ...instances: RouteInstance[]) => renderRoutes([r], instances, "berth.test")[0];
+
+test("only ready instances of the live release take requests", () => {
+  const route = render(
+    row(),
+    instance("ready"),
+    instance("starting", { phase: "starting" }),
+    instance("other", { releaseId: "r3" as RouteInstance["releaseId"] }),
+    instance("unsaid", { phase: null }),
+    instance("nowhere", { address: null }),
+    instance("odd", { address: "::1" }),
+    instance("elsewhere", { appId: "app2" as RouteRow["appId"] }),
+  );
+  assert.deepEqual(route?.hosts, ["web-acme.berth.test"]);
+  assert.deepEqual(route?.endpoints, [{ instanceId: "ready", address: "10.0.0.1", port: 80 }]);
+  assert.deepEqual(route?.draining, []);
+});
+
+test("what drains is named, of any release and phase, as long as it has an address", () => {
+  const route = render(row(), instance("a", { state: "draining", releaseId: "r1" as RouteInstance["releaseId"], phase: "backing-off" }), instance("b", { state: "draining", address: null }));
+  assert.deepEqual(route?.draining.map((e) => e.instanceId), ["a"]);
+});
+
+test("a request is held only for an app that should run", () => {
+  assert.ok((render(row())?.holdTimeoutMs ?? 0) > 0);
+  assert.ok((render(row({ liveReleaseId: null }))?.holdTimeoutMs ?? 0) > 0, "its first rollout");
+  assert.equal(render(row({ liveReleaseId: null, targetReleaseId: null }))?.holdTimeoutMs, 0);
+  assert.equal(render(row({ replicas: 0 }))?.holdTimeoutMs, 0);
+});
