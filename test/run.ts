@@ -1,5 +1,5 @@
 /** `npm test`: unit, integration and e2e tests in turn, and after each a look at whether something was left behind. */
-import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { relative } from "node:path";
 import { run } from "node:test";
 import { REPOSITORY } from "../infra/config.ts";
@@ -117,6 +117,8 @@ async function main(): Promise<number> {
   const pattern = named.length > 0 ? args[1] : args[0];
   // All that tests make in the temporary directory lies in one place, and is known by it.
   const dir = mkdtempSync("/tmp/bt-");
+  // Servers that run as other users must get through.
+  chmodSync(dir, 0o711);
   process.env["TMPDIR"] = dir;
   process.env["BERTH_TEST_RUN"] = dir;
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };

@@ -1,0 +1,163 @@
+/** From a Dockerfile to a URL, and what keeps it there. */
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, afterEach, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { REPOSITORY } from "../../infra/config.ts";
+import { startLoad } from "../support/load.ts";
+import { ask, startStack, until, type Stack } from "../support/stack.ts";
+
+describe("the main job", () => {
+  let stack: Stack;
+  let dir: string;
+  const hello = () => join(dir, "hello");
+  const text = async (app: string, path = "/") => (await stack.get(app, path)).body;
+
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), "e2e-"));
+    cpSync(join(REPOSITORY, "examples/hello"), hello(), { recursive: true });
+    stack = await startStack();
+  });
+  after(async () => {
+    await stack?.stop();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  afterEach((context) => {
+    const { passed } = context as unknown as { passed?: boolean };
+    if (passed === false) console.error(stack.logs());
+  });
+
+  test("a Dockerfile becomes a URL", async () => {
+    const { stdout } = await stack.cli(["deploy", hello(), "--quiet"]);
+    assert.equal(stdout.trim(), `http://${stack.host("hello")}`);
+    const answer = await stack.get("hello", "/some/path");
+    assert.equal(answer.status, 200);
+    assert.match(answer.body, /^Hello from Berth!\nThis is .+, at \/some\/path\n$/);
+  });
+
+  test("the same upload is live already and wakes no builder", async () => {
+    const before = performance.now();
+    const { stdout } = await stack.cli(["deploy", hello(), "--json"]);
+    const ms = performance.now() - before;
+    const result = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as { deployment?: { alreadyLive: boolean } };
+    assert.equal(result.deployment?.alreadyLive, true, stdout);
+    assert.ok(ms < 5000, `${ms} ms`);
+  });
+
+  test("one changed file is live after a second deployment, without one failed request", async () => {
+    const file = join(hello(), "hello.py");
+    writeFileSync(file, readFileSync(file, "utf8").replace("Hello from Berth!", "Hello again!"));
+    const load = startLoad(stack.gatewayUrl, stack.host("hello"));
+    await stack.cli(["deploy", hello()]);
+    assert.match(await text("hello"), /^Hello again!/);
+    await sleep(500);
+    const { total, failures } = await load.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(total > 20, `${total} requests`);
+  });
+
+  test("a build's log can be read afterwards", async () => {
+    const { stdout } = await stack.cli(["logs", "hello", "--build"]);
+    assert.match(stdout, /STEP \d+.*COPY hello\.py/);
+  });
+
+  test("an app's log can be read", async () => {
+    await until(async () => /listening on port/.test((await stack.cli(["logs", "hello"])).stdout));
+  });
+
+  test("env set makes a release, rollback points at an older one", async () => {
+    await stack.cli(["env", "set", "GREETING=Good evening", "--app", "hello"]);
+    assert.match(await text("hello"), /^Good evening\n/);
+    assert.match((await stack.cli(["env", "list", "--app", "hello"])).stdout, /GREETING=Good evening/);
+    await stack.cli(["rollback", "--app", "hello"]);
+    assert.match(await text("hello"), /^Hello again!/);
+    await stack.cli(["rollback", "v1", "--app", "hello"]);
+    assert.match(await text("hello"), /^Hello from Berth!/);
+    const { stdout } = await stack.cli(["releases", "hello"]);
+    for (const release of ["v1", "v2", "v3"]) assert.match(stdout, new RegExp(`\\b${release}\\b`));
+  });
+
+  test("three replicas answer behind one URL", async () => {
+    await stack.cli(["scale", "hello", "--replicas", "3"]);
+    const names = new Set<string>();
+    await until(async () => {
+      names.add(/This is (\S+),/.exec(await text("hello"))?.[1] ?? "");
+      return names.size === 3;
+    });
+    const counts = new Map<string, number>();
+    for (let i = 0; i < 30; i++) {
+      const name = /This is (\S+),/.exec(await text("hello"))?.[1] ?? "";
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    assert.equal(counts.size, 3);
+    for (const count of counts.values()) assert.ok(count >= 5, JSON.stringify([...counts]));
+    assert.match((await stack.cli(["status", "hello"])).stdout, /3 of 3 ready/);
+  });
+
+  test("a failing build names its line and leaves the former release serving", async () => {
+    const broken = join(dir, "broken");
+    cpSync(hello(), broken, { recursive: true });
+    writeFileSync(join(broken, "Dockerfile"), "FROM python\nWORKDIR /app\nCOPY hello.py .\nRUN echo about to fail && exit 7\nCMD [\"python3\", \"hello.py\"]\n");
+    const { code, stdout, stderr } = await stack.tryCli(["deploy", broken, "--app", "hello"]);
+    assert.equal(code, 1);
+    const said = stdout + stderr;
+    assert.match(said, /line 4|:4\b/);
+    assert.match(said, /RUN echo about to fail && exit 7/);
+    assert.match(said, /about to fail/);
+    assert.match(await text("hello"), /^Hello from Berth!/);
+  });
+
+  test("a crash while starting shows log and exit code, and leaves the former release serving", async () => {
+    const crashing = join(dir, "crashing");
+    mkdirSync(crashing);
+    writeFileSync(join(crashing, "Dockerfile"), 'FROM python\nCMD ["python3", "-c", "import sys; print(\'no good\', flush=True); sys.exit(3)"]\n');
+    const load = startLoad(stack.gatewayUrl, stack.host("hello"), 50);
+    const { code, stdout, stderr } = await stack.tryCli(["deploy", crashing, "--app", "hello"]);
+    const { failures } = await load.stop();
+    assert.equal(code, 1);
+    const said = stdout + stderr;
+    assert.match(said, /app_exited/);
+    assert.match(said, /no good/);
+    assert.match(said, /\b3\b/);
+    assert.deepEqual(failures, []);
+    assert.match((await stack.cli(["status", "hello"])).stdout, /app_exited/);
+    assert.match(await text("hello"), /^Hello from Berth!/);
+  });
+
+  for (const part of ["agent", "gateway", "api", "worker"] as const) {
+    test(`kill -9 of the ${part} fails no request, and it comes back`, async () => {
+      const load = startLoad(stack.gatewayUrl, stack.host("hello"));
+      await sleep(300);
+      const old = stack.pid(part);
+      const since = new Date();
+      stack.kill(part);
+      await until(() => stack.pid(part) !== undefined && stack.pid(part) !== old, 5000);
+      await sleep(1000);
+      await stack.healthy(part === "agent" || part === "gateway" || part === "api" ? since : new Date(0));
+      const { failures } = await load.stop();
+      assert.deepEqual(failures, []);
+    });
+  }
+
+  test("after all of that a change goes live as before", async () => {
+    const file = join(hello(), "hello.py");
+    writeFileSync(file, readFileSync(file, "utf8").replace("Hello again!", "Still here!"));
+    await stack.cli(["deploy", hello(), "--quiet"]);
+    assert.match(await text("hello"), /^Still here!/);
+  });
+
+  test("another tenant sees nothing of it", async () => {
+    const token = await stack.newTenant("stranger");
+    const { code, stderr } = await stack.tryCli(["status", "hello"], { env: { BERTH_TOKEN: token } });
+    assert.equal(code, 4, stderr);
+  });
+
+  test("destroy takes app, instances and URL away", async () => {
+    await stack.cli(["destroy", "hello", "--yes"]);
+    await until(async () => (await stack.get("hello")).status === 404);
+    assert.equal((await stack.tryCli(["status", "hello"])).code, 4);
+    assert.equal((await ask(stack.gatewayUrl, `never-${stack.tenant}.berth.localhost`)).status, 404);
+  });
+});
