@@ -1,0 +1,123 @@
+/** The blob store on anything that speaks S3. */
+import {
+  CopyObjectCommand,
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from "@aws-sdk/client-s3";
+import { Upload } from "@aws-sdk/lib-storage";
+import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
+import type { Readable } from "node:stream";
+import { BlobNotFound, BlobStoreUnavailable, type BlobStore } from "./blob-store.ts";
+
+export interface S3Settings {
+  BERTH_S3_ENDPOINT?: string | undefined;
+  BERTH_S3_REGION: string;
+  BERTH_S3_BUCKET: string;
+  BERTH_S3_ACCESS_KEY_ID: string;
+  BERTH_S3_SECRET_ACCESS_KEY: string;
+}
+
+const PART_BYTES = 8 * 2 ** 20;
+const PARTS_AT_ONCE = 3;
+const CONNECT_TIMEOUT_MS = 2000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const DELETES_AT_ONCE = 8;
+
+export function openS3BlobStore(settings: S3Settings): BlobStore {
+  const Bucket = settings.BERTH_S3_BUCKET;
+  const client = new S3Client({
+    region: settings.BERTH_S3_REGION,
+    ...(settings.BERTH_S3_ENDPOINT === undefined ? {} : { endpoint: settings.BERTH_S3_ENDPOINT, forcePathStyle: true }),
+    credentials: { accessKeyId: settings.BERTH_S3_ACCESS_KEY_ID, secretAccessKey: settings.BERTH_S3_SECRET_ACCESS_KEY },
+    // Not every store knows the newer checksums.
+    requestChecksumCalculation: "WHEN_REQUIRED",
+    responseChecksumValidation: "WHEN_REQUIRED",
+    maxAttempts: 2,
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+  });
+  const ask = async <T>(what: string, key: string, question: Promise<T>): Promise<T> => {
+    try {
+      return await question;
+    } catch (error) {
+      throw isNotFound(error) ? new BlobNotFound(key) : new BlobStoreUnavailable(`${what} ${key}`, error);
+    }
+  };
+  return {
+    put: async (key, body, options = {}) => {
+      let sizeBytes = 0;
+      body.on("data", (chunk: Buffer) => (sizeBytes += chunk.length));
+      body.pause();
+      const upload = new Upload({
+        client,
+        params: { Bucket, Key: key, Body: body, ...(options.contentType === undefined ? {} : { ContentType: options.contentType }) },
+        partSize: PART_BYTES,
+        queueSize: PARTS_AT_ONCE,
+      });
+      const abort = () => void upload.abort().catch(() => {});
+      options.signal?.addEventListener("abort", abort, { once: true });
+      try {
+        await upload.done();
+        return sizeBytes;
+      } catch (error) {
+        // What broke may be the source: its error is the caller's own.
+        if (body.errored) throw body.errored;
+        options.signal?.throwIfAborted();
+        throw new BlobStoreUnavailable(`put ${key}`, error);
+      } finally {
+        options.signal?.removeEventListener("abort", abort);
+      }
+    },
+    putBytes: async (key, bytes, options = {}) => {
+      const ContentType = options.contentType;
+      await ask("put", key, client.send(new PutObjectCommand({ Bucket, Key: key, Body: bytes, ...(ContentType === undefined ? {} : { ContentType }) })));
+    },
+    get: async (key, range) => {
+      const Range = range === undefined ? undefined : `bytes=${range.start}-${range.end ?? ""}`;
+      const answer = await ask("get", key, client.send(new GetObjectCommand({ Bucket, Key: key, ...(Range === undefined ? {} : { Range }) })));
+      return { body: answer.Body as Readable, sizeBytes: answer.ContentLength ?? 0 };
+    },
+    head: async (key) => {
+      try {
+        return (await ask("head", key, client.send(new HeadObjectCommand({ Bucket, Key: key })))).ContentLength ?? 0;
+      } catch (error) {
+        if (error instanceof BlobNotFound) return undefined;
+        throw error;
+      }
+    },
+    copy: async (from, to) => {
+      const CopySource = `${Bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
+      await ask("copy", from, client.send(new CopyObjectCommand({ Bucket, Key: to, CopySource })));
+    },
+    delete: async (keys) => {
+      for (let i = 0; i < keys.length; i += DELETES_AT_ONCE) {
+        await Promise.all(
+          keys.slice(i, i + DELETES_AT_ONCE).map((key) =>
+            ask("delete", key, client.send(new DeleteObjectCommand({ Bucket, Key: key }))).catch((error: unknown) => {
+              if (!(error instanceof BlobNotFound)) throw error;
+            }),
+          ),
+        );
+      }
+    },
+    list: async function* (prefix) {
+      let ContinuationToken: string | undefined;
+      do {
+        const page = await ask("list", prefix, client.send(new ListObjectsV2Command({ Bucket, Prefix: prefix, ...(ContinuationToken === undefined ? {} : { ContinuationToken }) })));
+        for (const { Key, Size, LastModified } of page.Contents ?? []) {
+          if (Key !== undefined) yield { key: Key, sizeBytes: Size ?? 0, modifiedAt: LastModified ?? new Date(0) };
+        }
+        ContinuationToken = page.NextContinuationToken;
+      } while (ContinuationToken !== undefined);
+    },
+    presignGet: (key, expiresInMs) => getSignedUrl(client, new GetObjectCommand({ Bucket, Key: key }), { expiresIn: Math.ceil(expiresInMs / 1000) }),
+  };
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof S3ServiceException && (error.name === "NoSuchKey" || error.name === "NotFound" || error.$metadata.httpStatusCode === 404) && error.name !== "NoSuchBucket";
+}
