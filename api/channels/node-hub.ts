@@ -161,6 +161,6 @@ function relayForOthers(deps: NodeHubDeps, askChannel: string, answerChannel: (r
   deps.subscriber.subscribe(askChannel).catch(() => {});
   return () => {
     deps.subscriber.off("message", onMessage);
-    for (const requestId of [...relays.keys()]) end(requestId);
+    for (const requestId of relays.keys()) end(requestId);
   };
 }

@@ -6,7 +6,7 @@ import { createToken as newToken, hashToken } from "../../core/tokens.ts";
 import { ERRORS } from "../../core/contract/errors.ts";
 import { newId } from "../../core/contract/ids.ts";
 import { apps, audit, builds, deployments, releases, tokens } from "../../core/db/schema.ts";
-import { describe } from "../../api/app.ts";
+import type { describe } from "../../api/app.ts";
 import { openApiText } from "../../api/openapi-text.ts";
 import { connectNode, randomName, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
 import { startStores, type Stores } from "../support/stores.ts";
