@@ -43,10 +43,10 @@ export function slotInnerBatch(slot: SlotNetwork): string {
   ].join("\n");
 }
 
-/** Where no build goes unless the operator allows it: private, shared, link-local, test, multicast and reserved ranges. */
+/** Where no build goes unless the operator allows it: private, shared, link-local, benchmark, multicast and reserved ranges. */
 const PRIVATE_RANGES = [
   "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-  "192.0.2.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+  "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
 ];
 
 export interface NetworkPolicy {
