@@ -1,0 +1,48 @@
+/** Argument arrays of crun and conmon. Pure. */
+
+export interface Runtime {
+  /** Path of crun. */
+  crun: string;
+  /** Where crun keeps its state. */
+  stateDir: string;
+}
+
+const base = ({ crun, stateDir }: Runtime) => [crun, "--root", stateDir, "--cgroup-manager=cgroupfs"];
+
+export const crunStart = (runtime: Runtime, id: string) => [...base(runtime), "start", id];
+export const crunKill = (runtime: Runtime, id: string, signal: string) => [...base(runtime), "kill", id, signal];
+/** Ends what runs and forgets it. */
+export const crunDelete = (runtime: Runtime, id: string) => [...base(runtime), "delete", "--force", id];
+/** Runs in the foreground, with the caller's streams. */
+export const crunRun = (runtime: Runtime, id: string, bundle: string) => [...base(runtime), "run", "--bundle", bundle, id];
+
+export interface Monitor {
+  id: string;
+  bundle: string;
+  pidFile: string;
+  /** `<exitDir>/<id>` gets the exit code. */
+  exitDir: string;
+  socketDir: string;
+  logFile: string;
+  /** The log starts anew when it has grown to this. */
+  logBytes: number;
+}
+
+/** Creates the container (`crunStart` starts it), keeps its output and its exit code; outlives the agent. */
+export const conmon = (runtime: Runtime, monitor: Monitor) => [
+  "conmon",
+  "--api-version=1",
+  "-c", monitor.id,
+  "-u", monitor.id,
+  "-n", monitor.id,
+  "-r", runtime.crun,
+  "--runtime-arg", `--root=${runtime.stateDir}`,
+  "--runtime-arg", "--cgroup-manager=cgroupfs",
+  "-b", monitor.bundle,
+  "-p", monitor.pidFile,
+  "--exit-dir", monitor.exitDir,
+  "--socket-dir-path", monitor.socketDir,
+  "-l", `k8s-file:${monitor.logFile}`,
+  "--log-size-max", String(monitor.logBytes),
+  "--log-level=error",
+];

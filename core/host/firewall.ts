@@ -1,0 +1,25 @@
+/** The rules around instances: loaded before the first process, so that a failure leaves nothing running unguarded. */
+import { readFile, writeFile } from "node:fs/promises";
+import { firewallRules, tableName, type FirewallPolicy } from "./commands/firewall.ts";
+import { run, runUnchecked } from "./spawn.ts";
+
+/** Replaces the rules in one step and lets the host forward packets. @throws CommandError */
+export async function loadFirewall(policy: FirewallPolicy): Promise<void> {
+  await run(["nft", "-f", "-"], { input: firewallRules(policy) });
+  await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+}
+
+export async function removeFirewall(prefix: string): Promise<void> {
+  await runUnchecked(["nft", "delete", "table", "inet", tableName(prefix)]);
+}
+
+/** The host's name servers that another network namespace can reach: not those on a loopback. IPv4. */
+export async function hostResolvers(): Promise<string[]> {
+  for (const path of ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]) {
+    const text = await readFile(path, "utf8").catch(() => "");
+    const found = [...text.matchAll(/^nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].map((match) => match[1] ?? "");
+    const outside = found.filter((address) => !address.startsWith("127."));
+    if (outside.length > 0) return outside;
+  }
+  return [];
+}

@@ -1,0 +1,48 @@
+/** Mounts of the node: overlays and id-mapped binds. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { IDS_PER_RANGE } from "../domain/id-ranges.ts";
+import { run, runUnchecked } from "./spawn.ts";
+
+/** mount(2) takes one page of options; the newer calls take 256 bytes an option. */
+const ONE_CALL = { LIBMOUNT_FORCE_MOUNT2: "always" };
+
+export interface Overlay {
+  /** Directory that `lowers` are relative to: keeps the options within one page. */
+  base: string;
+  /** Lowest layer first. */
+  lowers: readonly string[];
+  upper: string;
+  work: string;
+  target: string;
+}
+
+/** Options of an overlay. `userxattr`: attributes that an image could carry have no power here, redirects are off. Pure. */
+export function overlayOptions({ lowers, upper, work }: Overlay): string {
+  return `lowerdir=${lowers.toReversed().join(":")},upperdir=${upper},workdir=${work},userxattr`;
+}
+
+/** @throws CommandError */
+export async function mountOverlay(overlay: Overlay): Promise<void> {
+  await run(["mount", "-t", "overlay", "overlay", "-o", overlayOptions(overlay), overlay.target], {
+    cwd: overlay.base,
+    env: { ...process.env, ...ONE_CALL },
+  });
+}
+
+/** Shows `source` at `target` with ids from `diskBase` on as `hostBase` and up. `toolchainBin` has a `mount` that can. @throws CommandError */
+export async function mountIdMapped(toolchainBin: string, source: string, target: string, diskBase: number, hostBase: number): Promise<void> {
+  await run([join(toolchainBin, "mount"), "--bind", "-o", `X-mount.idmap=b:${diskBase}:${hostBase}:${IDS_PER_RANGE}`, source, target]);
+}
+
+/** Unmounting what is not mounted is no error. */
+export async function unmount(target: string): Promise<void> {
+  const { code } = await runUnchecked(["umount", target]);
+  if (code !== 0 && (await mountPoints()).has(target)) await run(["umount", "--lazy", target]);
+}
+
+/** Where something is mounted in this mount namespace. */
+export async function mountPoints(): Promise<Set<string>> {
+  const text = await readFile("/proc/self/mountinfo", "utf8");
+  return new Set(text.split("\n").flatMap((line) => line.split(" ")[4]?.replaceAll("\\040", " ") ?? []));
+}

@@ -1,0 +1,115 @@
+/** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
+import { run, runUnchecked } from "./spawn.ts";
+import { hostBatch, innerBatch, interfaceName, netnsName, slotAddress, slotOfNetns } from "./commands/net.ts";
+
+export interface Netns {
+  slot: number;
+  name: string;
+  path: string;
+  address: string;
+}
+
+export interface NetnsPoolOptions {
+  /** BERTH_NET_PREFIX. */
+  prefix: string;
+  subnet: string;
+  /** Namespaces kept ready. */
+  ready: number;
+  onError: (error: unknown) => void;
+}
+
+/** Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. */
+const SYSCTLS = ["/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/proc/sys/net/ipv6/conf/default/disable_ipv6"];
+const SYSCTL_SCRIPT = `echo 0 > ${SYSCTLS[0]}; for f in ${SYSCTLS.slice(1).join(" ")}; do [ -e $f ] && echo 1 > $f; done; true`;
+
+export class NetnsPool {
+  readonly #options: NetnsPoolOptions;
+  readonly #used = new Set<number>();
+  readonly #ready: Netns[] = [];
+  #making: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: NetnsPoolOptions) {
+    this.#options = options;
+  }
+
+  /** Keeps the namespaces with these names for their instances, removes all others of the prefix, begins to fill. */
+  async start(adopted: readonly string[]): Promise<void> {
+    const { prefix } = this.#options;
+    for (const name of adopted) {
+      const slot = slotOfNetns(prefix, name);
+      if (slot !== undefined) this.#used.add(slot);
+    }
+    const { stdout } = await run(["ip", "netns", "list"]);
+    for (const line of stdout.split("\n")) {
+      const slot = slotOfNetns(prefix, line.split(" ")[0] ?? "");
+      if (slot !== undefined && !this.#used.has(slot)) await this.#remove(slot);
+    }
+    this.#fill();
+  }
+
+  /** A namespace that an instance of a former agent has. */
+  adopt(name: string): Netns | undefined {
+    const slot = slotOfNetns(this.#options.prefix, name);
+    return slot === undefined ? undefined : this.#describe(slot);
+  }
+
+  async acquire(): Promise<Netns> {
+    const netns = this.#ready.shift() ?? (await this.#make());
+    this.#fill();
+    return netns;
+  }
+
+  /** Used namespaces are not used again: the next instance gets a fresh one. */
+  async release(netns: Netns): Promise<void> {
+    await this.#remove(netns.slot);
+    this.#used.delete(netns.slot);
+  }
+
+  /** Stops filling. Namespaces in use stay. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#making;
+    for (const netns of this.#ready.splice(0)) await this.release(netns);
+  }
+
+  #fill(): void {
+    if (this.#making || this.#closed || this.#ready.length >= this.#options.ready) return;
+    this.#making = this.#make()
+      .then((netns) => void this.#ready.push(netns), this.#options.onError)
+      .finally(() => {
+        this.#making = undefined;
+        this.#fill();
+      });
+  }
+
+  async #make(): Promise<Netns> {
+    const { prefix, subnet } = this.#options;
+    let slot = 0;
+    while (this.#used.has(slot)) slot++;
+    this.#used.add(slot);
+    const netns = this.#describe(slot);
+    try {
+      await run(["ip", "netns", "add", netns.name]);
+      await run(["ip", "-batch", "-"], { input: hostBatch(prefix, subnet, slot) });
+      await run(["ip", "-n", netns.name, "-batch", "-"], { input: innerBatch(subnet, slot) });
+      await run(["nsenter", `--net=${netns.path}`, "sh", "-c", SYSCTL_SCRIPT]);
+      return netns;
+    } catch (error) {
+      await this.#remove(slot);
+      this.#used.delete(slot);
+      throw error;
+    }
+  }
+
+  #describe(slot: number): Netns {
+    const name = netnsName(this.#options.prefix, slot);
+    return { slot, name, path: `/run/netns/${name}`, address: slotAddress(this.#options.subnet, slot) };
+  }
+
+  async #remove(slot: number): Promise<void> {
+    // The pair first: the namespace itself may live on for as long as a socket in it does.
+    await runUnchecked(["ip", "link", "delete", interfaceName(this.#options.prefix, slot)]);
+    await runUnchecked(["ip", "netns", "delete", netnsName(this.#options.prefix, slot)]);
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * OCI runtime specs of what runs on a node: tenants' instances and the helper that unpacks layers. Pure: data in, data
+ * out. Source of the format: https://github.com/opencontainers/runtime-spec
+ */
+import { IDS_PER_RANGE, LAYER_STORE_UID_BASE } from "../domain/id-ranges.ts";
+import seccomp from "./seccomp.json" with { type: "json" };
+
+/**
+ * What root of an image may do within its tenant's own ids: enough for images that start as root and drop privileges
+ * (nginx, PostgreSQL). Other users have none. `docs/decisions/capabilities.md`.
+ */
+const ROOT_CAPABILITIES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_NET_BIND_SERVICE",
+];
+/** For writing files of any owner within the layer store's range. */
+const UNPACK_CAPABILITIES = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"];
+
+const MASKED_PATHS = [
+  "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+  "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+];
+const READONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+export interface Limits {
+  memoryBytes: number;
+  /** Thousandths of a cpu. */
+  cpuMillis: number;
+  pidsMax: number;
+  /** Hard limit of open files: never above the agent's own, which could not grant it. */
+  openFiles: number;
+}
+
+export interface Bind {
+  source: string;
+  destination: string;
+  readOnly: boolean;
+}
+
+export interface InstanceSandbox {
+  rootPath: string;
+  hostname: string;
+  args: readonly string[];
+  env: readonly string[];
+  cwd: string;
+  user: { uid: number; gid: number; additionalGids: readonly number[] };
+  /** First host id of the tenant's range. */
+  uidBase: number;
+  netnsPath: string;
+  /** Below each hierarchy, `/berth-bth/ins_…`. */
+  cgroupsPath: string;
+  binds: readonly Bind[];
+  limits: Limits;
+}
+
+/** A tenant's container, as crun reads it from `config.json`. */
+export function instanceSpec(sandbox: InstanceSandbox) {
+  const capabilities = sandbox.user.uid === 0 ? ROOT_CAPABILITIES : [];
+  return {
+    ociVersion: "1.0.2",
+    hostname: sandbox.hostname,
+    root: { path: sandbox.rootPath, readonly: false },
+    process: {
+      terminal: false,
+      user: sandbox.user,
+      args: sandbox.args,
+      env: sandbox.env,
+      cwd: sandbox.cwd,
+      ...privileges(capabilities, sandbox.limits),
+    },
+    mounts: [
+      ...kernelMounts(),
+      // The network namespace belongs to the host, so a sysfs of its own cannot be mounted: programs that count cpus
+      // find them here, and nothing else of the host.
+      tmpfs("/sys", "mode=755", "size=64k"),
+      { destination: "/sys/devices/system/cpu", type: "bind", source: "/sys/devices/system/cpu", options: ["rbind", "ro", "nosuid", "noexec", "nodev"] },
+      { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev", "relatime"] },
+      ...sandbox.binds.map(bindMount),
+    ],
+    linux: linux(sandbox.uidBase, sandbox.cgroupsPath, sandbox.limits, { type: "network", path: sandbox.netnsPath }),
+  };
+}
+
+export interface UnpackSandbox {
+  /** The toolchain's root file system, read-only. */
+  rootPath: string;
+  /** The only place that can be written, at /mnt. */
+  targetPath: string;
+  args: readonly string[];
+  cgroupsPath: string;
+  limits: Limits;
+}
+
+/** The helper that turns a layer's bytes into files: no network, no ids of anybody, one directory to write to. */
+export function unpackSpec(sandbox: UnpackSandbox) {
+  return {
+    ociVersion: "1.0.2",
+    hostname: "unpack",
+    root: { path: sandbox.rootPath, readonly: true },
+    process: {
+      terminal: false,
+      user: { uid: 0, gid: 0 },
+      args: sandbox.args,
+      env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"],
+      cwd: "/",
+      ...privileges(UNPACK_CAPABILITIES, sandbox.limits),
+    },
+    mounts: [...kernelMounts(), tmpfs("/run", "mode=755", "size=1m"), bindMount({ source: sandbox.targetPath, destination: "/mnt", readOnly: false })],
+    linux: linux(LAYER_STORE_UID_BASE, sandbox.cgroupsPath, sandbox.limits, { type: "network" }),
+  };
+}
+
+function privileges(capabilities: readonly string[], limits: Limits) {
+  return {
+    noNewPrivileges: true,
+    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities, inheritable: [], ambient: [] },
+    rlimits: [
+      { type: "RLIMIT_NOFILE", soft: Math.min(1024, limits.openFiles), hard: limits.openFiles },
+      { type: "RLIMIT_CORE", soft: 0, hard: 0 },
+    ],
+  };
+}
+
+function kernelMounts() {
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+    tmpfs("/dev", "noexec", "strictatime", "mode=755", "size=64k"),
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
+    tmpfs("/dev/shm", "noexec", "nodev", "mode=1777", "size=65536k"),
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+  ];
+}
+
+function tmpfs(destination: string, ...options: string[]) {
+  return { destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", ...options] };
+}
+
+function bindMount({ source, destination, readOnly }: Bind) {
+  return { destination, type: "bind", source, options: ["rbind", "rprivate", "nosuid", "nodev", readOnly ? "ro" : "rw"] };
+}
+
+const CPU_PERIOD_US = 100_000;
+
+function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { type: string; path?: string }) {
+  const ids = [{ containerID: 0, hostID: uidBase, size: IDS_PER_RANGE }];
+  const quota = Math.max(1000, Math.round((limits.cpuMillis * CPU_PERIOD_US) / 1000));
+  return {
+    uidMappings: ids,
+    gidMappings: ids,
+    namespaces: [{ type: "user" }, { type: "pid" }, { type: "ipc" }, { type: "uts" }, { type: "mount" }, { type: "cgroup" }, network],
+    cgroupsPath,
+    resources: {
+      devices: [{ allow: false, access: "rwm" }, ...DEVICES],
+      memory: { limit: limits.memoryBytes },
+      cpu: { period: CPU_PERIOD_US, quota },
+      pids: { limit: limits.pidsMax },
+    },
+    // Without a list of architectures: the native one alone.
+    seccomp,
+    maskedPaths: MASKED_PATHS,
+    readonlyPaths: READONLY_PATHS,
+  };
+}
+
+const character = (major: number, minor?: number) => ({ allow: true, type: "c", major, ...(minor === undefined ? {} : { minor }), access: "rwm" });
+/** null, zero, full, random, urandom, tty, ptmx, pts. */
+const DEVICES = [character(1, 3), character(1, 5), character(1, 7), character(1, 8), character(1, 9), character(5, 0), character(5, 2), character(136)];
