@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import pc from "picocolors";
 import { dataDirOf, readConfig, type BerthConfig } from "./config.ts";
 import { runSteps, type Step } from "./report.ts";
-import { killSandboxes, removeFromHost, stopLocalStores, stopParts, stopSupervisor } from "./teardown.ts";
+import { killSandboxes, removeFromHost, stopLocalStores, stopParts, stopProxy, stopSupervisor } from "./teardown.ts";
 
 const HELP = `Usage: infra/down [--purge]
 
@@ -17,12 +17,17 @@ infra/up started. Data stays, and infra/up brings everything back.
 
 export const DOWN_STEPS: readonly Step<{ config: BerthConfig; immediate: boolean }>[] = [
   { title: "supervisor", run: async ({ config }) => void (await stopSupervisor(config)) },
-  { title: "gateway, node agent, worker", run: async ({ config }) => named(await stopParts(config, ["gateway", "worker", "agent"])) },
+  { title: "gateway, node agent, worker", run: ({ config }) => stopFront(config) },
   { title: "apps and builds", run: async ({ config }) => `${await killSandboxes(config)} processes` },
   { title: "API", run: async ({ config }) => named(await stopParts(config, ["api"])) },
   { title: "stores", run: async ({ config, immediate }) => named(await stopLocalStores(config, { immediate })) },
   { title: "networks, limits, mounts", run: ({ config }) => removeFromHost(config) },
 ];
+
+async function stopFront(config: BerthConfig): Promise<string> {
+  const parts = await stopParts(config, ["gateway", "worker", "agent"]);
+  return named([...parts, ...((await stopProxy(config)) ? ["proxy"] : [])]);
+}
 
 function named(names: readonly string[]): string {
   return names.length === 0 ? "did not run" : names.join(", ");

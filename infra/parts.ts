@@ -17,6 +17,8 @@ export const PartSchema = z.object({
   env: z.record(z.string(), z.string()),
   logFile: z.string(),
   pidFile: z.string(),
+  /** What ends it for a restart: the gateway's controller leaves its proxy serving when it is killed, and only then. */
+  restartSignal: z.enum(["SIGTERM", "SIGKILL"]),
   /** How long it may take to end in order. */
   stopTimeoutMs: z.number(),
   /** Changes with anything that makes a restart worthwhile. */
@@ -83,6 +85,7 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
       env: partEnv,
       logFile: join(config.logDir, `${name}.log`),
       pidFile: join(config.runDir, `${name}.pid`),
+      restartSignal: name === "gateway" ? "SIGKILL" : "SIGTERM",
       stopTimeoutMs,
       fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder])])).digest("hex"),
       enabled: !disabled.has(name),

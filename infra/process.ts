@@ -32,15 +32,22 @@ export function writePidFile(path: string, pid: number): void {
 
 /** The pid in the file if exactly that process still runs. */
 export function runningPid(path: string): number | undefined {
+  return runningPids(path)[0];
+}
+
+/** The same for files with several processes, one a line. */
+export function runningPids(path: string): number[] {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch {
-    return undefined;
+    return [];
   }
-  const [pid, startTime, bootId] = text.trim().split(" ");
-  if (pid === undefined || startTime === undefined || bootId !== BOOT_ID) return undefined;
-  return startTimeOf(Number(pid)) === startTime ? Number(pid) : undefined;
+  return text.split("\n").flatMap((line) => {
+    const [pid, startTime, bootId] = line.split(" ");
+    const ours = pid !== undefined && startTime !== undefined && bootId === BOOT_ID && startTimeOf(Number(pid)) === startTime;
+    return ours ? [Number(pid)] : [];
+  });
 }
 
 export interface DetachedOptions {
@@ -90,25 +97,21 @@ function wrapper(options: DetachedOptions): string[] {
   ];
 }
 
-/** Sends the signal, then SIGKILL after `timeoutMs`. Returns whether there was something to stop. */
+/** Ends all processes of the file: the signal, then SIGKILL after `timeoutMs`. Returns whether there was something to stop. */
 export async function stopByPidFile(path: string, options: { signal?: NodeJS.Signals; timeoutMs?: number } = {}): Promise<boolean> {
-  const pid = runningPid(path);
-  if (pid === undefined) {
-    rmSync(path, { force: true });
-    return false;
-  }
-  signalPid(pid, options.signal ?? "SIGTERM");
+  const pids = runningPids(path);
+  for (const pid of pids) signalPid(pid, options.signal ?? "SIGTERM");
   if (!(await ended(path, options.timeoutMs ?? 10_000))) {
-    signalPid(pid, "SIGKILL");
+    for (const pid of runningPids(path)) signalPid(pid, "SIGKILL");
     await ended(path, 5000);
   }
   rmSync(path, { force: true });
-  return true;
+  return pids.length > 0;
 }
 
-/** Whether the process of the pid file has ended within the time. */
+/** Whether the processes of the pid file have ended within the time. */
 export async function ended(path: string, timeoutMs: number): Promise<boolean> {
-  for (const deadline = Date.now() + timeoutMs; runningPid(path) !== undefined; await sleep(15)) {
+  for (const deadline = Date.now() + timeoutMs; runningPids(path).length > 0; await sleep(15)) {
     if (Date.now() > deadline) return false;
   }
   return true;

@@ -60,7 +60,7 @@ async function lookAt(part: Part, now: number): Promise<void> {
   if (pid !== undefined && part.enabled && startedFingerprint(part) === part.fingerprint) return;
   if (pid !== undefined) {
     say({ name: part.name, msg: part.enabled ? "restarting: it has changed" : "stopping", pid });
-    await stopByPidFile(part.pidFile, { timeoutMs: part.stopTimeoutMs });
+    await stopByPidFile(part.pidFile, { signal: part.enabled ? part.restartSignal : "SIGTERM", timeoutMs: part.stopTimeoutMs });
     attempts.delete(part.name);
   }
   if (!part.enabled) return;

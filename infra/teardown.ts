@@ -41,6 +41,11 @@ export async function stopParts(config: BerthConfig, names: readonly PartName[])
   return stopped;
 }
 
+/** The proxy of a gateway that was killed and not started again. */
+export async function stopProxy(config: BerthConfig): Promise<boolean> {
+  return stopByPidFile(join(config.dataDir, "gateway/haproxy.pid"), { signal: "SIGUSR1", timeoutMs: 5000 });
+}
+
 export async function stopLocalStores(config: BerthConfig, options: { immediate?: boolean } = {}): Promise<string[]> {
   const { dataDir } = config;
   const [postgres, redis, s3] = await Promise.all([

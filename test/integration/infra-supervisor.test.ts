@@ -23,6 +23,7 @@ function part(name: Part["name"], script: string, more: Partial<Part> = {}): Par
     env: { PATH: process.env["PATH"] ?? "" },
     logFile: join(dir, `${name}.log`),
     pidFile: join(dir, `${name}.pid`),
+    restartSignal: "SIGTERM",
     stopTimeoutMs: 2000,
     fingerprint: "1",
     enabled: true,
