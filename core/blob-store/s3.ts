@@ -40,6 +40,15 @@ export function openS3BlobStore(settings: S3Settings): BlobStore {
     maxAttempts: 2,
     requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
   });
+  // The SDK lists with `/bucket/?…`; s3rver signs `/bucket?…`. Other stores take both.
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const request = args.request as { path?: string };
+      if (request.path !== undefined && request.path.length > 1) request.path = request.path.replace(/\/$/, "");
+      return next(args);
+    },
+    { step: "build", name: "bucketPathWithoutSlash" },
+  );
   const ask = async <T>(what: string, key: string, question: Promise<T>): Promise<T> => {
     try {
       return await question;

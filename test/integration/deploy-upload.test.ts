@@ -40,7 +40,7 @@ interface Answer {
   headers: Headers;
 }
 
-async function post(app: string, body: BodyInit, headers: Record<string, string> = {}, token = tenant.token): Promise<Answer> {
+async function post(app: string, body: NonNullable<RequestInit["body"]>, headers: Record<string, string> = {}, token = tenant.token): Promise<Answer> {
   const response = await fetch(`${api.url}/v1/apps/${app}/deployments`, { method: "POST", headers: { authorization: `Bearer ${token}`, ...headers }, body });
   return { status: response.status, body: await response.json(), headers: response.headers };
 }
