@@ -1,3 +1,4 @@
+// needs no root
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eq } from "drizzle-orm";

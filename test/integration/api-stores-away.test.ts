@@ -1,3 +1,4 @@
+// needs no root
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { connectGateway, connectNode, isDesired, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";

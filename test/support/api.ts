@@ -24,6 +24,7 @@ export interface TestApi extends RunningServer {
   url: string;
   db: Db;
   /** `fetch` with a token and a JSON body; the answer is read whole. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests look into answers of every shape
   call(method: string, path: string, options?: { token?: string | undefined; body?: unknown; headers?: Record<string, string> }): Promise<{ status: number; body: any; headers: Headers }>;
   /** A new tenant with a random name and a token of it. */
   tenant(): Promise<{ id: TenantId; name: string; token: string }>;
