@@ -11,6 +11,9 @@ import { s3Env } from "./local/s3.ts";
 export const PART_NAMES = ["api", "worker", "agent", "gateway"] as const;
 export type PartName = (typeof PART_NAMES)[number];
 
+/** How long each may take to end in order. */
+export const STOP_TIMEOUTS_MS: Record<PartName, number> = { api: 15_000, worker: 20_000, agent: 15_000, gateway: 15_000 };
+
 export const PartSchema = z.object({
   name: z.enum(PART_NAMES),
   argv: z.array(z.string()),
@@ -76,7 +79,7 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
     BERTH_CRUN: join(config.toolchainBin, "crun"),
   };
   const inSandboxNamespace = ["nsenter", `--mount=${join(config.runDir, "mnt")}`, "--"];
-  const make = (name: PartName, folder: string, wrapper: string[], own: Record<string, string>, stopTimeoutMs: number): Part => {
+  const make = (name: PartName, folder: string, wrapper: string[], own: Record<string, string>): Part => {
     const argv = [...wrapper, process.execPath, join(REPOSITORY, folder, "main.ts")];
     const partEnv = { ...common, ...own };
     return {
@@ -86,23 +89,23 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
       logFile: join(config.logDir, `${name}.log`),
       pidFile: join(config.runDir, `${name}.pid`),
       restartSignal: name === "gateway" ? "SIGKILL" : "SIGTERM",
-      stopTimeoutMs,
+      stopTimeoutMs: STOP_TIMEOUTS_MS[name],
       fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder])])).digest("hex"),
       enabled: !disabled.has(name),
     };
   };
   return [
-    make("api", "api", [], storeEnv(config), 15_000),
-    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }, 20_000),
+    make("api", "api", [], storeEnv(config)),
+    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }),
     make("agent", "node-agent", inSandboxNamespace, {
       BERTH_NODE_TOKEN: config.secrets.nodeToken,
       BERTH_NODE_NAME: config.nodeName,
       BERTH_NODE_DATA: join(config.dataDir, "node"),
-    }, 15_000),
+    }),
     make("gateway", "gateway", [], {
       BERTH_GATEWAY_TOKEN: config.secrets.gatewayToken,
       BERTH_GATEWAY_DATA: join(config.dataDir, "gateway"),
-    }, 45_000),
+    }),
   ];
 }
 

@@ -10,19 +10,11 @@ import type { BerthConfig } from "./config.ts";
 import { stopPostgres } from "./local/postgres.ts";
 import { stopRedis } from "./local/redis.ts";
 import { stopS3 } from "./local/s3.ts";
-import { PartsSchema, partsFile, supervisorPidFile, type Part, type PartName } from "./parts.ts";
+import { STOP_TIMEOUTS_MS, supervisorPidFile, type PartName } from "./parts.ts";
 import { signalPid, stopByPidFile } from "./process.ts";
 
 const CGROUP_ROOT = "/sys/fs/cgroup";
 const KILL_TIMEOUT_MS = 10_000;
-
-/** The parts as they were started; none when nothing was. */
-export function startedParts(config: BerthConfig): Part[] {
-  const file = partsFile(config);
-  if (!existsSync(file)) return [];
-  const parsed = PartsSchema.safeParse(JSON.parse(readFileSync(file, "utf8")));
-  return parsed.success ? parsed.data : [];
-}
 
 /** Ends the supervisor first, so that nothing comes back. */
 export async function stopSupervisor(config: BerthConfig): Promise<boolean> {
@@ -32,11 +24,10 @@ export async function stopSupervisor(config: BerthConfig): Promise<boolean> {
 /** Ends the parts in order. Returns the names of those that ran. */
 export async function stopParts(config: BerthConfig, names: readonly PartName[]): Promise<string[]> {
   const stopped: string[] = [];
-  const parts = startedParts(config);
   for (const name of names) {
-    const part = parts.find((each) => each.name === name);
-    if (part !== undefined && (await stopByPidFile(part.pidFile, { timeoutMs: part.stopTimeoutMs }))) stopped.push(name);
-    rmSync(join(config.runDir, `${name}.pid.fingerprint`), { force: true });
+    const pidFile = join(config.runDir, `${name}.pid`);
+    if (await stopByPidFile(pidFile, { timeoutMs: STOP_TIMEOUTS_MS[name] })) stopped.push(name);
+    rmSync(`${pidFile}.fingerprint`, { force: true });
   }
   return stopped;
 }
