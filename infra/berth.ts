@@ -1,5 +1,5 @@
 /** Starting and stopping one Berth on this host, step by step: used by `infra/up`, `infra/down` and the tests. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { eq } from "drizzle-orm";
@@ -12,10 +12,11 @@ import { checkListen, runLogged } from "./host.ts";
 import { startPostgres } from "./local/postgres.ts";
 import { startRedis } from "./local/redis.ts";
 import { startS3 } from "./local/s3.ts";
-import { baseEnv, buildParts, localS3, partsFile, storeEnv, supervisorPidFile, type Part, type PartName } from "./parts.ts";
-import { runningPid, signalPid, startDetached, StartError } from "./process.ts";
+import { baseEnv, buildParts, localS3, partsFile, sourcesHash, storeEnv, supervisorPidFile, type Part, type PartName } from "./parts.ts";
+import { runningPid, signalPid, startDetached, StartError, stopByPidFile } from "./process.ts";
 
 const READY_TIMEOUT_MS = 60_000;
+const SUPERVISOR_SOURCES = ["infra/supervisor.ts", "infra/parts.ts", "infra/process.ts"];
 
 /** The environment of the scripts in `infra/`. */
 export function scriptEnv(config: BerthConfig): Record<string, string> {
@@ -90,9 +91,10 @@ export async function startParts(config: BerthConfig, disabled: ReadonlySet<Part
   const file = partsFile(config);
   writeFileSync(`${file}.new`, JSON.stringify(parts, null, 2), { mode: 0o600 });
   renameSync(`${file}.new`, file);
-  const pid = runningPid(supervisorPidFile(config));
+  const pid = await currentSupervisor(config);
   if (pid !== undefined) signalPid(pid, "SIGHUP");
   else {
+    writeFileSync(`${supervisorPidFile(config)}.fingerprint`, sourcesHash(SUPERVISOR_SOURCES));
     startDetached({
       argv: [process.execPath, join(REPOSITORY, "infra/supervisor.ts"), file],
       env: baseEnv(process.env),
@@ -101,6 +103,17 @@ export async function startParts(config: BerthConfig, disabled: ReadonlySet<Part
     });
   }
   return parts;
+}
+
+/** The running supervisor. One of other sources is ended; its parts go on. */
+async function currentSupervisor(config: BerthConfig): Promise<number | undefined> {
+  const pidFile = supervisorPidFile(config);
+  const pid = runningPid(pidFile);
+  if (pid === undefined) return undefined;
+  const fingerprint = existsSync(`${pidFile}.fingerprint`) ? readFileSync(`${pidFile}.fingerprint`, "utf8") : "";
+  if (fingerprint === sourcesHash(SUPERVISOR_SOURCES)) return pid;
+  await stopByPidFile(pidFile, { timeoutMs: 30_000 });
+  return undefined;
 }
 
 /** Until the API answers with its stores, and the node and the gateway have reported to it after `since`. */

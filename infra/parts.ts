@@ -1,6 +1,6 @@
 /** The processes of one Berth on this host, as the supervisor starts them. Pure, but for the hash of the sources. */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { REPOSITORY, type BerthConfig } from "./config.ts";
@@ -90,7 +90,7 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
       pidFile: join(config.runDir, `${name}.pid`),
       restartSignal: name === "gateway" ? "SIGKILL" : "SIGTERM",
       stopTimeoutMs: STOP_TIMEOUTS_MS[name],
-      fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder])])).digest("hex"),
+      fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder, "package-lock.json"])])).digest("hex"),
       enabled: !disabled.has(name),
     };
   };
@@ -109,18 +109,15 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
   ];
 }
 
-/** Of names, sizes and times of the sources that a part is made of, tests left out. */
-function sourcesHash(folders: readonly string[]): string {
-  const hash = createHash("sha256").update(readFileSync(join(REPOSITORY, "package-lock.json")));
-  for (const folder of folders) {
-    for (const entry of readdirSync(join(REPOSITORY, folder), { recursive: true, withFileTypes: true }).sort((a, b) => order(path(a), path(b)))) {
-      if (!entry.isFile() || entry.name.endsWith(".test.ts")) continue;
-      const { size, mtimeMs } = statSync(path(entry));
-      hash.update(`${path(entry)} ${size} ${mtimeMs}\n`);
+/** Of names, sizes and times of sources, files and folders; tests are left out. */
+export function sourcesHash(sources: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const source of sources.map((name) => join(REPOSITORY, name))) {
+    const files = statSync(source).isDirectory() ? readdirSync(source, { recursive: true, encoding: "utf8" }).map((name) => join(source, name)) : [source];
+    for (const file of files.sort()) {
+      const { size, mtimeMs } = statSync(file);
+      if (!file.endsWith(".test.ts") && !statSync(file).isDirectory()) hash.update(`${file} ${size} ${mtimeMs}\n`);
     }
   }
   return hash.digest("hex");
 }
-
-const path = (entry: { parentPath: string; name: string }) => join(entry.parentPath, entry.name);
-const order = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
