@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 import { FromNodeSchema, NODE_CHANNEL_PATH, type FromNode, type LogEntry, type ToNode } from "../../core/contract/node-channel.ts";
 import { parseId, type NodeId } from "../../core/contract/ids.ts";
 import { layerDigests, readGenerations, readNode, renderDesired } from "../../core/db/system-queries/desired-state.ts";
-import { findNodeByTokenHash, touchNode, writeHello, writeReport } from "../../core/db/system-queries/node-reports.ts";
+import { findNodeByTokenHash, touchNode, writeHello, writeReport, writeSeenGeneration } from "../../core/db/system-queries/node-reports.ts";
 import type { Deps } from "../deps.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
 import { latest } from "./latest.ts";
@@ -24,6 +24,8 @@ interface Connected {
   look: (why: "bell" | "refresh") => void;
   sentGeneration: number;
   sentAt: number;
+  /** As the database has it; undefined: not known here. */
+  seenGeneration: number | undefined;
   /** Who waits for log lines, by request id. */
   logs: Map<string, (message: LogsMessage | undefined) => void>;
 }
@@ -108,6 +110,9 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
         deps.bells.ring("reconcile", appId);
       }
       for (const id of outcome.deployments) deps.bells.ring("deployment", id);
+      // After the bells: nobody waits for it.
+      if (message.generation !== entry.seenGeneration) await writeSeenGeneration(deps.db, nodeId, message.generation, deps.clock());
+      entry.seenGeneration = message.generation;
     },
     closed,
     failed("a report was not written"),
@@ -120,7 +125,7 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
     closed,
     failed("a hello was not written"),
   );
-  const entry: Connected = { nodeId, socket, look: sendDesired, sentGeneration: -1, sentAt: 0, logs: new Map() };
+  const entry: Connected = { nodeId, socket, look: sendDesired, sentGeneration: -1, sentAt: 0, seenGeneration: undefined, logs: new Map() };
 
   onMessage(socket, FromNodeSchema, log, (message) => {
     if (message.type === "report") report(message);

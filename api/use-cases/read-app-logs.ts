@@ -11,6 +11,8 @@ import { requireApp } from "./require.ts";
 const LOOK_EVERY_MS = 1000;
 /** A node that has not sent an instance's last lines by then is not waited for. */
 const TAIL_WITHIN_MS = 5000;
+/** Most lines that are held in memory to be put in order. */
+const MAX_TAIL_LINES = 100_000;
 /** Lines of a new instance, when it appears while following. */
 const NEW_INSTANCE_TAIL = 1000;
 
@@ -41,7 +43,8 @@ async function chooseInstances(deps: Deps, actor: Actor, appId: AppId, wanted: s
 
 async function readTails(deps: Deps, actor: Actor, appId: AppId, chosen: readonly InstanceRow[], tail: number, signal: AbortSignal): Promise<LogEntry[]> {
   if (chosen.length === 0) return lastWords(deps, actor, appId);
-  const results = await Promise.allSettled(chosen.map((instance) => readTail(deps, instance, tail, signal)));
+  const each = Math.min(tail, Math.ceil(MAX_TAIL_LINES / chosen.length));
+  const results = await Promise.allSettled(chosen.map((instance) => readTail(deps, instance, each, signal)));
   const entries: LogEntry[] = [];
   const failures: unknown[] = [];
   for (const [index, result] of results.entries()) {

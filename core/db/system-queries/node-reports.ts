@@ -43,33 +43,41 @@ export interface ReportOutcome {
  */
 export async function writeReport(db: Db, nodeId: NodeId, report: Message<"report">, now: Date): Promise<ReportOutcome> {
   const at = sql`${now.toISOString()}::timestamptz`;
+  // Only rows that change are locked, in the order of their ids, and the node's row is not: the rollout loop locks
+  // both kinds in its own order, and neither must wait for the other in a circle.
   const { rows } = await db.execute<{ app_id: AppId; deployment_ids: DeploymentId[] | null }>(sql`
     with said as (
       select r->>'id' as id, r->>'phase' as phase, r as report
       from jsonb_array_elements(${JSON.stringify(report.instances)}::jsonb) r
-    ), node as (
-      update ${nodes} set last_seen_at = ${at}, seen_generation = ${report.generation} where id = ${nodeId} returning generation
     ), next as (
       select i.id, said.phase, said.report,
         i.state = 'stopping' and ${report.generation} >= node.generation and (said.id is null or said.phase = 'stopped') as gone,
         said.id is not null and (i.phase is distinct from said.phase
           or i.report->>'address' is distinct from said.report->>'address'
-          or i.report->>'port' is distinct from said.report->>'port') as moved,
-        said.id is not null and i.report is distinct from said.report as different
-      from ${instances} i cross join node left join said on said.id = i.id
-      where i.node_id = ${nodeId} and i.state <> 'gone'
+          or i.report->>'port' is distinct from said.report->>'port') as moved
+      from ${instances} i join ${nodes} node on node.id = i.node_id left join said on said.id = i.id
+      where i.node_id = ${nodeId} and i.state <> 'gone' and (
+        (said.id is not null and (i.phase is distinct from said.phase or i.report is distinct from said.report))
+        or (i.state = 'stopping' and ${report.generation} >= node.generation and (said.id is null or said.phase = 'stopped')))
+      order by i.id
+      for update of i
     ), written as (
       update ${instances} i set
         phase = coalesce(next.phase, i.phase),
         report = coalesce(next.report, i.report),
         ready_at = case when next.phase = 'ready' then coalesce(i.ready_at, ${at}) else i.ready_at end,
-        state = case when next.gone and i.state = 'stopping' then 'gone' else i.state end,
-        gone_at = case when next.gone and i.state = 'stopping' then ${at} else i.gone_at end
-      from next where i.id = next.id and i.state <> 'gone' and (next.gone or next.moved or next.different)
+        state = case when next.gone then 'gone' else i.state end,
+        gone_at = case when next.gone then ${at} else i.gone_at end
+      from next where i.id = next.id
       returning i.app_id, next.gone or next.moved as changed
     )
     select distinct w.app_id,
       (select array_agg(d.id) from ${deployments} d where d.app_id = w.app_id and d.state = 'releasing') as deployment_ids
     from written w where w.changed`);
   return { changedApps: rows.map((row) => row.app_id), deployments: rows.flatMap((row) => row.deployment_ids ?? []) };
+}
+
+/** Notes which generation the agent acts on. */
+export async function writeSeenGeneration(db: Db, nodeId: NodeId, generation: number, now: Date): Promise<void> {
+  await db.update(nodes).set({ seenGeneration: generation, lastSeenAt: now }).where(eq(nodes.id, nodeId));
 }
