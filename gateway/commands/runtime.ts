@@ -1,0 +1,135 @@
+/** Lines of HAProxy's Runtime API, and what it answers. */
+import type { Command, ServerObserved, SlotObserved } from "../plan.ts";
+import type { GatewayFiles } from "./config.ts";
+
+type MapFiles = Pick<GatewayFiles, "hosts" | "timeouts">;
+
+/** Names come from ids and host names that the contract has checked: no blank, no `;`, no line end. */
+export function render(command: Command, files: MapFiles): string {
+  const server = "name" in command ? `${command.slot}/${command.name}` : command.slot;
+  switch (command.kind) {
+    // Not with the keyword `enabled`: HAProxy 2.6 then shows the server as up and never chooses it.
+    case "add-server":
+      return `add server ${server} ${command.address}:${command.port} maxconn ${command.maxconn}`;
+    case "set-state":
+      return `set server ${server} state ${command.state}`;
+    case "set-address":
+      return `set server ${server} addr ${command.address} port ${command.port}`;
+    case "set-maxconn":
+      return `set maxconn server ${server} ${command.maxconn}`;
+    case "del-server":
+      return `del server ${server}`;
+    case "add-host":
+      return `add map ${files.hosts} ${command.host} ${command.slot}`;
+    case "del-host":
+      return `del map ${files.hosts} ${command.host}`;
+    case "add-timeout":
+      return `add map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
+    case "set-timeout":
+      return `set map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
+    case "del-timeout":
+      return `del map ${files.timeouts} ${command.slot}`;
+  }
+}
+
+/** done; busy: the server still has connections, ask again; failed: HAProxy is not as we thought. */
+export function outcome(command: Command, answer: string): "done" | "busy" | "failed" {
+  const text = answer.trim();
+  if (command.kind === "add-server") return text.startsWith("New server registered") ? "done" : "failed";
+  if (command.kind === "del-server") {
+    if (text.startsWith("Server deleted")) return "done";
+    return /still has connections|in use|cannot be removed|cannot remove/i.test(text) ? "busy" : "failed";
+  }
+  // It tells of the change, or that nothing had to change.
+  if (command.kind === "set-address") return /changed|no need to change|nothing changed/i.test(text) ? "done" : "failed";
+  return text === "" ? "done" : "failed";
+}
+
+export interface BackendStats {
+  requests: number;
+  responses2xx: number;
+  responses4xx: number;
+  responses5xx: number;
+  bytesIn: number;
+  bytesOut: number;
+  inFlight: number;
+}
+
+export interface ServerStats extends ServerObserved {
+  /** Requests that it works on, and that wait for it. */
+  sessions: number;
+}
+
+export interface Stats {
+  backends: Map<string, BackendStats>;
+  servers: Map<string, Map<string, ServerStats>>;
+}
+
+/** Backends and servers. */
+export const SHOW_STATS = "show stat -1 6 -1";
+
+/** Reads the CSV of `show stat`. Throws when a column is missing. Fields in use hold no quoted commas. */
+export function parseStats(text: string): Stats {
+  const lines = text.trim().split("\n");
+  const header = (lines[0] ?? "").replace(/^# /, "").split(",");
+  const column = (name: string): number => {
+    const at = header.indexOf(name);
+    if (at === -1) throw new Error(`show stat has no column «${name}»`);
+    return at;
+  };
+  const at = {
+    backend: column("pxname"), server: column("svname"), queued: column("qcur"), sessions: column("scur"), limit: column("slim"),
+    bytesIn: column("bin"), bytesOut: column("bout"), status: column("status"), requests: column("req_tot"), r2: column("hrsp_2xx"),
+    r4: column("hrsp_4xx"), r5: column("hrsp_5xx"), address: column("addr"),
+  };
+  const stats: Stats = { backends: new Map(), servers: new Map() };
+  for (const line of lines.slice(1)) {
+    const fields = line.split(",");
+    const slot = fields[at.backend] ?? "";
+    if (!slot.startsWith("slot_")) continue;
+    const number = (index: number) => Number(fields[index] ?? 0);
+    if (fields[at.server] === "BACKEND") {
+      stats.backends.set(slot, {
+        requests: number(at.requests), responses2xx: number(at.r2), responses4xx: number(at.r4), responses5xx: number(at.r5),
+        bytesIn: number(at.bytesIn), bytesOut: number(at.bytesOut), inFlight: number(at.sessions),
+      });
+      continue;
+    }
+    const [address = "", port = "0"] = (fields[at.address] ?? "").split(":");
+    const servers = stats.servers.get(slot) ?? new Map<string, ServerStats>();
+    stats.servers.set(slot, servers);
+    servers.set(fields[at.server] ?? "", {
+      address, port: Number(port), maxconn: number(at.limit), state: stateOf(fields[at.status] ?? ""), sessions: number(at.sessions) + number(at.queued),
+    });
+  }
+  return stats;
+}
+
+function stateOf(status: string): ServerObserved["state"] {
+  if (status.startsWith("MAINT")) return "maint";
+  return status.startsWith("DRAIN") ? "drain" : "ready";
+}
+
+/** Lines of `show map`: `<ref> <key> <value>`. */
+export function parseMap(text: string): [key: string, value: string][] {
+  return text.split("\n").flatMap((line) => {
+    const [, key, value] = line.trim().split(" ");
+    return key === undefined || value === undefined ? [] : [[key, value] as [string, string]];
+  });
+}
+
+/** All that HAProxy has, by slot; slots with nothing are left out. */
+export function observe(servers: Stats["servers"], hosts: string, timeouts: string): Map<string, SlotObserved> {
+  const slots = new Map<string, { hosts: Set<string>; timeoutMs: number | undefined; servers: Map<string, ServerObserved> }>();
+  const slotOf = (name: string) => {
+    const slot = slots.get(name) ?? { hosts: new Set<string>(), timeoutMs: undefined, servers: new Map<string, ServerObserved>() };
+    slots.set(name, slot);
+    return slot;
+  };
+  for (const [name, found] of servers) {
+    for (const [server, { address, port, maxconn, state }] of found) slotOf(name).servers.set(server, { address, port, maxconn, state });
+  }
+  for (const [host, slot] of parseMap(hosts)) slotOf(slot).hosts.add(host);
+  for (const [slot, timeoutMs] of parseMap(timeouts)) slotOf(slot).timeoutMs = Number(timeoutMs);
+  return slots;
+}

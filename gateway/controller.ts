@@ -1,0 +1,353 @@
+/**
+ * The gateway's loop. It compares what the API wants with what HAProxy has, slot by slot, and tells HAProxy the
+ * difference; it attests drains, lets held requests go and collects counts. Level-triggered: a message marks slots
+ * for a look, timers do too, and what failed is looked at again.
+ */
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { FromGateway, Route, ToGateway } from "../core/contract/gateway-channel.ts";
+import type { AppId } from "../core/contract/ids.ts";
+import type { Log } from "../core/log.ts";
+import { slotName, type ConfigOptions } from "./commands/config.ts";
+import { observe, outcome, parseStats, render, SHOW_STATS } from "./commands/runtime.ts";
+import { collect, CountsStateSchema, emptyCounts, newProcess, type CountsState } from "./counts.ts";
+import { DrainWatch } from "./drain-watch.ts";
+import { adopt, formerRuns, isCurrent, startHaproxy, type Running } from "./haproxy.ts";
+import type { HoldPolicy } from "./holder.ts";
+import { Mirror } from "./mirror.ts";
+import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, planSlot, wantedOf, type Command, type SlotObserved, type SlotWanted } from "./plan.ts";
+
+const RETRY_MS = 250;
+const DRAIN_LOOK_MS = 50;
+/** While the API cannot be told. */
+const AWAY_LOOK_MS = 1000;
+/** Behind everything: HAProxy's whole state is read again. */
+const OBSERVE_EVERY_MS = 30_000;
+/** A server without a route that still has connections after this long: its instance is gone, they are cut. */
+const CUT_AFTER_MS = 60_000;
+
+export interface ControllerOptions {
+  config: ConfigOptions;
+  log: Log;
+  countsEveryMs: number;
+  /** False when it could not be sent. */
+  send(message: FromGateway): boolean;
+  /** The slot has a server now. */
+  release(slot: string): void;
+}
+
+export class Controller {
+  readonly #o: ControllerOptions;
+  readonly #mirror: Mirror;
+  readonly #slotOf = new Map<AppId, string>();
+  readonly #drains = new DrainWatch();
+  /** Slots whose app is gone and that were counted for the last time since. */
+  readonly #counted = new Set<string>();
+  readonly #busySince = new Map<string, number>();
+  /** Slots without an app, and those of them in which HAProxy has something all the same. */
+  readonly #free = new Set<string>();
+  #strays = new Set<string>();
+  #config: ConfigOptions;
+  #running: Running | undefined;
+  #observed = new Map<string, SlotObserved>();
+  #dirty = new Set<string>();
+  #unplaced = new Map<AppId, Route>();
+  #counts: CountsState;
+  #stopped = false;
+  #hasSnapshot = false;
+  #wake: () => void = () => {};
+  #observeAt = 0;
+  #drainAt = 0;
+  #countAt = 0;
+  #retryAt = Infinity;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: ControllerOptions) {
+    this.#o = options;
+    this.#mirror = new Mirror(options.config.files.mirror, options.config.slotCount);
+    this.#config = { ...options.config, slotCount: this.#mirror.slotCount };
+    for (const [slot, route] of this.#mirror.routes) this.#slotOf.set(route.appId, slot);
+    this.#addFree(1);
+    this.#counts = readCounts(options.config.files.counts);
+  }
+
+  #addFree(fromIndex: number): void {
+    for (let index = fromIndex; index <= this.#config.slotCount; index++) {
+      if (!this.#mirror.routes.has(slotName(index))) this.#free.add(slotName(index));
+    }
+  }
+
+  /** Adopts the HAProxy that runs, or starts one from the mirror; resolves when it takes requests. */
+  async start(): Promise<void> {
+    await this.#ensureHaproxy();
+    this.#countAt = Date.now() + this.#o.countsEveryMs;
+    this.#loop = this.#run();
+  }
+
+  /** Ends the loop; HAProxy goes on. The last counts are sent before. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#wake();
+    await this.#loop;
+    await this.#count().catch(() => {});
+    this.#running?.admin.close();
+  }
+
+  onMessage(message: ToGateway): void {
+    if (message.type === "route") this.#take(message.route);
+    else {
+      for (const appId of gone([...this.#slotOf.keys(), ...this.#unplaced.keys()], message.routes)) this.#take({ ...GONE, appId });
+      for (const route of message.routes) this.#take(route);
+      // What no route has named by now belongs to nobody.
+      this.#hasSnapshot = true;
+      for (const slot of this.#strays) this.#dirty.add(slot);
+    }
+    this.#wake();
+  }
+
+  /** Drains are attested and counts are sent once more. */
+  onConnected(): void {
+    this.#drains.forgetReports();
+    for (const message of this.#counts.outbox) this.#o.send({ type: "counts", ...message });
+    this.#wake();
+  }
+
+  policyOf(slot: string): HoldPolicy {
+    const route = this.#mirror.routes.get(slot);
+    const servers = [...(this.#observed.get(slot)?.servers.values() ?? [])];
+    return {
+      holdTimeoutMs: route === undefined || route.hosts.length === 0 ? undefined : route.holdTimeoutMs,
+      hasServer: servers.some((server) => server.state === "ready"),
+    };
+  }
+
+  appOf(slot: string): AppId | undefined {
+    const route = this.#mirror.routes.get(slot);
+    return route === undefined || route.hosts.length === 0 ? undefined : route.appId;
+  }
+
+  #take(route: Route): void {
+    const slot = this.#slotOf.get(route.appId) ?? this.#place(route);
+    if (slot === undefined) return;
+    const before = this.#mirror.routes.get(slot);
+    if (before !== undefined && JSON.stringify(before) === JSON.stringify(route)) return;
+    this.#mirror.set(slot, route);
+    this.#slotOf.set(route.appId, slot);
+    this.#counted.delete(slot);
+    this.#dirty.add(slot);
+    this.#drains.setWanted(slot, route);
+  }
+
+  /** Gives the app a slot; undefined when it needs none, or must wait until there are more. */
+  #place(route: Route): string | undefined {
+    this.#unplaced.delete(route.appId);
+    if (route.hosts.length === 0) return undefined;
+    const slot = chooseSlot(route, this.#free, this.#strays, this.#observed);
+    if (slot === undefined) {
+      this.#unplaced.set(route.appId, route);
+      return undefined;
+    }
+    this.#free.delete(slot);
+    this.#strays.delete(slot);
+    return slot;
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped) {
+      const woken = new Promise<void>((resolve) => (this.#wake = resolve));
+      try {
+        await this.#pass();
+      } catch (error) {
+        this.#o.log.warn({ err: error }, "a look at HAProxy failed; trying again");
+        this.#observeAt = 0;
+        await sleep(RETRY_MS);
+        continue;
+      }
+      if (this.#dirty.size > 0) continue;
+      const drainAt = this.#drains.pending ? this.#drainAt : Infinity;
+      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#retryAt, drainAt) - Date.now());
+      const timer = setTimeout(this.#wake, waitMs);
+      await Promise.race([woken, this.#running?.admin.closed]);
+      clearTimeout(timer);
+    }
+  }
+
+  async #pass(): Promise<void> {
+    await this.#ensureHaproxy();
+    if (this.#unplaced.size > 0) await this.#grow();
+    if (Date.now() >= this.#observeAt) await this.#observe();
+    if (Date.now() >= this.#retryAt) this.#retry();
+    await this.#apply();
+    if (this.#drains.pending && Date.now() >= this.#drainAt) await this.#attest();
+    if (Date.now() >= this.#countAt) await this.#count();
+  }
+
+  get #admin() {
+    if (this.#running === undefined) throw new Error("HAProxy does not run");
+    return this.#running.admin;
+  }
+
+  /** HAProxy runs and answers: adopted, or started with what the mirror knows. */
+  async #ensureHaproxy(): Promise<void> {
+    if (this.#running !== undefined) {
+      if (!this.#running.admin.isClosed) return;
+      this.#running = undefined;
+    }
+    const adopted = await adopt(this.#config);
+    if (adopted !== undefined && isCurrent(this.#config)) {
+      this.#o.log.info({ pid: adopted.pid }, "haproxy adopted");
+      this.#running = adopted;
+    } else {
+      adopted?.admin.close();
+      await this.#startHaproxy(adopted === undefined ? "haproxy started" : "haproxy reloaded with a new configuration");
+    }
+    await this.#observe();
+  }
+
+  async #startHaproxy(what: string): Promise<void> {
+    const beganAt = performance.now();
+    const slots = new Map<string, SlotWanted>([...this.#mirror.routes].map(([slot, route]) => [slot, wantedOf(route)]));
+    this.#running = await startHaproxy(this.#config, slots);
+    this.#saveCounts(newProcess(this.#counts, this.#running.identity));
+    this.#o.log.info({ pid: this.#running.pid, apps: slots.size, slots: this.#config.slotCount, ms: Math.round(performance.now() - beganAt) }, what);
+  }
+
+  /** Slots have run out: as many again, in a new process that takes the listeners over. */
+  async #grow(): Promise<void> {
+    await this.#count();
+    const slotCount = this.#config.slotCount * 2;
+    this.#mirror.grow(slotCount);
+    this.#config = { ...this.#config, slotCount };
+    this.#addFree(slotCount / 2 + 1);
+    for (const route of [...this.#unplaced.values()]) this.#take(route);
+    this.#running?.admin.close();
+    await this.#startHaproxy("slots had run out: haproxy reloaded with twice as many");
+    await this.#observe();
+  }
+
+  async #observe(): Promise<void> {
+    const { files } = this.#config;
+    const [stats, hosts, timeouts] = await Promise.all([this.#admin.send(SHOW_STATS), this.#admin.send(`show map ${files.hosts}`), this.#admin.send(`show map ${files.timeouts}`)]);
+    this.#observed = observe(parseStats(stats).servers, hosts, timeouts);
+    this.#observeAt = Date.now() + OBSERVE_EVERY_MS;
+    this.#strays = new Set([...this.#observed.keys()].filter((slot) => this.#free.has(slot)));
+    if (this.#hasSnapshot) for (const slot of this.#strays) this.#dirty.add(slot);
+    for (const [slot, route] of this.#mirror.routes) {
+      this.#dirty.add(slot);
+      this.#drains.setWanted(slot, route);
+    }
+  }
+
+  #retry(): void {
+    this.#retryAt = Infinity;
+    for (const slot of this.#busySince.keys()) this.#dirty.add(slot.split("/")[0] ?? "");
+    for (const [slot, route] of this.#mirror.routes) if (route.hosts.length === 0) this.#dirty.add(slot);
+  }
+
+  async #apply(): Promise<void> {
+    const dirty = [...this.#dirty];
+    this.#dirty = new Set();
+    const plans = dirty.map((slot) => {
+      const route = this.#mirror.routes.get(slot);
+      return planSlot(slot, route === undefined ? EMPTY_SLOT : wantedOf(route), this.#observed.get(slot) ?? NOTHING_OBSERVED);
+    });
+    // All lines are written at once; answers come in the same order.
+    const commands = plans.flat();
+    const answers = await Promise.all(commands.map((command) => this.#admin.send(render(command, this.#config.files))));
+    let failed = 0;
+    commands.forEach((command, index) => {
+      if (!this.#learn(command, answers[index] ?? "")) failed++;
+    });
+    if (failed > 0) {
+      this.#observeAt = 0;
+      await sleep(RETRY_MS);
+    }
+    for (const slot of dirty) {
+      if (this.policyOf(slot).hasServer) this.#o.release(slot);
+      this.#freeIfClean(slot);
+    }
+  }
+
+  /** False when HAProxy is not as it was thought to be. */
+  #learn(command: Command, answer: string): boolean {
+    const result = outcome(command, answer);
+    const key = "name" in command ? `${command.slot}/${command.name}` : command.slot;
+    if (result === "done") {
+      this.#observed.set(command.slot, applyCommand(this.#observed.get(command.slot) ?? NOTHING_OBSERVED, command));
+      if (command.kind === "del-server") this.#busySince.delete(key);
+      return true;
+    }
+    if (result === "busy") {
+      const since = this.#busySince.get(key) ?? Date.now();
+      this.#busySince.set(key, since);
+      if (Date.now() - since > CUT_AFTER_MS) void this.#admin.send(`shutdown sessions server ${key}`).catch(() => {});
+      this.#retryAt = Math.min(this.#retryAt, Date.now() + RETRY_MS);
+      return true;
+    }
+    this.#o.log.warn({ command: render(command, this.#config.files), answer: answer.trim() }, "haproxy refused a command");
+    this.#busySince.delete(key);
+    return false;
+  }
+
+  /** A slot whose app is gone is free once nothing is left in it and its last requests are counted. */
+  #freeIfClean(slot: string): void {
+    const route = this.#mirror.routes.get(slot);
+    if (route === undefined || route.hosts.length > 0) return;
+    if (isClean(this.#observed.get(slot) ?? NOTHING_OBSERVED) && this.#counted.has(slot)) {
+      this.#mirror.free(slot);
+      this.#free.add(slot);
+      this.#slotOf.delete(route.appId);
+      this.#counted.delete(slot);
+      this.#drains.setWanted(slot, route);
+    } else this.#retryAt = Math.min(this.#retryAt, Date.now() + RETRY_MS * 4);
+  }
+
+  async #attest(): Promise<void> {
+    this.#drainAt = Date.now() + DRAIN_LOOK_MS;
+    const slots = this.#drains.slots();
+    const answers = await Promise.all(slots.map((slot) => this.#admin.send(`show stat ${slot} 4 -1`)));
+    const sessions = new Map<string, number>();
+    for (const answer of answers) {
+      for (const servers of parseStats(answer).servers.values()) {
+        // Only a server that takes nothing new can be attested.
+        for (const [name, server] of servers) sessions.set(name, server.state === "ready" ? Infinity : server.sessions);
+      }
+    }
+    const drained = this.#drains.look(sessions, formerRuns(this.#config.files.pidFile));
+    if (drained.length === 0) return;
+    if (this.#o.send({ type: "drained", instanceIds: drained })) this.#drains.reported(drained);
+    else this.#drainAt = Date.now() + AWAY_LOOK_MS;
+  }
+
+  async #count(): Promise<void> {
+    this.#countAt = Date.now() + this.#o.countsEveryMs;
+    if (this.#running === undefined) return;
+    const gone = [...this.#mirror.routes].filter(([slot, route]) => route.hosts.length === 0 && isClean(this.#observed.get(slot) ?? NOTHING_OBSERVED));
+    const stats = parseStats(await this.#admin.send("show stat -1 2 -1"));
+    const appOf = new Map([...this.#mirror.routes].map(([slot, route]) => [slot, route.appId]));
+    const { state, message } = collect(this.#counts, this.#running.identity, stats.backends, appOf);
+    this.#saveCounts(state);
+    if (message !== undefined) this.#o.send({ type: "counts", ...message });
+    for (const [slot] of gone) {
+      this.#counted.add(slot);
+      this.#dirty.add(slot);
+    }
+  }
+
+  #saveCounts(state: CountsState): void {
+    this.#counts = state;
+    const path = this.#config.files.counts;
+    writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  }
+}
+
+const GONE = { hosts: [], endpoints: [], draining: [], requestTimeoutMs: 0, concurrency: 0, holdTimeoutMs: 0 };
+
+function readCounts(path: string): CountsState {
+  try {
+    return CountsStateSchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    return emptyCounts(new Date());
+  }
+}
