@@ -26,7 +26,8 @@ async function destroy(named: string | undefined, options: CommonOptions & { app
     if (process.stdin.isTTY !== true) throw usageError("There is no terminal to ask for your consent.", `If you are sure: berth destroy ${app} --yes`);
     const { url } = await client.app(app);
     const { input } = await import("@inquirer/prompts");
-    const typed = await input({ message: `This removes ${app} (${url}) for good. Type its name to go on:` });
+    process.stderr.write(`This removes ${app} for good: ${url}, its releases and its logs.\n`);
+    const typed = await input({ message: "Type its name to go on:" });
     if (typed.trim() !== app) throw new CliError("That is not its name; nothing was removed.", { exitCode: EXIT.cancelled, code: "cancelled" });
   }
   await client.destroyApp(app);
