@@ -1,0 +1,174 @@
+/** The node: what it must run, what it runs, and the way from one to the other. */
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport } from "../core/contract/node-channel.ts";
+import type { InstanceId, TenantId } from "../core/contract/ids.ts";
+import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
+import { mountIdMapped, mountPoints } from "../core/host/mounts.ts";
+import type { NetnsPool } from "../core/host/net.ts";
+import type { Log } from "../core/log.ts";
+import type { ContainerHost } from "./container.ts";
+import type { Exits } from "./exits.ts";
+import { Instance, readSaved } from "./instance.ts";
+import type { LayerStore } from "./layer-store.ts";
+import { accepts, planInstances } from "./plan.ts";
+
+/** Logs of instances that are gone, kept for those who ask why. */
+const KEPT_LOGS = 200;
+const EVICT_EVERY_MS = 60_000;
+
+export interface AgentDeps {
+  dataDir: string;
+  toolchainBin: string;
+  host: ContainerHost;
+  store: LayerStore;
+  pool: NetnsPool;
+  exits: Exits;
+  log: Log;
+  /** A report is due. */
+  onChange: () => void;
+}
+
+export class Agent {
+  readonly #deps: AgentDeps;
+  readonly #instances = new Map<InstanceId, Instance>();
+  readonly #tenants = new Map<TenantId, Promise<string>>();
+  #generation = 0;
+  #evicting: NodeJS.Timeout | undefined;
+
+  constructor(deps: AgentDeps) {
+    this.#deps = deps;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Names of the layers that instances need: the store spares them. */
+  layersInUse(): ReadonlySet<string> {
+    return new Set([...this.#instances.values()].flatMap((instance) => instance.layerNames));
+  }
+
+  /** Takes up what a former agent left: its desired state, its containers, its namespaces. */
+  async open(): Promise<void> {
+    const { host, pool, store } = this.#deps;
+    for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
+    await store.open();
+    const saved = await this.#readDesired();
+    const states = await Promise.all((await readdir(host.instancesDir)).map((id) => readSaved(host.instancesDir, id)));
+    await pool.start(states.flatMap((state) => state?.netns ?? []));
+    for (const state of states) {
+      if (!state) continue;
+      const instance = this.#make(state.desired, state);
+      this.#instances.set(state.desired.id, instance);
+      instance.begin();
+    }
+    await this.#removeStrayDirectories(states.flatMap((state) => state?.desired.id ?? []));
+    if (saved) this.#apply(saved);
+    this.#evicting = setInterval(() => void this.#evict(), EVICT_EVERY_MS);
+  }
+
+  /** Acts on a newer desired state; an older one is refused (false). It is kept for an agent that starts without the API. */
+  async accept(desired: DesiredState): Promise<boolean> {
+    if (!accepts(this.#generation, desired)) return false;
+    this.#apply(desired);
+    const path = join(this.#deps.dataDir, "desired.json");
+    await writeFile(`${path}.new`, JSON.stringify(desired), { mode: 0o600 });
+    await rename(`${path}.new`, path);
+    return true;
+  }
+
+  report(): InstanceReport[] {
+    return [...this.#instances.values()].map((instance) => instance.report());
+  }
+
+  /** Where an instance's log is, also when it is gone. */
+  logFile(id: InstanceId): string {
+    return this.#instances.get(id)?.logFile ?? join(this.#deps.host.logsDir, `${id}.log`);
+  }
+
+  /** Lets go without touching a container. */
+  close(): void {
+    clearInterval(this.#evicting);
+  }
+
+  #apply(desired: DesiredState): void {
+    this.#generation = desired.generation;
+    for (const action of planInstances(desired.instances, new Set(this.#instances.keys()))) {
+      if (action.kind === "start") this.#start(action.instance);
+      else if (action.kind === "refresh") this.#instances.get(action.instance.id)?.refresh(action.instance);
+      else this.#end(action.id);
+    }
+    this.#deps.onChange();
+  }
+
+  #start(desired: DesiredInstance): void {
+    const instance = this.#make(desired);
+    this.#instances.set(desired.id, instance);
+    instance.begin();
+  }
+
+  #end(id: InstanceId): void {
+    const instance = this.#instances.get(id);
+    void instance?.end().then(
+      () => {
+        this.#instances.delete(id);
+        this.#deps.onChange();
+      },
+      (error: unknown) => this.#deps.log.error({ err: error, instanceId: id }, "an instance was not removed"),
+    );
+  }
+
+  #make(desired: DesiredInstance, saved?: NonNullable<Awaited<ReturnType<typeof readSaved>>>): Instance {
+    const { host, store, pool, exits, log, onChange } = this.#deps;
+    return new Instance({ host, store, pool, exits, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
+  }
+
+  /** One id-mapped bind of the whole store per tenant, made when its first instance comes. */
+  #tenantLayers({ tenantId, uidBase }: DesiredInstance): Promise<string> {
+    const known = this.#tenants.get(tenantId);
+    if (known) return known;
+    const made = (async () => {
+      const target = join(this.#deps.dataDir, "tenants", tenantId);
+      await mkdir(target, { recursive: true, mode: 0o711 });
+      if (!(await mountPoints()).has(target)) await mountIdMapped(this.#deps.toolchainBin, this.#deps.store.layersDir, target, LAYER_STORE_UID_BASE, uidBase);
+      return target;
+    })();
+    this.#tenants.set(tenantId, made);
+    made.catch(() => this.#tenants.delete(tenantId));
+    return made;
+  }
+
+  async #readDesired(): Promise<DesiredState | undefined> {
+    const text = await readFile(join(this.#deps.dataDir, "desired.json"), "utf8").catch(() => undefined);
+    return text === undefined ? undefined : DesiredStateSchema.parse(JSON.parse(text));
+  }
+
+  /** Directories without a state: their agent was killed before it had started anything. */
+  async #removeStrayDirectories(known: readonly string[]): Promise<void> {
+    const { instancesDir } = this.#deps.host;
+    const keep = new Set(known);
+    const mounted = await mountPoints();
+    for (const id of await readdir(instancesDir)) {
+      if (!keep.has(id) && !mounted.has(join(instancesDir, id, "root"))) await rm(join(instancesDir, id), { recursive: true, force: true });
+    }
+  }
+
+  async #evict(): Promise<void> {
+    try {
+      const evicted = await this.#deps.store.evict();
+      if (evicted.length > 0) this.#deps.log.info({ evicted }, "layers removed");
+      await this.#pruneLogs();
+    } catch (error) {
+      this.#deps.log.warn({ err: error }, "cleaning up failed");
+    }
+  }
+
+  async #pruneLogs(): Promise<void> {
+    const { logsDir } = this.#deps.host;
+    const living = new Set([...this.#instances.values()].map((instance) => instance.logFile));
+    const paths = (await readdir(logsDir)).map((name) => join(logsDir, name)).filter((path) => !living.has(path));
+    const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
+    for (const { path } of files.toSorted((a, b) => b.at - a.at).slice(KEPT_LOGS)) await rm(path, { force: true });
+  }
+}

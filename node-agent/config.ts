@@ -1,0 +1,25 @@
+/** The agent's environment. */
+import { z } from "zod";
+import { LogEnv } from "../core/env.ts";
+
+export const AgentEnv = z.object({
+  ...LogEnv,
+  BERTH_API_URL: z.url(),
+  BERTH_NODE_TOKEN: z.string().min(1),
+  BERTH_NODE_NAME: z.string().min(1),
+  BERTH_NODE_DATA: z.string().min(1),
+  BERTH_NET_PREFIX: z.string().regex(/^[a-z][a-z0-9]{0,3}$/).default("bth"),
+  BERTH_SUBNET: z.string().default("10.201.0.0/16"),
+  BERTH_TOOLCHAIN: z.string().min(1),
+  BERTH_TOOLCHAIN_BIN: z.string().min(1),
+  /** Layers that no instance uses are removed, least recently used first, when the store grows beyond this. */
+  BERTH_LAYER_STORE_BYTES: z.coerce.number().int().positive().default(20 * 2 ** 30),
+  /** Most bytes of one unpacked layer. */
+  BERTH_LAYER_BYTES: z.coerce.number().int().positive().default(10 * 2 ** 30),
+  /** Network namespaces kept ready. */
+  BERTH_NETNS_READY: z.coerce.number().int().min(1).max(1000).default(8),
+  /** Private destinations that instances may reach, comma-separated CIDRs. */
+  BERTH_ALLOW_CIDRS: z.string().default("").transform((text) => text.split(",").map((part) => part.trim()).filter(Boolean)),
+  BERTH_NODE_INSTANCES: z.coerce.number().int().positive().default(1000),
+});
+export type AgentConfig = z.infer<typeof AgentEnv>;

@@ -1,0 +1,203 @@
+/** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
+import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { removeCgroup } from "../core/host/cgroup.ts";
+import { conmon, crunDelete, crunKill, crunStart, type Runtime } from "../core/host/commands/crun.ts";
+import { mountOverlay, unmount } from "../core/host/mounts.ts";
+import type { Netns } from "../core/host/net.ts";
+import { run, runUnchecked, start } from "../core/host/spawn.ts";
+import { instanceSpec } from "../core/sandbox/spec.ts";
+import type { DesiredInstance } from "../core/contract/node-channel.ts";
+import { BadUser, resolveUser } from "./image-user.ts";
+import { layerName } from "./plan.ts";
+import { BadPath, ensureDirectory, readWithin } from "./rootfs.ts";
+
+/** The image cannot be run, whatever the node does: the text says why. */
+export class BadImage extends Error {}
+
+export interface ContainerHost {
+  runtime: Runtime;
+  /** `<dir>/<id>` is an instance's own. */
+  instancesDir: string;
+  logsDir: string;
+  exitDir: string;
+  socketDir: string;
+  cgroupParent: string;
+  openFiles: number;
+  resolvers: readonly string[];
+}
+
+const PASSWD_MAX_BYTES = 1 << 20;
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const CREATE_TIMEOUT_MS = 20_000;
+
+export class Container {
+  readonly #host: ContainerHost;
+  readonly #desired: DesiredInstance;
+  readonly dir: string;
+  readonly logFile: string;
+  readonly cgroupsPath: string;
+
+  constructor(host: ContainerHost, desired: DesiredInstance) {
+    this.#host = host;
+    this.#desired = desired;
+    this.dir = join(host.instancesDir, desired.id);
+    this.logFile = join(host.logsDir, `${desired.id}.log`);
+    this.cgroupsPath = `${host.cgroupParent}/${desired.id}`;
+  }
+
+  get rootPath(): string {
+    return join(this.dir, "root");
+  }
+
+  get exitFile(): string {
+    return join(this.#host.exitDir, this.#desired.id);
+  }
+
+  /** Mounts the image with a writable layer on top; what an earlier start wrote there stays. `layersDir`: as the tenant sees the store. */
+  async mountRoot(layersDir: string): Promise<void> {
+    const { uidBase, layers } = this.#desired;
+    const [upper, work] = [join(this.dir, "upper"), join(this.dir, "work")];
+    for (const dir of [upper, work, this.rootPath]) await mkdir(dir, { recursive: true, mode: 0o755 });
+    await chown(upper, uidBase, uidBase);
+    const names = layers.map((layer) => layerName(layer.diffId));
+    // The same layer twice: the upper one has all that the lower one has.
+    const lowers = names.filter((name, index) => names.lastIndexOf(name) === index);
+    await mountOverlay({ base: layersDir, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
+  }
+
+  /** Writes `config.json` and the files that Docker would write. @throws BadImage */
+  async writeBundle(netns: Netns): Promise<void> {
+    const desired = this.#desired;
+    const { args, uidBase } = desired;
+    if (args.length === 0) throw new BadImage("The image has neither ENTRYPOINT nor CMD. Add one, or deploy with --command.");
+    const cwd = desired.workingDir === "" ? "/" : join("/", desired.workingDir);
+    try {
+      const passwd = await readWithin(this.rootPath, "/etc/passwd", PASSWD_MAX_BYTES);
+      const group = await readWithin(this.rootPath, "/etc/group", PASSWD_MAX_BYTES);
+      const user = resolveUser(desired.user, passwd, group);
+      for (const path of [cwd, ...desired.volumes]) await ensureDirectory(this.rootPath, path, uidBase);
+      const spec = instanceSpec({
+        rootPath: this.rootPath,
+        hostname: desired.hostname,
+        args,
+        env: withDefaults(desired.env, { HOME: user.home, HOSTNAME: desired.hostname }),
+        cwd,
+        user,
+        uidBase,
+        netnsPath: netns.path,
+        cgroupsPath: this.cgroupsPath,
+        binds: await this.#writeEtc(netns),
+        limits: { ...desired.limits, openFiles: this.#host.openFiles },
+      });
+      await writeFile(join(this.dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
+    } catch (error) {
+      if (error instanceof BadUser || error instanceof BadPath) throw new BadImage(error.message, { cause: error });
+      throw error;
+    }
+  }
+
+  async #writeEtc(netns: Netns) {
+    const { hostname, uidBase } = this.#desired;
+    const files = {
+      hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${netns.address}\t${hostname}\n`,
+      hostname: `${hostname}\n`,
+      "resolv.conf": this.#host.resolvers.map((address) => `nameserver ${address}\n`).join(""),
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await writeFile(join(this.dir, name), text);
+      await chown(join(this.dir, name), uidBase, uidBase);
+    }
+    return Object.keys(files).map((name) => ({ source: join(this.dir, name), destination: `/etc/${name}`, readOnly: false }));
+  }
+
+  /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. @throws BadImage */
+  async create(): Promise<number> {
+    await rm(this.exitFile, { force: true });
+    const argv = conmon(this.#host.runtime, {
+      id: this.#desired.id,
+      bundle: this.dir,
+      pidFile: join(this.dir, "pid"),
+      exitDir: this.#host.exitDir,
+      socketDir: this.#host.socketDir,
+      logFile: this.logFile,
+      logBytes: this.#desired.limits.logBytes,
+    });
+    const child = start(argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], detached: true, cwd: this.dir, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
+    const answer = await firstLine(child.stdio[3] as Readable, child.stderr as Readable);
+    const { data, message } = JSON.parse(answer) as { data: number; message?: string };
+    if (data > 0) return data;
+    const reason = (message ?? "").trim().split("\n").at(-1) ?? "";
+    throw createError(reason, this.#desired.args[0] ?? "");
+  }
+
+  async start(): Promise<void> {
+    await run(crunStart(this.#host.runtime, this.#desired.id), { timeoutMs: CREATE_TIMEOUT_MS });
+  }
+
+  /** A container that has ended is no error. */
+  async kill(signal: string): Promise<void> {
+    await runUnchecked(crunKill(this.#host.runtime, this.#desired.id, signal));
+  }
+
+  /** Ends the process, if it runs, and makes crun forget the container; files and mounts stay for the next start. */
+  async forget(): Promise<void> {
+    await runUnchecked(crunDelete(this.#host.runtime, this.#desired.id));
+    await removeCgroup(this.cgroupsPath);
+    await rm(this.exitFile, { force: true });
+  }
+
+  /** Removes all but the log. */
+  async remove(): Promise<void> {
+    await this.forget();
+    await unmount(this.rootPath);
+    await rm(this.dir, { recursive: true, force: true });
+  }
+
+  /** The exit code that the monitor wrote, or undefined while it has not. */
+  async readExit(): Promise<number | undefined> {
+    const text = await readFile(this.exitFile, "utf8").catch(() => "");
+    return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
+  }
+}
+
+/** What conmon says on its pipe, one JSON line; its complaint when it says nothing. */
+function firstLine(pipe: Readable, stderr: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = "";
+    let complaint = "";
+    const timer = setTimeout(() => reject(new Error("the container's monitor did not answer")), CREATE_TIMEOUT_MS);
+    stderr.on("data", (chunk: Buffer) => (complaint = (complaint + chunk.toString("utf8")).slice(-4096)));
+    pipe.on("data", (chunk: Buffer) => {
+      text += chunk.toString("utf8");
+      if (text.includes("\n")) finish();
+    });
+    pipe.on("end", () => finish());
+    const finish = () => {
+      clearTimeout(timer);
+      pipe.destroy();
+      stderr.destroy();
+      const line = text.split("\n")[0] ?? "";
+      if (line === "") reject(new Error(`the container's monitor ended: ${complaint.trim()}`));
+      else resolve(line);
+    };
+  });
+}
+
+/** crun speaks to operators; a tenant reads what is wrong with the image. */
+function createError(reason: string, program: string): Error {
+  if (/not found|No such file/i.test(reason)) return new BadImage(`The program «${program}» is not in the image, or its interpreter is not.`);
+  if (/Permission denied/i.test(reason)) return new BadImage(`The program «${program}» may not be executed: is it executable for its USER?`);
+  if (/Exec format|wrong ELF|architecture/i.test(reason)) return new BadImage(`The program «${program}» is not made for this machine.`);
+  return new Error(`the container could not be created: ${reason}`);
+}
+
+function withDefaults(env: readonly string[], defaults: Record<string, string>): string[] {
+  const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`));
+  return [
+    ...(has("PATH") ? [] : [DEFAULT_PATH]),
+    ...Object.entries(defaults).filter(([name]) => !has(name)).map(([name, value]) => `${name}=${value}`),
+    ...env,
+  ];
+}

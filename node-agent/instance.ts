@@ -1,0 +1,358 @@
+/**
+ * One instance's life: fetch, mount, start, probe, serve, restart what crashed, stop. One thing at a time per instance;
+ * instances live beside each other. What must survive the agent is in `state.json`.
+ */
+import { setMaxListeners } from "node:events";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { readOomKills } from "../core/host/cgroup.ts";
+import { mountPoints } from "../core/host/mounts.ts";
+import type { Netns, NetnsPool } from "../core/host/net.ts";
+import type { DesiredInstance, Exit, InstanceReport, Phase } from "../core/contract/node-channel.ts";
+import type { Log } from "../core/log.ts";
+import { BadImage, Container, type ContainerHost } from "./container.ts";
+import type { Exits } from "./exits.ts";
+import { BadLayer, type LayerStore } from "./layer-store.ts";
+import { tailLog } from "./logs.ts";
+import { BACKOFF_RESET_MS, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
+import { readListeners, untilReady } from "./probe.ts";
+import { startTimeOf } from "./process.ts";
+
+export interface InstanceDeps {
+  host: ContainerHost;
+  store: LayerStore;
+  pool: NetnsPool;
+  exits: Exits;
+  /** The layer store as this tenant's ids see it. */
+  tenantLayers: (desired: DesiredInstance) => Promise<string>;
+  log: Log;
+  /** Something that the API should know has changed. */
+  onChange: () => void;
+}
+
+export interface SavedInstance {
+  desired: DesiredInstance;
+  phase: Phase;
+  netns: string | null;
+  pid: number | null;
+  startTime: string | null;
+  everReady: boolean;
+  restarts: number;
+  /** Crashes in a row. */
+  crashes: number;
+  lastExit: Exit | null;
+  problem: InstanceReport["problem"] | null;
+}
+
+/** It is not going to be ready: the reason goes into the report. */
+class NotReady extends Error {
+  readonly problem: { code: NonNullable<InstanceReport["problem"]>["code"]; detail: string };
+  constructor(problem: NotReady["problem"]) {
+    super(problem.detail);
+    this.problem = problem;
+  }
+}
+
+const PULL_PAUSES_MS = [200, 500, 1000, 2000];
+const LOOK_EVERY_MS = 2000;
+const LOG_TAIL_LINES = 20;
+
+export class Instance {
+  readonly #deps: InstanceDeps;
+  readonly #container: Container;
+  readonly #stop = new AbortController();
+  readonly #log: Log;
+  #desired: DesiredInstance;
+  #saved: SavedInstance;
+  #netns: Netns | undefined;
+  #timings: Record<string, number> = {};
+  /** Resolves when nothing of it is left but its log, or when it has failed and waits to be told to go. */
+  ended: Promise<void> = Promise.resolve();
+
+  constructor(deps: InstanceDeps, desired: DesiredInstance, saved?: SavedInstance) {
+    this.#deps = deps;
+    this.#desired = desired;
+    this.#container = new Container(deps.host, desired);
+    // Every restart waits for it again.
+    setMaxListeners(0, this.#stop.signal);
+    this.#log = deps.log.child({ instanceId: desired.id, app: desired.appName });
+    this.#saved = saved ?? { desired, phase: "pulling", netns: null, pid: null, startTime: null, everReady: false, restarts: 0, crashes: 0, lastExit: null, problem: null };
+  }
+
+  get logFile(): string {
+    return this.#container.logFile;
+  }
+
+  get layerNames(): string[] {
+    return this.#desired.layers.map((layer) => layerName(layer.diffId));
+  }
+
+  /** Layers' URLs grow old: newer ones are for pulls to come. */
+  refresh(desired: DesiredInstance): void {
+    this.#desired = desired;
+  }
+
+  report(): InstanceReport {
+    const { phase, restarts, lastExit, problem } = this.#saved;
+    return {
+      id: this.#desired.id,
+      phase,
+      ...(this.#netns ? { address: this.#netns.address, port: this.#desired.port } : {}),
+      restarts,
+      ...(lastExit ? { lastExit } : {}),
+      ...(problem ? { problem } : {}),
+      timingsMs: this.#timings,
+    };
+  }
+
+  begin(): void {
+    this.ended = this.#live().catch((error: unknown) => this.#log.error({ err: error }, "an instance's life broke off"));
+  }
+
+  /** Ends it in order: the stop signal, the grace time, the kill. */
+  end(): Promise<void> {
+    this.#stop.abort();
+    return this.ended.then(() => (this.#saved.phase === "failed" ? this.#container.remove() : undefined));
+  }
+
+  async #live(): Promise<void> {
+    if (this.#saved.phase === "failed") return this.#release();
+    try {
+      const running = await this.#adopt();
+      if (!running) await this.#startFresh();
+      for (;;) {
+        const exit = await this.#run();
+        if (!exit) break;
+        await this.#afterCrash(exit);
+        if (this.#stop.signal.aborted) break;
+        await this.#startFresh();
+      }
+    } catch (error) {
+      if (!this.#stop.signal.aborted) return this.#fail(error);
+    }
+    await this.#shutDown();
+  }
+
+  /** True when the process of a former agent still runs. Otherwise its exit, if it had started, is dealt with. */
+  async #adopt(): Promise<boolean> {
+    const { pid, startTime, netns, everReady } = this.#saved;
+    if (netns) this.#netns = this.#deps.pool.adopt(netns);
+    if (pid === null) return false;
+    if ((await startTimeOf(pid)) === startTime) {
+      this.#log.info({ pid }, "adopted");
+      return true;
+    }
+    const exit = await this.#readExit();
+    if (!everReady) throw this.#exitProblem(exit);
+    await this.#afterCrash(exit);
+    return false;
+  }
+
+  /** From nothing to a started process. */
+  async #startFresh(): Promise<void> {
+    const startedAt = performance.now();
+    const lap = this.#stopwatch();
+    await this.#pull();
+    lap("pull");
+    if (!(await mountPoints()).has(this.#container.rootPath)) {
+      await this.#container.mountRoot(await this.#deps.tenantLayers(this.#desired));
+    }
+    this.#netns ??= await this.#deps.pool.acquire();
+    lap("mount");
+    await this.#container.writeBundle(this.#netns);
+    await this.#set({ phase: "starting", netns: this.#netns.name, problem: null });
+    this.#throwIfStopped();
+    const pid = await this.#container.create();
+    lap("create");
+    // Saved before it runs: an agent that is killed here finds it again.
+    await this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
+    await this.#container.start();
+    lap("start");
+    this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
+  }
+
+  async #pull(): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await this.#deps.store.ensure(this.#desired.layers, this.#stop.signal);
+        return;
+      } catch (error) {
+        this.#throwIfStopped();
+        const detail = error instanceof Error ? error.message : String(error);
+        const pause = PULL_PAUSES_MS[attempt];
+        if (error instanceof BadLayer || pause === undefined) throw new NotReady({ code: "image_pull_failed", detail });
+        this.#log.warn({ err: error }, "a layer was not fetched");
+        await sleep(pause);
+      }
+    }
+  }
+
+  /** Until the process ends by itself (its exit) or is told to stop (undefined). @throws NotReady before it was ready */
+  async #run(): Promise<Exit | undefined> {
+    const startedAt = performance.now();
+    const watching = new AbortController();
+    const exited = this.#untilExit(watching.signal);
+    try {
+      if (this.#saved.phase !== "ready") {
+        const first = await this.#untilReadyOr(exited, startedAt);
+        if (first === "stop") return undefined;
+        if (first !== "ready") {
+          if (!this.#saved.everReady) throw this.#exitProblem(first);
+          return first;
+        }
+        this.#timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
+        await this.#set({ phase: "ready", everReady: true });
+      }
+      const end = await Promise.race([exited, this.#untilStop()]);
+      if (end === "stop") return undefined;
+      if (performance.now() - startedAt > BACKOFF_RESET_MS) this.#saved.crashes = 0;
+      return end;
+    } finally {
+      watching.abort();
+    }
+  }
+
+  async #untilReadyOr(exited: Promise<Exit>, startedAt: number): Promise<"ready" | "stop" | Exit> {
+    const { readyTimeoutMs, port, readiness } = this.#desired;
+    const probing = new AbortController();
+    try {
+      const ready = untilReady(this.#netns?.address ?? "", this.#desired, probing.signal).then(() => "ready" as const);
+      const late = sleep(readyTimeoutMs, "late" as const, { signal: probing.signal }).catch(() => "late" as const);
+      const first = await Promise.race([exited, ready, late, this.#untilStop()]);
+      if (first !== "late") return first;
+      const listeners = await readListeners(this.#saved.pid ?? 0);
+      throw new NotReady(explainNotReady(port, listeners, performance.now() - startedAt, readiness.kind === "http" ? readiness.path : undefined));
+    } finally {
+      probing.abort();
+    }
+  }
+
+  /** Waits for the monitor's word; a monitor that died is noticed by looking at the process. */
+  #untilExit(signal: AbortSignal): Promise<Exit> {
+    return new Promise((resolve) => {
+      const look = async () => {
+        const { pid, startTime } = this.#saved;
+        const code = await this.#container.readExit();
+        const gone = code !== undefined || pid === null || (await startTimeOf(pid)) !== startTime;
+        if (gone && !signal.aborted) resolve(await this.#readExit());
+      };
+      const unlisten = this.#deps.exits.listen(this.#desired.id, () => void look());
+      const timer = setInterval(() => void look(), LOOK_EVERY_MS);
+      signal.addEventListener("abort", () => {
+        unlisten();
+        clearInterval(timer);
+      });
+      void look();
+    });
+  }
+
+  async #readExit(): Promise<Exit> {
+    // The process may have ended a moment before its monitor has written the code.
+    for (let tries = 0; tries < 10 && (await this.#container.readExit()) === undefined; tries++) await sleep(20);
+    const code = (await this.#container.readExit()) ?? 137;
+    const oomKilled = (await readOomKills(this.#container.cgroupsPath)) > 0;
+    return { code, oomKilled, at: new Date().toISOString() };
+  }
+
+  #exitProblem(exit: Exit): NotReady {
+    this.#saved.lastExit = exit;
+    const limit = `${Math.round(this.#desired.limits.memoryBytes / 2 ** 20)} MiB`;
+    return exit.oomKilled
+      ? new NotReady({ code: "app_out_of_memory", detail: `The app needed more than its ${limit} of memory while starting. Deploy with a larger --memory.` })
+      : new NotReady({ code: "app_exited", detail: `The app exited with code ${exit.code} before it was ready.` });
+  }
+
+  async #afterCrash(exit: Exit): Promise<void> {
+    const crashes = this.#saved.crashes + 1;
+    const pause = restartPauseMs(crashes);
+    this.#log.warn({ exit, restartInMs: pause }, "crashed");
+    await this.#container.forget();
+    const what = exit.oomKilled ? ({ code: "app_out_of_memory", detail: "The app ran out of memory." } as const) : ({ code: "app_exited", detail: `The app exited with code ${exit.code}.` } as const);
+    await this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts: this.#saved.restarts + 1, lastExit: exit, problem: { ...what, logTail: await this.#logTail() } });
+    await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    const problem =
+      error instanceof NotReady
+        ? error.problem
+        : error instanceof BadImage
+          ? { code: "image_invalid" as const, detail: error.message }
+          : { code: "app_unhealthy" as const, detail: `The node could not start the app: ${error instanceof Error ? error.message : String(error)}` };
+    this.#log.warn({ problem, ...(error instanceof NotReady ? {} : { err: error }) }, "failed to start");
+    await this.#container.kill("KILL");
+    const logTail = await this.#logTail();
+    await this.#release();
+    await this.#set({ phase: "failed", pid: null, startTime: null, netns: null, problem: { ...problem, logTail } });
+  }
+
+  async #shutDown(): Promise<void> {
+    const { pid, startTime } = this.#saved;
+    if (pid !== null && (await startTimeOf(pid)) === startTime) {
+      await this.#set({ phase: "stopping" });
+      const watching = new AbortController();
+      const exited = this.#untilExit(watching.signal);
+      await this.#container.kill(this.#desired.stopSignal || "SIGTERM");
+      const grace = sleep(this.#desired.stopGraceMs, "late" as const, { signal: watching.signal }).catch(() => "late" as const);
+      const end = await Promise.race([exited, grace]);
+      if (end === "late") {
+        await this.#container.kill("KILL");
+        this.#saved.lastExit = await exited;
+      } else {
+        this.#saved.lastExit = end;
+      }
+      watching.abort();
+    }
+    await this.#container.remove();
+    await this.#release();
+    this.#saved = { ...this.#saved, phase: "stopped", pid: null };
+    this.#deps.onChange();
+  }
+
+  async #release(): Promise<void> {
+    await this.#container.forget();
+    const netns = this.#netns;
+    this.#netns = undefined;
+    if (netns) await this.#deps.pool.release(netns);
+  }
+
+  async #logTail(): Promise<string[]> {
+    const { entries } = await tailLog(this.#container.logFile, this.#desired.id, LOG_TAIL_LINES);
+    return entries.map((entry) => entry.text.slice(0, 2000));
+  }
+
+  #untilStop(): Promise<"stop"> {
+    const { signal } = this.#stop;
+    if (signal.aborted) return Promise.resolve("stop");
+    return new Promise((resolve) => signal.addEventListener("abort", () => resolve("stop"), { once: true }));
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stop.signal.aborted) throw new Error("told to stop");
+  }
+
+  #stopwatch(): (name: string) => void {
+    let at = performance.now();
+    this.#timings = {};
+    return (name) => {
+      const now = performance.now();
+      this.#timings[name] = Math.round((now - at) * 10) / 10;
+      at = now;
+    };
+  }
+
+  async #set(change: Partial<SavedInstance>): Promise<void> {
+    this.#saved = { ...this.#saved, desired: this.#desired, ...change };
+    const path = join(this.#container.dir, "state.json");
+    await mkdir(this.#container.dir, { recursive: true, mode: 0o711 });
+    await writeFile(`${path}.new`, JSON.stringify(this.#saved), { mode: 0o600 });
+    await rename(`${path}.new`, path);
+    this.#deps.onChange();
+  }
+}
+
+export async function readSaved(instancesDir: string, id: string): Promise<SavedInstance | undefined> {
+  const text = await readFile(join(instancesDir, id, "state.json"), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as SavedInstance);
+}

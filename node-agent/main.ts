@@ -1,0 +1,138 @@
+/**
+ * The node agent. Started as root inside the pinned mount namespace (`infra/sandbox-namespace`). SIGTERM and SIGKILL
+ * alike touch no container: the next agent adopts them.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { availableParallelism, release, totalmem } from "node:os";
+import { join } from "node:path";
+import { readEnv } from "../core/env.ts";
+import { cgroupVersion } from "../core/host/cgroup.ts";
+import { hostResolvers, loadFirewall } from "../core/host/firewall.ts";
+import { NetnsPool } from "../core/host/net.ts";
+import type { FromNode, ToNode } from "../core/contract/node-channel.ts";
+import { openLog } from "../core/log.ts";
+import { Agent } from "./agent.ts";
+import { NodeChannel } from "./channel.ts";
+import { AgentEnv } from "./config.ts";
+import { Exits } from "./exits.ts";
+import { LayerStore } from "./layer-store.ts";
+import { streamLog } from "./logs.ts";
+import { Unpacker } from "./unpack.ts";
+
+/** Reports are sent at once when something changes, bundled over this moment, and again from time to time. */
+const REPORT_DELAY_MS = 3;
+const REPORT_EVERY_MS = 5000;
+
+const config = readEnv(AgentEnv, process.env);
+const log = openLog("node-agent", config.BERTH_LOG_LEVEL);
+const dataDir = config.BERTH_NODE_DATA;
+const cgroupParent = `/berth-${config.BERTH_NET_PREFIX}`;
+const openFiles = hardOpenFiles();
+const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
+const resolvers = await hostResolvers();
+
+// Before the first process that could send a packet.
+await loadFirewall({ prefix: config.BERTH_NET_PREFIX, subnet: config.BERTH_SUBNET, allowCidrs: config.BERTH_ALLOW_CIDRS, resolvers });
+
+const pool = new NetnsPool({
+  prefix: config.BERTH_NET_PREFIX,
+  subnet: config.BERTH_SUBNET,
+  ready: config.BERTH_NETNS_READY,
+  onError: (error) => log.error({ err: error }, "a network namespace was not made"),
+});
+const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES });
+const store = new LayerStore({ dir: dataDir, maxBytes: config.BERTH_LAYER_STORE_BYTES, unpacker, inUse: () => agent.layersInUse() });
+const host = {
+  runtime,
+  instancesDir: join(dataDir, "instances"),
+  logsDir: join(dataDir, "logs"),
+  exitDir: join(dataDir, "exits"),
+  socketDir: join(dataDir, "sockets"),
+  cgroupParent,
+  openFiles,
+  resolvers,
+};
+let reportDue: NodeJS.Timeout | undefined;
+const reportSoon = () => {
+  reportDue ??= setTimeout(report, REPORT_DELAY_MS);
+};
+
+mkdirSync(host.exitDir, { recursive: true, mode: 0o711 });
+const exits = new Exits(host.exitDir);
+const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, exits, log, onChange: reportSoon });
+const logRequests = new Map<string, AbortController>();
+const channel = new NodeChannel({
+  apiUrl: config.BERTH_API_URL,
+  token: config.BERTH_NODE_TOKEN,
+  log,
+  hello,
+  onOpen: reportSoon,
+  onMessage: (message) => void handle(message).catch((error: unknown) => log.error({ err: error, type: message.type }, "a message was not carried out")),
+  onClose: () => {
+    for (const request of logRequests.values()) request.abort();
+    logRequests.clear();
+  },
+  random: Math.random,
+});
+
+await agent.open();
+channel.connect();
+const regular = setInterval(report, REPORT_EVERY_MS);
+log.info({ cgroups: cgroupVersion(), openFiles, generation: agent.generation }, "node agent runs");
+
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  process.once(signal, () => {
+    clearInterval(regular);
+    clearTimeout(reportDue);
+    channel.close();
+    agent.close();
+    exits.close();
+    void pool.close().finally(() => process.exit(0));
+  });
+}
+
+function report(): void {
+  clearTimeout(reportDue);
+  reportDue = undefined;
+  channel.send({ type: "report", generation: agent.generation, instances: agent.report() });
+}
+
+function hello(): FromNode {
+  return {
+    type: "hello",
+    generation: agent.generation,
+    version: "1",
+    capacity: { memoryBytes: totalmem(), cpuMillis: availableParallelism() * 1000, instances: config.BERTH_NODE_INSTANCES },
+    facts: { kernel: release(), cgroups: cgroupVersion(), arch: process.arch },
+  };
+}
+
+async function handle(message: ToNode): Promise<void> {
+  if (message.type === "desired") {
+    if (!(await agent.accept(message))) log.warn({ offered: message.generation, acting: agent.generation }, "an older desired state was refused");
+  } else if (message.type === "logs-close") {
+    logRequests.get(message.requestId)?.abort();
+  } else {
+    await sendLogs(message);
+  }
+}
+
+async function sendLogs(request: Extract<ToNode, { type: "logs-open" }>): Promise<void> {
+  const { requestId, instanceId, tailLines, follow } = request;
+  const closed = new AbortController();
+  logRequests.set(requestId, closed);
+  try {
+    await streamLog(agent.logFile(instanceId), instanceId, { tailLines, follow, signal: closed.signal }, (entries) => {
+      channel.send({ type: "logs", requestId, entries, done: false });
+    });
+  } finally {
+    logRequests.delete(requestId);
+    channel.send({ type: "logs", requestId, entries: [], done: true });
+  }
+}
+
+/** The most that a container may be given: more than the agent has itself cannot be granted. */
+function hardOpenFiles(): number {
+  const limit = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return limit === undefined ? 1024 : Math.min(Number(limit), 1_048_576);
+}

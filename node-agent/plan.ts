@@ -1,0 +1,102 @@
+/** The agent's decisions: pure, time as an argument. */
+import type { DesiredInstance, DesiredState } from "../core/contract/node-channel.ts";
+import type { InstanceId } from "../core/contract/ids.ts";
+
+/** Short enough for 128 of them in one page of mount options, long enough that nobody finds a second layer of the name. */
+const LAYER_NAME_DIGITS = 24;
+export function layerName(diffId: string): string {
+  return diffId.slice("sha256:".length, "sha256:".length + LAYER_NAME_DIGITS);
+}
+
+/** How a layer is compressed, or undefined for a media type that nobody knows. */
+export function compressionOf(mediaType: string): "gzip" | "zstd" | "none" | undefined {
+  if (/[.+]gzip$/.test(mediaType)) return "gzip";
+  if (/\+zstd$/.test(mediaType)) return "zstd";
+  return /[.]tar$/.test(mediaType) ? "none" : undefined;
+}
+
+/** The names to remove, least recently used first, so that the rest fits; layers in use stay. */
+export function layersToEvict(entries: readonly { name: string; bytes: number; usedAt: number }[], inUse: ReadonlySet<string>, maxBytes: number): string[] {
+  let total = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  const evicted: string[] = [];
+  for (const entry of entries.toSorted((a, b) => a.usedAt - b.usedAt)) {
+    if (total <= maxBytes) break;
+    if (inUse.has(entry.name)) continue;
+    total -= entry.bytes;
+    evicted.push(entry.name);
+  }
+  return evicted;
+}
+
+/** Whether a desired state may replace the one that is acted on: never an older one. */
+export function accepts(current: number, next: Pick<DesiredState, "generation">): boolean {
+  return next.generation >= current;
+}
+
+export type InstanceAction = { kind: "start"; instance: DesiredInstance } | { kind: "refresh"; instance: DesiredInstance } | { kind: "stop"; id: InstanceId };
+
+/** What to do so that exactly the desired instances are here. An instance never changes: only its layers' URLs do. */
+export function planInstances(desired: readonly DesiredInstance[], present: ReadonlySet<InstanceId>): InstanceAction[] {
+  const wanted = new Set(desired.map((instance) => instance.id));
+  return [
+    ...desired.map((instance) => ({ kind: present.has(instance.id) ? ("refresh" as const) : ("start" as const), instance })),
+    ...[...present].filter((id) => !wanted.has(id)).map((id) => ({ kind: "stop" as const, id })),
+  ];
+}
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 60_000;
+/** Up for so long, an instance counts as healthy: its next crash is a first one again. */
+export const BACKOFF_RESET_MS = 600_000;
+
+/** How long to wait before the start that follows `crashes` crashes in a row (1, 2, 3 …). */
+export function restartPauseMs(crashes: number): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (crashes - 1));
+}
+
+/** How long to wait before the next probe: dense while an app boots, sparse when it takes long. */
+export function probePauseMs(elapsedMs: number): number {
+  return Math.min(1000, Math.max(5, elapsedMs / 10));
+}
+
+export interface Listener {
+  address: "any" | "loopback" | "other";
+  port: number;
+}
+
+const LISTEN = "0A";
+const ANY = new Set(["00000000", "00000000000000000000000000000000"]);
+const LOOPBACK = /^(?:[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F)$/;
+
+/** Listening sockets in the text of `/proc/<pid>/net/tcp` or `tcp6` (little-endian hexadecimal addresses). */
+export function parseListeners(text: string): Listener[] {
+  return text.split("\n").flatMap((line) => {
+    const [, local, , state] = line.trim().split(/\s+/);
+    const [address = "", port = ""] = local?.split(":") ?? [];
+    if (state !== LISTEN || port === "") return [];
+    const kind = ANY.has(address) ? "any" : LOOPBACK.test(address) ? "loopback" : "other";
+    return [{ address: kind, port: Number.parseInt(port, 16) } as const];
+  });
+}
+
+/** Why an app that did not become ready is not: by what it listens on. */
+export function explainNotReady(port: number, listeners: readonly Listener[], waitedMs: number, http: string | undefined) {
+  const waited = `within ${Math.round(waitedMs / 1000)} s`;
+  const onPort = listeners.filter((listener) => listener.port === port);
+  if (onPort.some((listener) => listener.address !== "loopback")) {
+    const asked = http === undefined ? "accept a connection" : `answer GET ${http} with 200 to 399`;
+    return { code: "app_unhealthy" as const, detail: `The app listens on port ${port} but did not ${asked} ${waited}.` };
+  }
+  if (onPort.length > 0) {
+    return { code: "app_wrong_port" as const, detail: `The app listens on port ${port} of 127.0.0.1 only. Make it listen on 0.0.0.0.` };
+  }
+  const others = [...new Set(listeners.filter((listener) => listener.address !== "loopback").map((listener) => listener.port))].toSorted((a, b) => a - b);
+  if (others.length > 0) {
+    const named = others.join(", ");
+    return {
+      code: "app_wrong_port" as const,
+      detail: `The app listens on port ${named}, not on ${port}. Let it read the variable PORT, or deploy with --port ${others[0]}.`,
+    };
+  }
+  return { code: "app_not_listening" as const, detail: `The app runs but did not listen on port ${port} ${waited}. Let it read the variable PORT.` };
+}

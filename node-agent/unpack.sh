@@ -1,0 +1,58 @@
+# Runs inside the unpack sandbox: a layer on stdin becomes files in /mnt. Prints the diffID on success.
+#   $1 gzip, zstd or none   $2 most bytes of the uncompressed tar   $3 most entries
+# Ends with 3 and a sentence on stderr when the archive is not to be trusted.
+set -euo pipefail
+umask 022
+refuse() { echo "$*" >&2; exit 3; }
+
+case $1 in
+  gzip) decompress=(gzip -dc) ;;
+  zstd) decompress=(zstd -dcq --memory=128MB) ;;
+  none) decompress=(cat) ;;
+  *) refuse "unknown compression $1" ;;
+esac
+
+mkfifo /run/copy
+sha256sum </run/copy >/run/sum &
+summing=$!
+unpack() {
+  local status=0
+  # Names that leave the root are refused by tar; user.overlay.* would speak to the overlay above.
+  tar --extract --file=- --directory=/mnt --numeric-owner --same-owner --preserve-permissions --delay-directory-restore \
+    --xattrs --xattrs-include='security.capability' --xattrs-include='user.*' --xattrs-exclude='user.overlay.*' \
+    2>/run/tar-errors || status=$?
+  # What follows the archive's end belongs to the digest.
+  cat >/dev/null
+  return "$status"
+}
+status=0
+"${decompress[@]}" | head -c "$(($2 + 1))" | tee /run/copy | unpack || status=$?
+wait "$summing"
+if [[ $status -ne 0 ]]; then
+  # Device nodes cannot be made here, and no container gets to use one: they are left out.
+  problems=$(grep -v -e 'Cannot mknod: Operation not permitted' -e 'Exiting with failure status due to previous errors' /run/tar-errors || true)
+  [[ -z $problems && -s /run/tar-errors ]] || refuse "the archive cannot be unpacked: $(head -c 500 <<<"${problems:-cut short or larger than $2 bytes}")"
+fi
+
+cd /mnt
+entries=$(find . -xdev -printf x | head -c "$(($3 + 1))" | wc -c)
+[[ $entries -le $3 ]] || refuse "the layer has more than $3 entries"
+# Whiteouts, as the overlay reads them: a hidden name is a character device 0:0, an opaque directory an attribute.
+find . -xdev -name '.wh.*' -print0 >/run/whiteouts
+while IFS= read -r -d '' path; do
+  directory=${path%/*}
+  base=${path##*/}
+  if [[ $base == .wh..wh..opq ]]; then
+    setfattr -n user.overlay.opaque -v y "$directory"
+  elif [[ $base == .wh..wh.* ]]; then
+    : # Other aufs metadata says nothing to us.
+  else
+    name=${base#.wh.}
+    [[ -n $name && $name != . && $name != .. ]] || refuse "the whiteout «$base» names nothing"
+    # A whiteout hides what is in lower layers; the layer's own entry of that name stays.
+    [[ -e $directory/$name || -L $directory/$name ]] || mknod "$directory/$name" c 0 0
+  fi
+  rm -rf -- "$path"
+done </run/whiteouts
+read -r sum _ </run/sum
+echo "$sum"

@@ -1,0 +1,96 @@
+/** Starts the confined helper that unpacks one layer: a crun container on the toolchain's root file system. */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
+import { removeCgroup } from "../core/host/cgroup.ts";
+import { crunDelete, crunRun, type Runtime } from "../core/host/commands/crun.ts";
+import { runUnchecked, start } from "../core/host/spawn.ts";
+import { unpackSpec } from "../core/sandbox/spec.ts";
+import { BadLayer } from "./layer-store.ts";
+import { compressionOf } from "./plan.ts";
+
+const SCRIPT = readFileSync(new URL("unpack.sh", import.meta.url), "utf8");
+/** The script's way to say that the archive is at fault. */
+const REFUSED = 3;
+const TIMEOUT_MS = 600_000;
+const MAX_ENTRIES = 1_000_000;
+const LIMITS = { memoryBytes: 512 * 2 ** 20, cpuMillis: 2000, pidsMax: 64 };
+
+export interface Unpacking {
+  /** Takes the layer as it is stored. */
+  stdin: Writable;
+  kill(): void;
+  /** @throws BadLayer when the archive is at fault */
+  result: Promise<{ diffId: string; bytes: number }>;
+}
+
+export interface UnpackerOptions {
+  dir: string;
+  toolchain: string;
+  runtime: Runtime;
+  cgroupParent: string;
+  openFiles: number;
+  maxBytes: number;
+}
+
+export class Unpacker {
+  readonly #options: UnpackerOptions;
+
+  constructor(options: UnpackerOptions) {
+    this.#options = options;
+  }
+
+  /** `target`: an empty directory of the layer store's id range. */
+  async start(target: string, mediaType: string): Promise<Unpacking> {
+    const { runtime } = this.#options;
+    const compression = compressionOf(mediaType);
+    if (!compression) throw new BadLayer(`layers of the type ${mediaType} cannot be unpacked`);
+    const id = `unpack-${randomUUID().slice(0, 12)}`;
+    const bundle = join(this.#options.dir, id);
+    const cgroupsPath = `${this.#options.cgroupParent}/${id}`;
+    await mkdir(bundle, { recursive: true });
+    const spec = unpackSpec({
+      rootPath: this.#options.toolchain,
+      targetPath: target,
+      args: ["bash", "-c", SCRIPT, "unpack", compression, String(this.#options.maxBytes), String(MAX_ENTRIES)],
+      cgroupsPath,
+      limits: { ...LIMITS, openFiles: this.#options.openFiles },
+    });
+    await writeFile(join(bundle, "config.json"), JSON.stringify(spec), { mode: 0o600 });
+    const child = start(crunRun(runtime, id, bundle), { stdio: ["pipe", "pipe", "pipe"], detached: true });
+    const kill = () => void runUnchecked(crunDelete(runtime, id));
+    const timer = setTimeout(kill, TIMEOUT_MS);
+    const stdout = text(child.stdout as Readable);
+    const stderr = text(child.stderr as Readable);
+    const result = new Promise<{ diffId: string; bytes: number }>((resolve, reject) => {
+      child.on("error", reject);
+      child.on("close", (code) => {
+        clearTimeout(timer);
+        const diffId = /^[0-9a-f]{64}$/m.exec(stdout())?.[0];
+        void runUnchecked(crunDelete(runtime, id))
+          .then(() => Promise.all([removeCgroup(cgroupsPath), rm(bundle, { recursive: true, force: true })]))
+          .then(() => {
+            if (code === REFUSED) throw new BadLayer(stderr().trim());
+            if (code !== 0 || diffId === undefined) throw new Error(`the unpack helper ended with code ${code}: ${stderr().trim()}`);
+            return directoryBytes(target);
+          })
+          .then((bytes) => resolve({ diffId: `sha256:${diffId}`, bytes }), reject);
+      });
+    });
+    return { stdin: child.stdin as Writable, kill, result };
+  }
+}
+
+/** What the files take on the disk. */
+async function directoryBytes(dir: string): Promise<number> {
+  const { stdout } = await runUnchecked(["du", "-s", "-x", "--block-size=1", dir]);
+  return Number.parseInt(stdout, 10) || 0;
+}
+
+function text(stream: Readable): () => string {
+  let kept = "";
+  stream.on("data", (chunk: Buffer) => (kept = (kept + chunk.toString("utf8")).slice(-4096)));
+  return () => kept;
+}
