@@ -1,5 +1,6 @@
 /** The HTTP server around the app: limits on slow clients, upgrades, an orderly end. */
 import { createAdaptorServer } from "@hono/node-server";
+import type { Redis } from "ioredis";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { isRedisUnavailable, openRedisFailFast, openRedisPatient } from "../core/redis.ts";
@@ -27,6 +28,8 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const MAX_CONNECTIONS = 10_000;
 /** How long requests under way may take to end; what streams is cut then. */
 const DRAIN_MS = 5000;
+/** How long the start waits for Redis; without it, what needs it answers 503. */
+const REDIS_PATIENCE_MS = 1000;
 const QUERY_TIMEOUT_MS = 8000;
 
 export interface ServerOptions {
@@ -77,6 +80,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }) as Server;
   server.maxConnections = MAX_CONNECTIONS;
   server.on("upgrade", channels.handle);
+  // The first requests should find Redis, if it is there at all.
+  await Promise.all([redis, subscriber].map((one) => connected(one, REDIS_PATIENCE_MS)));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.host, resolve);
@@ -103,6 +108,19 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     await closeDb();
   };
   return { port: (server.address() as AddressInfo).port, deps, close: () => (closing ??= close()) };
+}
+
+function connected(redis: Redis, withinMs: number): Promise<void> {
+  if (redis.status === "ready") return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      redis.off("ready", done);
+      resolve();
+    };
+    const timer = setTimeout(done, withinMs);
+    redis.once("ready", done);
+  });
 }
 
 /** BullMQ and ioredis reject promises of their own making when Redis goes away: no reason to end. */

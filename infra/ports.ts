@@ -1,17 +1,20 @@
 /** Free ports, and who holds one that is not free. */
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { runUnchecked } from "../core/host/spawn.ts";
 
+/** Below Linux's range for outgoing connections: one of those must not take the port before its server does, or while it is down. */
+const LOWEST_PORT = 10_240;
+const HIGHEST_PORT = 32_000;
+const TRIES = 200;
+
 /** A TCP port of this address that nothing listens on now. */
-export function freePort(host = "127.0.0.1"): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, host, () => {
-      const address = server.address();
-      server.close(() => (address !== null && typeof address === "object" ? resolve(address.port) : reject(new Error("no port"))));
-    });
-  });
+export async function freePort(host = "127.0.0.1"): Promise<number> {
+  for (let tried = 0; tried < TRIES; tried++) {
+    const port = randomInt(LOWEST_PORT, HIGHEST_PORT);
+    if (await isFree(host, port)) return port;
+  }
+  throw new Error(`no free port of ${host} was found in ${TRIES} tries`);
 }
 
 /** Whether `host:port` can be listened on. */
