@@ -8,6 +8,7 @@ import { migrateDatabase } from "../core/db/migrate.ts";
 import { gateways, nodes } from "../core/db/schema.ts";
 import { createToken, ensureGateway, ensureNode, ensureTenant } from "../core/db/system-queries/bootstrap.ts";
 import { REPOSITORY, type BerthConfig } from "./config.ts";
+import { checkExternalStores } from "./external-stores.ts";
 import { checkListen, runLogged } from "./host.ts";
 import { startPostgres } from "./local/postgres.ts";
 import { startRedis } from "./local/redis.ts";
@@ -44,6 +45,7 @@ export async function runScript(config: BerthConfig, name: string, argv: readonl
 /** Starts the stores that were not given from outside. Returns what it started, for people. */
 export async function startStores(config: BerthConfig): Promise<string> {
   const { stores, ports, secrets, durable, dataDir } = config;
+  await checkExternalStores(config);
   await Promise.all([
     stores.postgres.external ? undefined : startPostgres({ dir: join(dataDir, "postgres"), port: ports.postgres, password: secrets.postgresPassword, durable }),
     stores.redis.external ? undefined : startRedis({ dir: join(dataDir, "redis"), port: ports.redis, password: secrets.redisPassword, durable }),

@@ -1,7 +1,8 @@
 /**
  * The process of the local S3-compatible store: `node s3-server.ts`, see `s3.ts`.
- * s3rver lets unsigned requests pass and writes in place; both are mended here.
+ * s3rver lets unsigned requests pass, writes in place, and refuses signed ones of `/bucket/`; all three are mended here.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { createHash, randomUUID } from "node:crypto";
 import { createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
@@ -28,6 +29,15 @@ interface Account {
 const require = createRequire(import.meta.url);
 const S3rver = require("@20minutes/s3rver") as new (options: Record<string, unknown>) => Server;
 const { DUMMY_ACCOUNT } = require("@20minutes/s3rver/lib/models/account") as { DUMMY_ACCOUNT: Account };
+
+/** It checks the signature of `/bucket/` as that of `/bucket`: here it checks what was asked for. */
+const v4 = require("@20minutes/s3rver/lib/signature/v4") as { getStringToSign(canonical: { uri: string }, request: unknown): string };
+const asked = new AsyncLocalStorage<{ path: string }>();
+const getStringToSign = v4.getStringToSign;
+v4.getStringToSign = (canonical, request) => {
+  const slash = asked.getStore()?.path.endsWith("/") === true && !canonical.uri.endsWith("/");
+  return getStringToSign({ ...canonical, uri: slash ? `${canonical.uri}/` : canonical.uri }, request);
+};
 
 const env = readEnv(
   z.object({
@@ -60,7 +70,7 @@ const server = createServer((request, response) => {
     response.end("<Error><Code>AccessDenied</Code><Message>requests must be signed</Message></Error>");
     return;
   }
-  handle(request, response);
+  asked.run({ path: url.pathname }, () => handle(request, response));
 });
 // Uploads and downloads of large layers take as long as they take.
 server.requestTimeout = 0;
