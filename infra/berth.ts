@@ -14,9 +14,11 @@ import { startPostgres } from "./local/postgres.ts";
 import { startRedis } from "./local/redis.ts";
 import { startS3 } from "./local/s3.ts";
 import { baseEnv, buildParts, localS3, partsFile, sourcesHash, storeEnv, supervisorPidFile, type Part, type PartName } from "./parts.ts";
-import { runningPid, signalPid, startDetached, StartError, stopByPidFile } from "./process.ts";
+import { runningPid, signalPid, startDetached, StartError, stopByPidFile, tailOf, uptimeMs } from "./process.ts";
 
 const READY_TIMEOUT_MS = 60_000;
+/** Whatever runs for so long has started. */
+const STEADY_MS = 20_000;
 const SUPERVISOR_SOURCES = ["infra/supervisor.ts", "infra/parts.ts", "infra/process.ts"];
 
 /** The environment of the scripts in `infra/`. */
@@ -141,7 +143,16 @@ export async function waitHealthy(config: BerthConfig, parts: readonly Part[], s
       return seen(row?.at);
     });
   });
-  await until("the worker to run", logs.worker, async () => parts.every((part) => !part.enabled || runningPid(part.pidFile) !== undefined));
+  const worker = parts.find((part) => part.name === "worker" && part.enabled);
+  if (worker !== undefined) await until("the worker to start", worker.logFile, async () => workerRuns(worker));
+}
+
+/** It reports to nobody: its log says that it has started, after its process has. */
+function workerRuns({ pidFile, logFile }: Part): boolean {
+  const pid = runningPid(pidFile);
+  if (pid === undefined) return false;
+  const startedAt = new Date(Date.now() - uptimeMs(pid)).toISOString();
+  return tailOf(logFile, 500).split("\n").some((line) => line.includes('"worker started"') && (/"time":"([^"]+)"/.exec(line)?.[1] ?? "") >= startedAt) || uptimeMs(pid) > STEADY_MS;
 }
 
 async function isReady(apiUrl: string): Promise<boolean> {

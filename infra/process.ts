@@ -22,6 +22,14 @@ export function startTimeOf(pid: number): string | undefined {
   return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
+/** How long ago the process started; 0 when there is none. */
+export function uptimeMs(pid: number): number {
+  const ticks = Number(startTimeOf(pid) ?? Number.NaN);
+  const upSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
+  // Linux counts a hundred of these a second on every platform that Node runs on.
+  return Number.isNaN(ticks) ? 0 : Math.max(0, upSeconds * 1000 - ticks * 10);
+}
+
 export function writePidFile(path: string, pid: number): void {
   const startTime = startTimeOf(pid);
   if (startTime === undefined) return;
