@@ -67,7 +67,6 @@ export function createClient(target: Target) {
     whoami: (): Promise<Whoami> => ask("/v1/whoami", (c) => c.WhoamiSchema, { doing: "asking who you are" }),
     apps: (): Promise<App[]> => pages("/v1/apps", (c) => c.AppSchema, Number.POSITIVE_INFINITY, "listing the apps"),
     app: (app: string): Promise<App> => ask(appPath(app), (c) => c.AppSchema, { doing: `reading ${app}` }),
-    createApp: (name: string): Promise<App> => ask("/v1/apps", (c) => c.AppSchema, { method: "POST", ...json({ name }), doing: `creating ${name}` }),
     patchSettings: (app: string, settings: SettingsPatch): Promise<Deployment | App> =>
       ask(appPath(app), deploymentOrApp, { method: "PATCH", ...json({ settings }), doing: `changing ${app}` }),
     async destroyApp(app: string): Promise<void> {

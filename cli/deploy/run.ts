@@ -42,8 +42,7 @@ interface Made {
 }
 
 async function deployImage({ client, app, config }: RunDeploy, image: string, signal: AbortSignal): Promise<Made> {
-  const send = () => client.deployImage(app, { image, env: config.env, settings: config.settings }, signal);
-  return { deployment: await orCreate(client, app, send) };
+  return { deployment: await client.deployImage(app, { image, env: config.env, settings: config.settings }, signal) };
 }
 
 async function upload(run: RunDeploy, signal: AbortSignal): Promise<Made> {
@@ -58,10 +57,8 @@ async function upload(run: RunDeploy, signal: AbortSignal): Promise<Made> {
     const packed: Upload = context === undefined ? await readStdin(process.stdin) : await packContext({ context, signal, onProgress: progress(context, (text) => spinner.update(text)) });
     const sendStartMs = performance.now();
     const full: DeployConfig = { ...config, dockerfile };
-    const send = () => client.deployContext(app, full, packed, signal);
-    // A stream can be sent only once: its app is there before it starts.
-    if (!(packed.body instanceof Uint8Array)) await orCreate(client, app, () => client.app(app));
-    const deployment = packed.body instanceof Uint8Array ? await orCreate(client, app, send) : await send();
+    if (!(packed.body instanceof Uint8Array)) await checkApp(client, app);
+    const deployment = await client.deployContext(app, full, packed, signal);
     const endMs = performance.now();
     spinner.stop(context === undefined ? "Uploaded the context from stdin" : `Uploaded ${describe(context)}`);
     if (context !== undefined) out.event({ event: "upload", files: context.fileCount, bytes: context.totalBytes, durationMs: Math.round(endMs - packStartMs) });
@@ -76,18 +73,11 @@ async function dockerfileOption(file: string | undefined): Promise<{ dockerfile?
   return file === "-" ? { dockerfileText: await readStdinText(process.stdin) } : { dockerfile: file };
 }
 
-/** Does it; makes the app first when the API says that there is none. */
-async function orCreate<T>(client: Client, app: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
+/** Before a long upload: whether we may, and whether anybody answers. The API makes the app when there is none. */
+async function checkApp(client: Client, app: string): Promise<void> {
+  await client.app(app).catch((error: unknown) => {
     if (!(error instanceof CliError) || error.details.code !== "not_found") throw error;
-  }
-  await client.createApp(app).catch((error: unknown) => {
-    // Somebody was faster.
-    if (!(error instanceof CliError) || error.details.code !== "name_taken") throw error;
   });
-  return await act();
 }
 
 function describe(context: Context): string {

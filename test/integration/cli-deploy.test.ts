@@ -1,5 +1,8 @@
 /** `berth deploy` as a child process, against the stand-in API of `cli-fake-api.ts`. */
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
 import type { Deployment } from "../../core/contract/api.ts";
@@ -90,18 +93,16 @@ describe("berth deploy", () => {
     assert.match(ran.stdout, /hello is already live: nothing has changed since v3/);
   });
 
-  it("makes an app that is not there", async () => {
-    play({ state: "live", release: "v1" });
-    let made = false;
-    const deploy = aDeployment({ state: "live", alreadyLive: true });
-    api.on(POST, (_, response) => (made ? json(response, deploy, 202) : problem(response, "not_found", "acme has no app «hello».")));
-    api.on("POST /v1/apps", (_, response) => {
-      made = true;
-      json(response, anApp({ liveRelease: null }), 201);
-    });
+  it("before a big upload it asks whether it may", async () => {
+    play({ state: "live", release: "v4" });
+    writeFileSync(join(project, "big"), randomBytes(3 * 2 ** 20));
     const ran = await place.run(["deploy"], { cwd: project });
     assert.equal(ran.code, 0, ran.stderr);
-    assert.deepEqual(JSON.parse(api.seen.find((one) => one.path === "/v1/apps")?.body.toString() ?? ""), { name: "hello" });
+    assert.deepEqual(api.seen.slice(0, 2).map((one) => one.method), ["GET", "POST"]);
+    assert.ok((api.seen[1]?.body.length ?? 0) > 3 * 2 ** 20);
+    api.seen.length = 0;
+    assert.equal((await place.run(["deploy"], { cwd: project, env: { BERTH_TOKEN: "berth_wrong_token" } })).code, 3);
+    assert.deepEqual(api.seen.map((one) => one.method), ["GET"]);
   });
 
   it("a failed build: instruction, place, exit code, last lines, code; exit 1", async () => {

@@ -45,6 +45,8 @@ export async function startFakeApi(): Promise<FakeApi> {
     await handler(one, response);
   }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  // A run that picks other tests by name calls no `after`: the server alone must not keep it.
+  server.unref();
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
