@@ -51,7 +51,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-async function createProgram(argv: readonly string[]): Promise<Command> {
+/** The program with the commands that `argv` names, or with all of them. */
+export async function createProgram(argv: readonly string[], load: "named" | "all" = "named"): Promise<Command> {
   const program = new Command("berth")
     .description("Push a Dockerfile, get a URL.")
     .version("berth 0.1.0", "-V, --version", "print the version")
@@ -65,7 +66,7 @@ async function createProgram(argv: readonly string[]): Promise<Command> {
   for (const entry of COMMANDS) {
     const command = program.command(`${entry.name} ${entry.args}`.trim()).summary(entry.summary).description(capital(entry.summary));
     command.showHelpAfterError(`See «berth ${entry.name} --help».`);
-    if (wanted.has(entry.name)) (await entry.load()).define(command);
+    if (load === "all" || wanted.has(entry.name)) (await entry.load()).define(command);
   }
   program.showHelpAfterError("See «berth --help».");
   if (argv.length === 0) program.help();

@@ -3,9 +3,9 @@ import assert from "node:assert/strict";
 import { copyFileSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { aBuild, aDeployment, anApp, aRelease, events, json, logLine, problem, startFakeApi, TOKEN, WHOAMI, type FakeApi } from "./cli-fake-api.ts";
+import { aBuild, aDeployment, anApp, aRelease, events, json, logLine, problem, startFakeApi, TOKEN, WHOAMI, type FakeApi } from "../support/cli-fake-api.ts";
 import { newId } from "../../core/contract/ids.ts";
-import { BERTH, runProgram, workplace, type Workplace } from "./cli-run.ts";
+import { BERTH, runProgram, workplace, type Workplace } from "../support/cli-run.ts";
 
 let api: FakeApi;
 let place: Workplace;

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { zstdDecompressSync } from "node:zlib";
 import type { Deployment } from "../../core/contract/api.ts";
-import { aBuild, aDeployment, anApp, events, json, logLine, problem, startFakeApi, type FakeApi } from "./cli-fake-api.ts";
-import { workplace, type Workplace } from "./cli-run.ts";
+import { aBuild, aDeployment, anApp, events, json, logLine, problem, startFakeApi, type FakeApi } from "../support/cli-fake-api.ts";
+import { workplace, type Workplace } from "../support/cli-run.ts";
 
 let api: FakeApi;
 let place: Workplace;
@@ -68,7 +68,7 @@ describe("berth deploy", () => {
     const result = lines.at(-1);
     assert.equal(result?.["event"], "result");
     assert.deepEqual([result?.["ok"], result?.["app"], result?.["url"], result?.["release"], result?.["state"], result?.["alreadyLive"]], [true, "hello", URL_OF_HELLO, "v4", "live", false]);
-    assert.equal(typeof (result?.["durationsMs"] as Record<string, number>)["total"], "number");
+    assert.equal(typeof (result?.["durationsMs"] as Record<string, number> | undefined)?.["total"], "number");
   });
 
   it("--quiet: the URL alone", async () => {

@@ -5,8 +5,8 @@ import { existsSync } from "node:fs";
 import { stripVTControlCharacters } from "node:util";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import type { ServerResponse } from "node:http";
-import { aBuild, aDeployment, anApp, events, json, logLine, startFakeApi, TOKEN, WHOAMI, type FakeApi } from "./cli-fake-api.ts";
-import { BERTH, workplace, type Workplace } from "./cli-run.ts";
+import { aBuild, aDeployment, anApp, events, json, logLine, startFakeApi, TOKEN, WHOAMI, type FakeApi } from "../support/cli-fake-api.ts";
+import { BERTH, workplace, type Workplace } from "../support/cli-run.ts";
 
 const CTRL_C = "\u0003";
 const DOWN = "\u001b[B";
