@@ -21,8 +21,8 @@ export interface RegistryAccess {
   repository: string;
   /** `<tenant>/`: may be read. */
   tenantPrefix: string;
-  /** A bearer token for the repository; asked for each request, so that it can be renewed. */
-  token(repository: string): Promise<string>;
+  /** A bearer token; asked for each request, so that it can be renewed. */
+  token(): Promise<string>;
 }
 
 export interface RegistryProxy {
@@ -98,13 +98,13 @@ async function handle(options: RegistryProxyOptions, access: RegistryAccess | un
   if (repository === undefined || !isAllowed(access, method, repository) || (from !== null && !isAllowed(access, "GET", from))) {
     return refuse(response, 404, "NAME_UNKNOWN", "this build may not use that repository");
   }
-  const token = await access.token(from === null ? repository : `${repository} ${from}`);
+  const token = await access.token();
   const target = new URL(options.apiUrl.replace(/\/$/, "") + path);
   const headers: OutgoingHttpHeaders = { ...kept(request.headers), authorization: `Bearer ${token}` };
-  await forward(request, response, target, headers, options, REDIRECTS_MAX);
+  await forward(request, response, target, headers, REDIRECTS_MAX);
 }
 
-function forward(request: IncomingMessage, response: ServerResponse, target: URL, headers: OutgoingHttpHeaders, options: RegistryProxyOptions, redirectsLeft: number): Promise<void> {
+function forward(request: IncomingMessage, response: ServerResponse, target: URL, headers: OutgoingHttpHeaders, redirectsLeft: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const send = target.protocol === "https:" ? httpsRequest : httpRequest;
     const upstream: ClientRequest = send(target, { method: request.method, headers }, (answer) => {
@@ -115,7 +115,7 @@ function forward(request: IncomingMessage, response: ServerResponse, target: URL
         // The blob store is out of a build's reach: the proxy goes there, without the registry's credential.
         const next = new URL(location, target);
         const { authorization: _own, ...rest } = headers;
-        forward(request, response, next, next.origin === target.origin ? headers : rest, options, redirectsLeft - 1).then(resolve, reject);
+        forward(request, response, next, next.origin === target.origin ? headers : rest, redirectsLeft - 1).then(resolve, reject);
         return;
       }
       response.writeHead(status, { ...kept(answer.headers), ...(location === undefined ? {} : { location: ownLocation(location, target) }) });

@@ -34,8 +34,8 @@ export interface BuildDeps {
   registryPort: number;
   log: Log;
   clock: () => Date;
-  /** A bearer token for a build: reads the catalogue and its tenant's images, writes its own. */
-  registryToken: (access: { tenantName: string; repository: string }) => Promise<string>;
+  /** Bearer tokens for a build, each time one that is still good: reads the catalogue and its tenant's images, writes its own. */
+  registryToken: (access: { tenantName: string; repository: string }) => () => Promise<string>;
   /** What the pushed manifest says. */
   loadImage: (repository: string, digest: string) => Promise<Image>;
 }
@@ -50,8 +50,11 @@ const SHARE_TIMEOUT_MS = 300_000;
 /** For throwing away the context of a build that failed. What is left is thrown away by the tenant's next build. */
 const TIDY_TIMEOUT_MS = 2000;
 
-/** Resolves when the build has ended and nothing of it is left here. Throws only for trouble of this worker's own. */
-export async function runBuild(deps: BuildDeps, claimed: ClaimedBuild, stop: AbortSignal): Promise<StopReason | "succeeded" | "failed"> {
+/**
+ * Resolves when nothing of the build is left here; `onSettled` is called before, when its row says how it ended and only
+ * tidying is left, which `stop` cuts short. Throws only for trouble of this worker's own.
+ */
+export async function runBuild(deps: BuildDeps, claimed: ClaimedBuild, stop: AbortSignal, onSettled: () => void): Promise<StopReason | "succeeded" | "failed"> {
   const { build } = claimed;
   const fence: Fence = { id: build.id, attempt: build.attempt };
   const timings = new Timings(deps.clock);
@@ -69,9 +72,10 @@ export async function runBuild(deps: BuildDeps, claimed: ClaimedBuild, stop: Abo
   try {
     const outcome = await attempt.untilPushed(stop, deadline).catch(storageFailure);
     ended = await settle(deps, claimed, fence, outcome, writer, timings);
+    onSettled();
   } finally {
     const closing = closeLog(deps, claimed, writer, ended);
-    await attempt.close(ended === "succeeded" ? SHARE_TIMEOUT_MS : TIDY_TIMEOUT_MS);
+    await attempt.close(ended === "succeeded" ? SHARE_TIMEOUT_MS : TIDY_TIMEOUT_MS, stop);
     await closing;
   }
   return ended;
@@ -227,7 +231,7 @@ class BuildAttempt {
     slot.proxy.serve({
       repository,
       tenantPrefix: `${tenantName}/`,
-      token: () => this.#deps.registryToken({ tenantName, repository }),
+      token: this.#deps.registryToken({ tenantName, repository }),
     });
     const spec = await prepareJob({
       config,
@@ -329,10 +333,14 @@ class BuildAttempt {
   }
 
   /** Waits until the sandbox has ended by itself, at most `graceMs`, and gives everything back. */
-  async close(graceMs: number): Promise<void> {
-    if (this.#sandbox !== undefined) {
-      const timer = setTimeout(() => void this.#sandbox?.kill(), graceMs);
-      await this.#sandbox.ended.catch(() => {});
+  async close(graceMs: number, stop: AbortSignal): Promise<void> {
+    const sandbox = this.#sandbox;
+    if (sandbox !== undefined) {
+      const kill = () => void sandbox.kill();
+      const timer = setTimeout(kill, stop.aborted ? 0 : graceMs);
+      stop.addEventListener("abort", kill, { once: true });
+      await sandbox.ended.catch(() => {});
+      stop.removeEventListener("abort", kill);
       clearTimeout(timer);
     }
     await rm(this.#jobDir, { recursive: true, force: true });

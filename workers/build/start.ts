@@ -40,7 +40,7 @@ export async function startBuilds(options: StartBuildsOptions): Promise<() => Pr
     name: options.name,
     queueRedis,
     workerRedis,
-    deps: { ...options, network, disks, registryPort: REGISTRY_PORT, ...registryOf(options.db) },
+    deps: { ...options, network, disks, registryPort: REGISTRY_PORT, ...registryOf(options.db, options.blobs) },
   });
   return async () => {
     await worker.close(options.drainMs);

@@ -2,7 +2,7 @@
  * Builds, taken from the queue. The queue only says «look at this build»: the row decides who may build it, and a
  * sweep finds what the queue has lost. Redis may lose everything at any time.
  */
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
@@ -81,6 +81,7 @@ export async function startBuildWorker(options: BuildWorkerOptions): Promise<Bui
       clearTimeout(grace);
       await sweeping;
       await queue.close();
+      await removeCgroup(config.netPrefix);
     },
   };
 }
@@ -99,7 +100,7 @@ async function buildOnce({ deps, name }: BuildWorkerOptions, id: BuildId, runnin
   let outcome: string = "error";
   try {
     if (build.cancelRequestedAt !== null) stop("cancelled");
-    outcome = await runBuild(deps, claimed, stopper.signal);
+    outcome = await runBuild(deps, claimed, stopper.signal, () => clearInterval(lease));
     if (outcome === "drained") await returnBuild(db, fence);
   } catch (error) {
     log.error({ err: error, build: id }, "a build broke; another attempt will follow");
@@ -123,7 +124,6 @@ function holdLease({ db, config, clock, log }: BuildDeps, { build }: ClaimedBuil
     renewLease(db, fence, config.leaseMs, new Date(now))
       .then((state) => {
         if (state === "held") heldUntil = now + config.leaseMs;
-        // A build that has just succeeded is no longer running, and is not lost.
         else stop(state);
       })
       .catch((error: unknown) => log.warn({ err: error, build: build.id }, "the lease could not be renewed"))
@@ -155,6 +155,12 @@ async function sweep(deps: BuildDeps, queue: Queue): Promise<void> {
   if (ids.length === 0 || deps.redis.status !== "ready") return;
   // A job that is there already stays as it is.
   await queue.addBulk(ids.map((buildId) => ({ name: "build", data: { buildId }, opts: { jobId: buildId, removeOnComplete: true, removeOnFail: true } })));
+}
+
+/** The empty parent of this Berth's cgroups, on v1 and v2; others of this host may still have theirs in it. */
+async function removeCgroup(prefix: string): Promise<void> {
+  const controllers = await readdir("/sys/fs/cgroup").catch(() => []);
+  for (const parent of ["", ...controllers]) await rmdir(join("/sys/fs/cgroup", parent, `berth-${prefix}`)).catch(() => {});
 }
 
 /** What a former life of this worker left when it was killed: sandboxes, their cgroups and files. */
