@@ -84,6 +84,8 @@ export function buildSandboxSpec(sandbox: BuildSandbox): Record<string, unknown>
       tmpfs("/run", "mode=755", `size=${RUN_TMPFS_BYTES}`),
       tmpfs("/tmp", "mode=1777", `size=${RUN_TMPFS_BYTES}`),
       tmpfs("/var/cache", "mode=755", `size=${RUN_TMPFS_BYTES}`),
+      // Debian's aliases of short names are not Docker's: there every short name is of docker.io.
+      tmpfs("/etc/containers/registries.conf.d", "ro", "size=4096"),
       ...sandbox.binds.map((bind) => ({
         destination: bind.destination,
         type: "bind",

@@ -15,7 +15,7 @@ export const TAIL_LINES = 20;
 const TAIL_LINE_CHARS = 1000;
 const STEP = /^(?:\[(\d+)\/\d+\] )?STEP (\d+)\/\d+: (.*)$/;
 /** What buildah says to itself. */
-const NOISE = /^(?:COMMIT |Successfully tagged |Getting image source signatures|Writing manifest to image destination|Copying (?:blob|config) sha256:|[0-9a-f]{64}$|subprocess exited with status \d+$|Resolving "[^"]+" using unqualified|time="[^"]*" level=(?:debug|info|warning|error) )/;
+const NOISE = /^(?:COMMIT |Successfully tagged |Getting image source signatures|Writing manifest to image destination|Copying (?:blob|config) sha256:|[0-9a-f]{64}$|subprocess exited with status \d+$|Resolving "[^"]+" using unqualified|--> Cache pulled from remote |time="[^"]*" level=(?:debug|info|warning|error) )/;
 
 export class BuildOutput {
   /** Counts the steps of all stages, 1-based; 0 before the first. */
@@ -40,7 +40,7 @@ export class BuildOutput {
       return { step: this.step, stream: "stderr", text };
     }
     if (NOISE.test(text)) return undefined;
-    if (/^--> (?:[0-9a-f]{12}|Using cache|Pulled|Cache)/.test(text)) return /^--> [0-9a-f]{12}$/.test(text) ? undefined : { step: this.step, stream: "system", text: text.replace(/ [0-9a-f]{64}$/, "") };
+    if (/^--> (?:[0-9a-f]{12}|Using cache)/.test(text)) return /^--> [0-9a-f]{12}$/.test(text) ? undefined : { step: this.step, stream: "system", text: text.replace(/ [0-9a-f]{64}$/, "") };
     this.#tail.push(text.slice(0, TAIL_LINE_CHARS));
     if (this.#tail.length > TAIL_LINES) this.#tail.shift();
     return { step: this.step, stream: "stdout", text };
