@@ -9,10 +9,10 @@ import {
   S3Client,
   S3ServiceException,
 } from "@aws-sdk/client-s3";
-import { Upload } from "@aws-sdk/lib-storage";
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { Readable } from "node:stream";
 import { BlobNotFound, BlobStoreUnavailable, type BlobStore } from "./blob-store.ts";
+import { putStream } from "./s3-multipart.ts";
 
 export interface S3Settings {
   BERTH_S3_ENDPOINT?: string | undefined;
@@ -22,8 +22,6 @@ export interface S3Settings {
   BERTH_S3_SECRET_ACCESS_KEY: string;
 }
 
-const PART_BYTES = 8 * 2 ** 20;
-const PARTS_AT_ONCE = 3;
 const CONNECT_TIMEOUT_MS = 2000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const DELETES_AT_ONCE = 8;
@@ -58,27 +56,14 @@ export function openS3BlobStore(settings: S3Settings): BlobStore {
   };
   return {
     put: async (key, body, options = {}) => {
-      let sizeBytes = 0;
-      body.on("data", (chunk: Buffer) => (sizeBytes += chunk.length));
-      body.pause();
-      const upload = new Upload({
-        client,
-        params: { Bucket, Key: key, Body: body, ...(options.contentType === undefined ? {} : { ContentType: options.contentType }) },
-        partSize: PART_BYTES,
-        queueSize: PARTS_AT_ONCE,
-      });
-      const abort = () => void upload.abort().catch(() => {});
-      options.signal?.addEventListener("abort", abort, { once: true });
+      const { contentType: ContentType, signal } = options;
       try {
-        await upload.done();
-        return sizeBytes;
+        return await putStream({ client, Bucket, Key: key, ...(ContentType === undefined ? {} : { ContentType }) }, body, signal);
       } catch (error) {
         // What broke may be the source: its error is the caller's own.
         if (body.errored) throw body.errored;
-        options.signal?.throwIfAborted();
+        signal?.throwIfAborted();
         throw new BlobStoreUnavailable(`put ${key}`, error);
-      } finally {
-        options.signal?.removeEventListener("abort", abort);
       }
     },
     putBytes: async (key, bytes, options = {}) => {
