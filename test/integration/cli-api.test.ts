@@ -1,0 +1,151 @@
+/** The CLI against the real API on real stores; builds and rollouts are played by writing what a worker would. */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { and, eq, isNull } from "drizzle-orm";
+import { openS3BlobStore } from "../../core/blob-store/s3.ts";
+import { apps, builds, deployments, tags } from "../../core/db/schema.ts";
+import { publishRelease } from "../../core/db/system-queries/publish-release.ts";
+import { goLive } from "../../core/db/system-queries/rollout.ts";
+import { startTestApi, testImage, type TestApi } from "../support/api.ts";
+import { BERTH, workplace, type Workplace } from "../support/cli-run.ts";
+import { startStores, type Stores } from "../support/stores.ts";
+
+let stores: Stores;
+let api: TestApi;
+let place: Workplace;
+let project: string;
+let tenantName: string;
+
+/** Ends every build that is open, as a worker and the rollout loop would. */
+async function bringToLife(): Promise<void> {
+  const open = await api.db.select().from(deployments).where(eq(deployments.state, "building"));
+  for (const { id, buildId } of open) {
+    if (buildId === null) continue;
+    await api.db.transaction(async (tx) => {
+      await tx.update(builds).set({ state: "running" }).where(eq(builds.id, buildId));
+      const [build] = await tx.update(builds).set({ state: "succeeded", finishedAt: new Date() }).where(eq(builds.id, buildId)).returning();
+      const source = { image: testImage(), repository: `${tenantName}/hello`, buildId, buildKey: build?.buildKey ?? null };
+      const published = await publishRelease(tx, id, source, new Date());
+      if (published.outcome === "released") await goLive(tx, published.appId, published.releaseId, new Date());
+    });
+    api.deps.bells.ring("deployment", id);
+  }
+}
+
+/** What `scale`, `env` and `rollback` start needs no build. */
+async function bringRolloutsToLife(): Promise<void> {
+  for (const app of await api.db.select().from(apps).where(isNull(apps.deletedAt))) {
+    if (app.targetReleaseId === null || app.targetReleaseId === app.liveReleaseId) continue;
+    const targetReleaseId = app.targetReleaseId;
+    const ended = await api.db.transaction((tx) => goLive(tx, app.id, targetReleaseId, new Date()));
+    for (const id of ended) api.deps.bells.ring("deployment", id);
+  }
+}
+
+before(async () => {
+  stores = await startStores();
+  const blobs = openS3BlobStore(stores.env as never);
+  api = await startTestApi({ databaseUrl: stores.databaseUrl, redisUrl: stores.redisUrl, blobs }, { migrate: false, redisPrefix: stores.redisPrefix });
+  const tenant = await api.tenant();
+  tenantName = tenant.name;
+  await api.db.insert(tags).values({ repository: "library/busybox", tag: "latest", digest: `sha256:${"1".repeat(64)}` });
+  place = workplace();
+  project = place.directory("hello", { Dockerfile: "FROM busybox\n", app: "one" });
+  const login = await place.run(["login", "--token-stdin", "--api", api.url], { input: tenant.token });
+  assert.equal(login.code, 0, login.stderr);
+});
+after(async () => {
+  place?.remove();
+  await api?.close();
+  await stores?.stop();
+});
+
+/** Runs a command while builds and rollouts come to life. */
+async function whileLiving(args: string[]): ReturnType<Workplace["run"]> {
+  let busy = false;
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    void bringToLife().then(bringRolloutsToLife).finally(() => (busy = false));
+  }, 50);
+  const ran = await place.run(args, { cwd: project });
+  clearInterval(timer);
+  return ran;
+}
+
+describe("the CLI and the real API", () => {
+  it("knows who it is", async () => {
+    const ran = await place.run(["whoami", "--json"]);
+    assert.equal((JSON.parse(ran.stdout) as { tenant: { name: string } }).tenant.name, tenantName);
+    assert.match((await place.run(["apps"])).stdout, /There is no app yet/);
+  });
+
+  it("deploys, and says that it is already live", async () => {
+    const first = await whileLiving(["deploy", "--env", "GREETING=Grüezi", "--memory", "64m"]);
+    assert.equal(first.code, 0, first.stderr);
+    assert.match(first.stdout, /hello is live \(v1\)/);
+    const url = `http://hello-${tenantName}.berth.localhost:8080`;
+    assert.ok(first.stdout.endsWith(`\n${url}\n`));
+    const again = await place.run(["deploy"], { cwd: project });
+    assert.equal(again.code, 0, again.stderr);
+    assert.match(again.stdout, /hello is already live: nothing has changed since v1/);
+    writeFileSync(join(project, "big"), randomBytes(3 * 2 ** 20));
+    const streamed = await whileLiving(["deploy", "--quiet", "--env", `LONG=${"x".repeat(10_000)}`]);
+    assert.deepEqual(streamed, { code: 0, stdout: `${url}\n`, stderr: "" });
+  });
+
+  it("changes and reads", async () => {
+    assert.match((await whileLiving(["scale", "--replicas", "2"])).stdout, /hello is live \(v3\)/);
+    assert.match((await whileLiving(["env", "set", "GREETING=hi", "--app", "hello"])).stdout, /hello is live \(v4\)/);
+    assert.match((await place.run(["env", "set", "GREETING=hi", "--app", "hello"])).stdout, /Nothing has changed/);
+    assert.equal((await whileLiving(["env", "unset", "LONG"])).code, 0);
+    assert.equal((await place.run(["env", "list"], { cwd: project })).stdout, "GREETING=hi\n");
+    assert.match((await whileLiving(["rollback", "v1"])).stdout, /hello is live \(v1\)/);
+    const releases = await place.run(["releases", "hello"]);
+    assert.match(releases.stdout, /^v5 /m);
+    assert.match(releases.stdout, /^v1 +live/m);
+    const status = await place.run(["status", "hello"]);
+    assert.match(status.stdout, /live {7}v1/);
+    assert.equal((await place.run(["logs", "hello"])).code, 0);
+  });
+
+  it("cancels with Ctrl-C's other door", async () => {
+    writeFileSync(join(project, "app"), "two");
+    const child = spawn(BERTH, ["deploy"], { cwd: project, env: place.env, stdio: ["ignore", "pipe", "pipe"] });
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    await new Promise((resolve) => child.stdout.once("data", resolve));
+    const cancel = await place.run(["cancel", "hello"]);
+    assert.equal(cancel.code, 0, cancel.stderr);
+    assert.equal(await new Promise((resolve) => child.once("close", resolve)), 130, stderr);
+    assert.match(stderr, /was cancelled/);
+    assert.match(stderr, /v1 keeps serving/);
+    assert.equal((await place.run(["cancel", "hello"])).code, 1);
+  });
+
+  it("tells what the API refuses", async () => {
+    const cases: [args: string[], code: number, message: RegExp][] = [
+      [["deploy", place.directory("bad", { Dockerfile: "FROM busybox\nNONSENSE x\n" })], 1, /dockerfile_(invalid|unsupported)/],
+      [["status", "gone"], 4, /not_found/],
+      [["rollback", "v99", "--app", "hello"], 4, /not_found/],
+      [["logs", "--build", "bld_01k0000000000000000000000a"], 4, /not_found/],
+      [["scale", "hello", "--memory", "1m"], 2, /memoryBytes/],
+    ];
+    for (const [args, code, message] of cases) {
+      const ran = await place.run(args);
+      assert.equal(ran.code, code, `${args.join(" ")}: ${ran.stderr}`);
+      assert.match(ran.stderr, message);
+    }
+  });
+
+  it("destroys", async () => {
+    assert.equal((await place.run(["destroy", "hello", "--yes"])).code, 0);
+    assert.equal((await place.run(["status", "hello"])).code, 4);
+    const left = await api.db.select().from(apps).where(and(eq(apps.name, "hello"), isNull(apps.deletedAt)));
+    assert.equal(left.length, 0);
+  });
+});
