@@ -1,6 +1,89 @@
-import { Hono } from "hono";
-import type { ApiEnv, Deps } from "../deps.ts";
+/**
+ * The registry: OCI distribution 1.1 over the blob store and PostgreSQL, for Docker, podman, skopeo and buildah.
+ * Source: https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md
+ */
+import { Hono, type Context } from "hono";
+import { BlobStoreUnavailable } from "../../core/blob-store/blob-store.ts";
+import type { RegistryAction, RegistryClaims } from "../../core/registry/token.ts";
+import type { ApiEnv } from "../deps.ts";
+import { toAppError } from "../problems.ts";
+import { demand, giveToken, readClaims, type RegistryDeps } from "./auth.ts";
+import * as blobs from "./blobs.ts";
+import { RegistryError } from "./errors.ts";
+import * as manifests from "./manifests.ts";
 
-export function createRegistry(_deps: Deps): Hono<ApiEnv> {
-  return new Hono<ApiEnv>();
+type Ctx = Context<ApiEnv>;
+type Handler = (deps: RegistryDeps, c: Ctx, repository: string, reference: string, claims: RegistryClaims) => Promise<Response>;
+
+interface Route {
+  /** First group: the repository; second: digest, tag or upload id. */
+  path: RegExp;
+  methods: Record<string, [RegistryAction, Handler]>;
+}
+
+const NAME = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)+";
+const MAX_NAME = 255;
+
+/** A repository's name has slashes, so paths are taken apart here rather than by the router. */
+const ROUTES: readonly Route[] = [
+  { path: new RegExp(`^/v2/(${NAME})/blobs/uploads/?$`), methods: { POST: ["push", (deps, c, repository, _none, claims) => blobs.postUpload(deps, c, repository, claims)] } },
+  {
+    path: new RegExp(`^/v2/(${NAME})/blobs/uploads/([^/]+)$`),
+    methods: { GET: ["push", blobs.getUpload], PATCH: ["push", blobs.patchUpload], PUT: ["push", blobs.putUpload], DELETE: ["push", blobs.deleteUpload] },
+  },
+  { path: new RegExp(`^/v2/(${NAME})/blobs/([^/]+)$`), methods: { GET: ["pull", blobs.getBlob], HEAD: ["pull", blobs.getBlob], DELETE: ["delete", blobs.deleteBlob] } },
+  {
+    path: new RegExp(`^/v2/(${NAME})/manifests/([^/]+)$`),
+    methods: { GET: ["pull", manifests.getManifest], HEAD: ["pull", manifests.getManifest], PUT: ["push", manifests.putManifest], DELETE: ["delete", manifests.deleteManifest] },
+  },
+  { path: new RegExp(`^/v2/(${NAME})/tags/list$`), methods: { GET: ["pull", manifests.listTags] } },
+  { path: new RegExp(`^/v2/(${NAME})/referrers/([^/]+)$`), methods: { GET: ["pull", manifests.listReferrers] } },
+];
+
+export function createRegistry(deps: RegistryDeps): Hono<ApiEnv> {
+  const app = new Hono<ApiEnv>();
+  app.all("/v2/*", (c) => answer(deps, c));
+  app.all("/v2", (c) => answer(deps, c));
+  return app;
+}
+
+async function answer(deps: RegistryDeps, c: Ctx): Promise<Response> {
+  try {
+    const response = await dispatch(deps, c);
+    response.headers.set("docker-distribution-api-version", "registry/2.0");
+    return response;
+  } catch (error) {
+    return toRegistryError(deps, error).toResponse();
+  }
+}
+
+async function dispatch(deps: RegistryDeps, c: Ctx): Promise<Response> {
+  const { path, method } = c.req;
+  if (path === "/v2/token") return giveToken(deps, c);
+  if (path === "/v2/" || path === "/v2") {
+    await readClaims(deps, c, undefined);
+    return c.json({});
+  }
+  if (path === "/v2/_catalog" && method === "GET") return manifests.listCatalog(deps, c, await readClaims(deps, c, "registry:catalog:*"));
+  for (const route of ROUTES) {
+    const [matched, repository = "", reference = ""] = route.path.exec(path) ?? [];
+    if (matched === undefined) continue;
+    if (repository.length > MAX_NAME) throw new RegistryError("NAME_INVALID", `a repository's name has at most ${MAX_NAME} characters`);
+    const entry = route.methods[method];
+    if (!entry) throw new RegistryError("UNSUPPORTED", `${method} is not offered here`, { allow: Object.keys(route.methods).join(", ") });
+    const [action, handler] = entry;
+    const claims = await readClaims(deps, c, `repository:${repository}:${action === "push" ? "pull,push" : action}`);
+    demand(deps, claims, repository, action);
+    return handler(deps, c, repository, decodeURIComponent(reference), claims);
+  }
+  throw new RegistryError("NAME_INVALID", "a repository is named «<tenant>/<app>», in lower case");
+}
+
+function toRegistryError(deps: RegistryDeps, error: unknown): RegistryError {
+  if (error instanceof RegistryError) return error;
+  if (error instanceof BlobStoreUnavailable) return new RegistryError("UNAVAILABLE", error.message, { "retry-after": "2" });
+  const known = toAppError(error);
+  if (known.status === 503) return new RegistryError("UNAVAILABLE", known.message, { "retry-after": "2" });
+  deps.log.error({ err: error }, "the registry failed");
+  return new RegistryError("UNKNOWN", "something broke on our side");
 }
