@@ -66,7 +66,7 @@ async function checkS3(env: Record<string, string>): Promise<void> {
     if (!(error instanceof S3ServiceException)) throw error;
     // A HEAD has no body: only the status tells.
     if (error.$metadata.httpStatusCode === 404) await client.send(new CreateBucketCommand({ Bucket }), { abortSignal });
-    else if (error.$metadata.httpStatusCode === 403) throw new Error(`access to bucket «${Bucket}» is denied`);
+    else if (error.$metadata.httpStatusCode === 403) throw new Error(`access to bucket «${Bucket}» is denied`, { cause: error });
     else throw error;
   } finally {
     client.destroy();

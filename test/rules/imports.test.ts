@@ -66,9 +66,9 @@ test("core/contract imports core/domain and core/contract alone", () => {
   assert.deepEqual(broken(({ from, to }) => within(from, "core/contract") && !isTest(from) && within(to, "core") && !within(to, "core/domain") && !within(to, "core/contract")), []);
 });
 
-test("core/db is for the API, workers and infra", () => {
-  const allowed = ["api", "workers", "infra", "migrations", "core/db"];
-  assert.deepEqual(broken(({ from, to }) => within(to, "core/db") && !isTest(from) && !allowed.some((folder) => within(from, folder))), []);
+test("core/db, and core/registry which reads it, are for the API, workers and infra", () => {
+  const allowed = ["api", "workers", "infra", "migrations", "core/db", "core/registry"];
+  assert.deepEqual(broken(({ from, to }) => (within(to, "core/db") || within(to, "core/registry")) && !isTest(from) && !allowed.some((folder) => within(from, folder))), []);
 });
 
 test("programs are started by core/host/spawn.ts alone", () => {
