@@ -4,9 +4,12 @@ import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
 import { DEPLOY_CONFIG_HEADER, DeployConfigSchema, DeployImageSchema, DeploymentSchema, pageOf, SSE_EVENTS } from "../../core/contract/api.ts";
+import { AppError } from "../../core/contract/errors.ts";
 import type { ApiEnv, Deps } from "../deps.ts";
+import { invalidInput } from "../problems.ts";
 import { createRouter } from "../router.ts";
 import { cancelDeployment } from "../use-cases/cancel-deployment.ts";
+import { deployImage } from "../use-cases/deploy-image.ts";
 import { deployUpload } from "../use-cases/deploy-upload.ts";
 import { followDeployment, getDeployment } from "../use-cases/follow-deployment.ts";
 import { listDeployments } from "../use-cases/list-deployments.ts";
@@ -46,6 +49,11 @@ export function createDeploymentRoutes(deps: Deps) {
   // Described above; registered without the validators, which would read the body into memory.
   app.openAPIRegistry.registerPath(uploadRoute);
   app.post("/v1/apps/:app/deployments", async (c) => {
+    if (/^application\/json\b/i.test(c.req.header("content-type") ?? "")) {
+      const deployment = await deployImage(deps, c.get("actor"), c.req.param("app"), await readImageRequest(c));
+      c.header("location", `/v1/deployments/${deployment.id}`);
+      return c.json(deployment, 202);
+    }
     const upload = { body: bodyOf(c), headers: { contentType: c.req.header("content-type") ?? "", config: c.req.header(DEPLOY_CONFIG_HEADER) } };
     const deployment = await deployUpload(deps, c.get("actor"), c.req.param("app"), upload);
     c.header("location", `/v1/deployments/${deployment.id}`);
@@ -101,6 +109,28 @@ export function createDeploymentRoutes(deps: Deps) {
     },
   );
   return app;
+}
+
+const JSON_MAX_BYTES = 2 * 2 ** 20;
+
+/** @throws AppError payload_too_large, invalid_request, invalid_config */
+async function readImageRequest(c: Context<ApiEnv>): Promise<z.infer<typeof DeployImageSchema>> {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of bodyOf(c).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > JSON_MAX_BYTES) throw new AppError("payload_too_large", `The JSON is larger than ${JSON_MAX_BYTES} bytes.`);
+    chunks.push(chunk);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+  } catch (error) {
+    throw new AppError("invalid_request", `The body is no valid JSON: ${(error as Error).message}.`);
+  }
+  const parsed = DeployImageSchema.safeParse(value);
+  if (!parsed.success) throw invalidInput("json", parsed.error.issues);
+  return parsed.data;
 }
 
 /** The request's bytes as Node has them: no copy through web streams. */

@@ -51,7 +51,7 @@ export async function receiveContext(options: ReceiveOptions): Promise<ReceivedC
       if (sizeBytes > maxBytes) throw new AppError("context_too_large", `The build context has more than ${maxBytes} bytes.`);
       await inspector.write(chunk);
       if (toStore.destroyed) break;
-      if (!toStore.write(chunk)) await once(toStore, "drain").catch(() => {});
+      if (!toStore.write(chunk)) await drained(toStore);
     }
     const findings = toStore.destroyed ? undefined : await inspector.end();
     toStore.end();
@@ -65,6 +65,14 @@ export async function receiveContext(options: ReceiveOptions): Promise<ReceivedC
     await stored.catch(() => {});
     throw error;
   }
+}
+
+/** Waits until the stream takes more, or never will again. */
+async function drained(stream: PassThrough): Promise<void> {
+  const done = new AbortController();
+  const { signal } = done;
+  await Promise.race([once(stream, "drain", { signal }), once(stream, "close", { signal })]).catch(() => {});
+  done.abort();
 }
 
 /** The body's chunks; a connection that breaks is an upload that is cut short. */

@@ -61,7 +61,7 @@ export function openS3BlobStore(settings: S3Settings): BlobStore {
         return await putStream({ client, Bucket, Key: key, ...(ContentType === undefined ? {} : { ContentType }) }, body, signal);
       } catch (error) {
         // What broke may be the source: its error is the caller's own.
-        if (body.errored) throw body.errored;
+        if (error === body.errored) throw error;
         signal?.throwIfAborted();
         throw new BlobStoreUnavailable(`put ${key}`, error);
       }
