@@ -17,6 +17,11 @@ local function seconds()
   return now.sec + now.usec / 1000000
 end
 
+local function stopping(txn)
+  local is = txn.f:stopping()
+  return is == true or is == 1
+end
+
 core.register_action("hold", { "http-req" }, function(txn)
   local slot = txn.f:be_name()
   local began = seconds()
@@ -24,6 +29,8 @@ core.register_action("hold", { "http-req" }, function(txn)
     local waited = seconds() - began
     local answer = ask(slot, math.floor(waited * 1000))
     if txn.c:nbsrv(slot) > 0 then return end
+    -- A process that was replaced counts no server as usable, and uses those it has all the same.
+    if stopping(txn) and (answer == "go" or answer == nil) then return end
     if answer == "timeout" or answer == "full" or answer == "gone" then
       txn:set_var("txn.hold", answer)
       return
@@ -37,7 +44,7 @@ core.register_action("hold", { "http-req" }, function(txn)
         core.msleep(50)
         if txn.c:nbsrv(slot) > 0 then return end
       end
-    else
+    elseif answer ~= "again" then
       -- «go», but the server has left again: not too fast.
       core.msleep(10)
     end

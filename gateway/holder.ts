@@ -1,6 +1,7 @@
 /**
  * Answers the Lua action that holds a request: `GET /hold?slot=…&waitedMs=…` waits until the slot has a server.
- * Answers `go`, `timeout`, `full` or `gone`. A closed connection means that the client has left.
+ * Answers `go`, `timeout`, `full`, `gone`, or after a while `again`: HAProxy notices only between two questions that
+ * a client has left.
  */
 import { chmodSync, chownSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type ServerResponse } from "node:http";
@@ -18,9 +19,11 @@ export interface HolderOptions {
   groupId: number | undefined;
   maxHeld: number;
   policyOf(slot: string): HoldPolicy;
-  /** A request began to wait for the slot, or still waits after `remindMs`. */
+  /** A request waits for the slot; said at most once in `remindMs`. */
   onWanted(slot: string): void;
   remindMs: number;
+  /** After how long a question is answered with `again`. */
+  againMs: number;
 }
 
 export interface Holder {
@@ -32,6 +35,7 @@ export interface Holder {
 
 export async function openHolder(options: HolderOptions): Promise<Holder> {
   const held = new Map<string, Set<ServerResponse>>();
+  const wantedAt = new Map<string, number>();
   let count = 0;
   const end = (slot: string, response: ServerResponse, answer: string) => {
     forget(slot, response);
@@ -43,17 +47,20 @@ export async function openHolder(options: HolderOptions): Promise<Holder> {
     count--;
     if (waiting.size === 0) held.delete(slot);
   };
-  const hold = (slot: string, response: ServerResponse, forMs: number) => {
-    const first = !held.has(slot);
-    const waiting = held.get(slot) ?? new Set();
-    held.set(slot, waiting.add(response));
+  const hold = (slot: string, response: ServerResponse, leftMs: number) => {
+    held.set(slot, (held.get(slot) ?? new Set()).add(response));
     count++;
-    const timer = setTimeout(() => end(slot, response, "timeout"), forMs);
+    // At most about a thousand questions a second, however many are held.
+    const againMs = Math.max(options.againMs, count);
+    const timer = setTimeout(() => end(slot, response, leftMs <= againMs ? "timeout" : "again"), Math.min(leftMs, againMs));
     response.on("close", () => {
       clearTimeout(timer);
       forget(slot, response);
     });
-    if (first) options.onWanted(slot);
+    const now = performance.now();
+    if (now - (wantedAt.get(slot) ?? -Infinity) < options.remindMs) return;
+    wantedAt.set(slot, now);
+    options.onWanted(slot);
   };
   const server = createServer({ keepAliveTimeout: 1000 }, (request, response) => {
     const query = new URL(request.url ?? "/", "http://holder").searchParams;
@@ -76,16 +83,13 @@ export async function openHolder(options: HolderOptions): Promise<Holder> {
   });
   chmodSync(options.socketPath, 0o660);
   if (options.groupId !== undefined) chownSync(options.socketPath, 0, options.groupId);
-  const reminder = setInterval(() => {
-    for (const slot of held.keys()) options.onWanted(slot);
-  }, options.remindMs);
   return {
     release: (slot) => {
+      wantedAt.delete(slot);
       for (const response of [...(held.get(slot) ?? [])]) end(slot, response, "go");
     },
     heldCount: (slot) => (slot === undefined ? count : (held.get(slot)?.size ?? 0)),
     close: () => {
-      clearInterval(reminder);
       return new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();

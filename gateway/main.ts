@@ -15,6 +15,7 @@ import { openHolder } from "./holder.ts";
 
 const VERSION = "0.1.0";
 const REMIND_MS = 2000;
+const HOLD_AGAIN_MS = 1000;
 
 const Env = z.object({
   ...LogEnv,
@@ -68,6 +69,7 @@ const holder = await openHolder({
   groupId: haproxyGroup,
   maxHeld: env.BERTH_GATEWAY_MAX_HELD,
   remindMs: REMIND_MS,
+  againMs: HOLD_AGAIN_MS,
   policyOf: (slot) => controller.policyOf(slot),
   onWanted: (slot) => {
     const appId = controller.appOf(slot);

@@ -121,6 +121,8 @@ function defaultsSection(o: ConfigOptions): string {
     "timeout server-fin 30s",
     "option dontlognull",
     "option abortonclose",
+    // Without it the kernel holds back each second event of a stream for 200 ms.
+    "option http-no-delay",
     "option http-ignore-probes",
     "retries 3",
     "option redispatch 1",
@@ -134,6 +136,8 @@ function frontendSection(o: ConfigOptions): string {
   return section("frontend web from base", [
     `bind ${o.listen}`,
     "option disable-h2-upgrade",
+    // After a reload a kept connection ends with its next answer, never under a request that is on its way.
+    "option idle-close-on-response",
     // WSGI and CGI apps read «X_Forwarded_For» and «X-Forwarded-For» as the same variable.
     "option http-restrict-req-hdr-names delete",
     "stick-table type string len 32 size 64k store conn_cur",
