@@ -1,7 +1,7 @@
 /** The body of an upload: a context as it is, or a form with the parts `config` and `context`. */
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import busboy from "busboy";
-import { z } from "zod";
+import type { z } from "zod";
 import { DEPLOY_CONFIG_HEADER, DeployConfigSchema, type DeployConfig } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import { invalid } from "../problems.ts";

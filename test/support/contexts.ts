@@ -1,5 +1,4 @@
 /** Build contexts for tests, and sending them. */
-import { createHash } from "node:crypto";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { pack, type Header } from "tar-stream";
 
@@ -20,7 +19,6 @@ export async function tarOf(...entries: Entry[]): Promise<Buffer> {
 
 export const gzip = (bytes: Buffer) => gzipSync(bytes);
 export const zstd = (bytes: Buffer) => zstdCompressSync(bytes);
-export const sha256 = (text: string) => `sha256:${createHash("sha256").update(text).digest("hex")}`;
 
 /** A tar header block of 512 bytes, as tar-stream would never write it. */
 export function rawHeader(name: string, more: { type?: string; size?: number; linkname?: string; mode?: number } = {}): Buffer {
