@@ -1,7 +1,7 @@
 /** The API as the CLI sees it: typed, checked with the contract's schemas, with errors that say what to do. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { z } from "zod";
-import type { App, AppStatus, Build, DeployConfig, Deployment, Release, Whoami } from "../core/contract/api.ts";
+import type { App, AppStatus, DeployConfig, Deployment, Release, Whoami } from "../core/contract/api.ts";
 import type { SettingsPatch } from "../core/contract/release-config.ts";
 import type { Target } from "./config.ts";
 import { CliError, EXIT, problemError, usageError } from "./errors.ts";
@@ -84,10 +84,8 @@ export function createClient(target: Target) {
       ask(`${appPath(app)}/deployments`, (c) => c.DeploymentSchema, { method: "POST", ...json(image), signal, doing: `deploying ${app}` }),
     deployContext: (app: string, config: DeployConfig, upload: Upload, signal: AbortSignal): Promise<Deployment> =>
       ask(`${appPath(app)}/deployments`, (c) => c.DeploymentSchema, { method: "POST", ...encodeUpload(config, upload), signal, timeoutMs: 0, doing: `uploading to ${app}` }),
-    deployment: (id: string): Promise<Deployment> => ask(`/v1/deployments/${encodeURIComponent(id)}`, (c) => c.DeploymentSchema, { doing: "reading the deployment" }),
     cancelDeployment: (id: string): Promise<Deployment> =>
       ask(`/v1/deployments/${encodeURIComponent(id)}/cancel`, (c) => c.DeploymentSchema, { method: "POST", doing: "cancelling" }),
-    cancelBuild: (id: string): Promise<Build> => ask(`/v1/builds/${encodeURIComponent(id)}/cancel`, (c) => c.BuildSchema, { method: "POST", doing: "cancelling" }),
     /** Opens a stream of events; its body is read by `eventStream`. */
     openEvents: (path: string, lastEventId: string | undefined, signal: AbortSignal): Promise<Response> =>
       send(path, {
@@ -195,8 +193,8 @@ async function responseError(response: Response, target: Target, doing: string):
     value = undefined;
   }
   const problem = ProblemSchema.safeParse(value);
-  if (problem.success) return problemError(problem.data, doing);
-  if (response.status === 401) return problemError({ code: "unauthenticated", detail: "The token is not accepted.", type: "", title: "", status: 401 }, doing);
+  if (problem.success) return problemError(problem.data);
+  if (response.status === 401) return problemError({ code: "unauthenticated", detail: "The token is not accepted.", type: "", title: "", status: 401 });
   if (response.status >= 500) return new CliError(`${target.api} answered ${response.status} while ${doing}.`, { code: "internal", hint: "Try again in a moment; see the API's log if it stays." });
   return notBerth(target, response.status);
 }

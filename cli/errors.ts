@@ -72,7 +72,7 @@ const HINTS: Partial<Record<ErrorCode, string>> = {
 };
 
 /** The error that a problem of the API is to the user. */
-export function problemError(problem: Problem, doing: string): CliError {
+export function problemError(problem: Problem): CliError {
   const hint = HINTS[problem.code];
   return new CliError(problem.detail, {
     code: problem.code,
@@ -81,6 +81,5 @@ export function problemError(problem: Problem, doing: string): CliError {
     ...(hint === undefined ? {} : { hint }),
     ...(problem.requestId === undefined ? {} : { requestId: problem.requestId }),
     ...(problem.errors === undefined ? {} : { fields: problem.errors }),
-    cause: doing,
   });
 }

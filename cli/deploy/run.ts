@@ -26,7 +26,7 @@ export async function runDeploy(run: RunDeploy): Promise<void> {
   const onInterrupt = () => {
     out.close();
     stop.abort();
-    process.stderr.write("Cancelled: nothing was deployed.\n");
+    process.stderr.write("Cancelled before the upload was accepted.\n");
     process.exit(EXIT.cancelled);
   };
   process.on("SIGINT", onInterrupt);

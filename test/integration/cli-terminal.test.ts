@@ -154,4 +154,17 @@ describe("without a terminal", () => {
     assert.match(stderr, /Detached: the deployment of hello goes on.*\n {2}See «berth status hello»/);
     assert.equal(cancelled, false);
   });
+
+  it("Ctrl-C while uploading stops it: exit 130", async () => {
+    api.on("POST /v1/apps/hello/deployments", () => {});
+    const child = spawn(BERTH, ["deploy"], { cwd: project, env: place.env, stdio: ["ignore", "pipe", "pipe"] });
+    let stderr = "";
+    child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
+    const timer = setInterval(() => api.seen.some((one) => one.method === "POST") && child.kill("SIGINT"), 50);
+    api.seen.length = 0;
+    const code = await new Promise((resolve) => child.once("close", resolve));
+    clearInterval(timer);
+    assert.equal(code, 130);
+    assert.match(stderr, /Cancelled before the upload was accepted/);
+  });
 });
