@@ -1,0 +1,70 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Route } from "../core/contract/gateway-channel.ts";
+import { newId } from "../core/contract/ids.ts";
+import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, planSlot, wantedOf, type Command, type SlotObserved, type SlotWanted } from "./plan.ts";
+
+const route = (more: Partial<Route> = {}): Route => ({
+  appId: newId("app"), hosts: ["a.test"], endpoints: [], draining: [], requestTimeoutMs: 5000, concurrency: 10, holdTimeoutMs: 1000, ...more,
+});
+const endpoint = (last: number) => ({ instanceId: newId("instance"), address: `10.0.0.${last}`, port: 80 });
+const kinds = (commands: readonly Command[]) => commands.map((one) => ("state" in one ? `${one.kind} ${one.state}` : one.kind));
+const carryOut = (wanted: SlotWanted, observed: SlotObserved) => planSlot("s", wanted, observed).reduce(applyCommand, observed);
+
+test("a new app: its servers are there before its host is", () => {
+  assert.deepEqual(kinds(planSlot("s", wantedOf(route({ endpoints: [endpoint(1)] })), NOTHING_OBSERVED)), ["add-timeout", "add-server", "set-state ready", "add-host"]);
+});
+
+test("a plan that was carried out leaves nothing to do", () => {
+  const one = endpoint(1);
+  const two = endpoint(2);
+  const steps = [
+    route({ endpoints: [one] }),
+    route({ endpoints: [one, two], hosts: ["a.test", "b.test"] }),
+    route({ endpoints: [two], draining: [one], requestTimeoutMs: 9000 }),
+    route({ endpoints: [{ ...two, address: "10.0.0.9" }], concurrency: 3 }),
+    route({ endpoints: [one], hosts: ["c.test"] }),
+  ];
+  let observed = NOTHING_OBSERVED;
+  for (const step of steps) {
+    observed = carryOut(wantedOf(step), observed);
+    assert.deepEqual(planSlot("s", wantedOf(step), observed), []);
+  }
+  observed = carryOut(EMPTY_SLOT, observed);
+  assert.ok(isClean(observed));
+});
+
+test("a switch adds the new server before the old one drains", () => {
+  const [old, next] = [endpoint(1), endpoint(2)];
+  const observed = carryOut(wantedOf(route({ endpoints: [old] })), NOTHING_OBSERVED);
+  assert.deepEqual(kinds(planSlot("s", wantedOf(route({ endpoints: [next], draining: [old] })), observed)), ["add-server", "set-state ready", "set-state drain"]);
+});
+
+test("what drains is not added for that; what leaves while it drains is removed; what comes back is ready again", () => {
+  const one = endpoint(1);
+  assert.deepEqual(kinds(planSlot("s", wantedOf(route({ draining: [one] })), NOTHING_OBSERVED)), ["add-timeout", "add-host"]);
+  const draining = carryOut(wantedOf(route({ draining: [one] })), carryOut(wantedOf(route({ endpoints: [one] })), NOTHING_OBSERVED));
+  assert.deepEqual(kinds(planSlot("s", wantedOf(route()), draining)), ["set-state maint", "del-server"]);
+  assert.deepEqual(kinds(planSlot("s", wantedOf(route({ endpoints: [one] })), draining)), ["set-state ready"]);
+});
+
+test("an instance that is both ready and draining is ready", () => {
+  const one = endpoint(1);
+  assert.deepEqual(wantedOf(route({ endpoints: [one], draining: [one] })).servers.map((server) => server.state), ["ready"]);
+});
+
+test("a slot is chosen by its hosts where a mirror was lost, else it is a clean one", () => {
+  const stray: SlotObserved = { ...NOTHING_OBSERVED, hosts: new Set(["a.test"]) };
+  const dirty: SlotObserved = { ...NOTHING_OBSERVED, timeoutMs: 5 };
+  const observed = new Map([["slot_0002", stray], ["slot_0001", dirty]]);
+  const free = new Set(["slot_0001", "slot_0002", "slot_0003"]);
+  const strays = new Set(["slot_0001", "slot_0002"]);
+  assert.equal(chooseSlot({ hosts: ["a.test"] }, free, strays, observed), "slot_0002");
+  assert.equal(chooseSlot({ hosts: ["b.test"] }, free, strays, observed), "slot_0003");
+  assert.equal(chooseSlot({ hosts: ["b.test"] }, new Set(["slot_0001"]), strays, observed), undefined);
+});
+
+test("apps that a snapshot does not name are gone", () => {
+  const [a, b] = [route(), route()];
+  assert.deepEqual(gone([a.appId, b.appId], [b]), [a.appId]);
+});
