@@ -50,6 +50,8 @@ export async function startTestApi(stores: ApiStores, options: { redisPrefix?: s
     log: openLog("test-api", process.env["BERTH_LOG_LEVEL"] ?? "silent"),
   });
   const url = `http://127.0.0.1:${server.port}`;
+  // Registry clients follow it for their token.
+  server.deps.config.publicUrl = new URL(url);
   const { db } = server.deps;
   return {
     ...server,
