@@ -63,7 +63,7 @@ async function lastBuild(client: Client, app: string): Promise<string> {
 }
 
 async function showBuild(out: Output, client: Client, id: string, signal: AbortSignal, options: Options): Promise<void> {
-  await showBuildLog(out, client, id, signal, (entry) => {
+  await showBuildLog(client, id, signal, (entry) => {
     out.event(entry);
     write(out, `${timeOf(out, options, entry.time)}${renderLogEntry(entry, out)}`);
   });

@@ -53,11 +53,16 @@ export async function followDeployment(out: Output, client: Client, first: Deplo
   }
 }
 
+/** A log that cannot be read ends no deployment: it is only said. */
 async function followBuild(out: Output, client: Client, buildId: string, signal: AbortSignal): Promise<void> {
-  await showBuildLog(out, client, buildId, signal, (entry) => {
-    out.event({ event: "log", entry });
-    out.log(renderLogEntry(entry, out));
-  });
+  try {
+    await showBuildLog(client, buildId, signal, (entry) => {
+      out.event({ event: "log", entry });
+      out.log(renderLogEntry(entry, out));
+    });
+  } catch (error) {
+    if (!signal.aborted) out.warn(`the build's log cannot be shown: ${error instanceof CliError ? error.message : String(error)}`);
+  }
 }
 
 async function watchEvents(out: Output, client: Client, id: string, signal: AbortSignal, onChange: (deployment: Deployment) => void): Promise<void> {
@@ -82,8 +87,8 @@ export function tellReconnect(out: Output, attempt: number): void {
   if (attempt === 2) out.warn("the connection broke; trying again");
 }
 
-/** Prints a build's log to its end. A log that cannot be read ends no deployment: it is only said. */
-export async function showBuildLog(out: Output, client: Client, buildId: string, signal: AbortSignal, show: (entry: BuildLogEntry) => void): Promise<Build | undefined> {
+/** A build's log to its end; answers the build. Throws `CliError` when it cannot be read. */
+export async function showBuildLog(client: Client, buildId: string, signal: AbortSignal, show: (entry: BuildLogEntry) => void): Promise<Build | undefined> {
   const [{ BuildLogEntrySchema }, { BuildSchema }] = await Promise.all([import("../../core/contract/build-log.ts"), import("../../core/contract/api.ts")]);
   let seen = 0;
   const events = eventStream({
@@ -91,18 +96,14 @@ export async function showBuildLog(out: Output, client: Client, buildId: string,
     isTransient,
     signal,
   });
-  try {
-    for await (const message of events) {
-      if (message.event === "end") return BuildSchema.parse(JSON.parse(message.data));
-      if (message.event !== "log") continue;
-      const entry = BuildLogEntrySchema.parse(JSON.parse(message.data));
-      // After a new connection lines may come twice.
-      if (entry.seq <= seen) continue;
-      seen = entry.seq;
-      show(entry);
-    }
-  } catch (error) {
-    if (!signal.aborted) out.warn(`the build's log cannot be shown: ${error instanceof CliError ? error.message : String(error)}`);
+  for await (const message of events) {
+    if (message.event === "end") return BuildSchema.parse(JSON.parse(message.data));
+    if (message.event !== "log") continue;
+    const entry = BuildLogEntrySchema.parse(JSON.parse(message.data));
+    // After a new connection lines may come twice.
+    if (entry.seq <= seen) continue;
+    seen = entry.seq;
+    show(entry);
   }
   return undefined;
 }

@@ -130,6 +130,7 @@ describe("the CLI and the real API", () => {
   it("tells what the API refuses", async () => {
     const cases: [args: string[], code: number, message: RegExp][] = [
       [["deploy", place.directory("bad", { Dockerfile: "FROM busybox\nNONSENSE x\n" })], 1, /dockerfile_(invalid|unsupported)/],
+      [["deploy", "--image", "nosuch:1", "--app", "img"], 1, /image_not_found/],
       [["status", "gone"], 4, /not_found/],
       [["rollback", "v99", "--app", "hello"], 4, /not_found/],
       [["logs", "--build", "bld_01k0000000000000000000000a"], 4, /not_found/],
