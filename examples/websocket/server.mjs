@@ -1,11 +1,11 @@
 // A WebSocket echo without any package (RFC 6455), so that it builds without a network. Text messages up to 64 KiB.
-const { createHash } = require("node:crypto");
-const { readFileSync } = require("node:fs");
-const http = require("node:http");
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import http from "node:http";
 
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const TEXT = 1, CLOSE = 8, PING = 9, PONG = 10;
-const page = readFileSync(`${__dirname}/index.html`);
+const page = readFileSync(new URL("index.html", import.meta.url));
 
 function frame(opcode, payload) {
   const long = payload.length > 125;

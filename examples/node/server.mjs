@@ -1,5 +1,5 @@
 // Streams: one line at once, one a second later. `curl -N` shows that nothing on the way holds lines back.
-const http = require("node:http");
+import http from "node:http";
 
 const server = http.createServer((request, response) => {
   response.writeHead(200, { "content-type": "text/plain; charset=utf-8" });
