@@ -3,7 +3,7 @@
  * directory and socket, without touching the host's bridges or firewall. Containers share the host's network: that
  * spares the peers the cost of a network of their own, so the ratios are on the careful side.
  */
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run, runUnchecked, start } from "../../core/host/spawn.ts";
@@ -46,10 +46,12 @@ export async function startDocker(dir: string): Promise<Peer | undefined> {
 }
 
 /** podman with its own storage, or undefined when it is not installed or cannot run containers on this host. */
-export async function openPodman(dir: string): Promise<Peer | undefined> {
+export async function openPodman(dir: string, insecureRegistry: string): Promise<Peer | undefined> {
   if ((await runUnchecked(["sh", "-c", "command -v podman"])).code !== 0) return undefined;
   await mkdir(dir, { recursive: true });
-  const argv = (...args: string[]) => ["podman", "--root", join(dir, "root"), "--runroot", join(dir, "run"), "--runtime", "runc", "--cgroup-manager", "cgroupfs", ...args];
+  const registries = join(dir, "registries.conf");
+  await writeFile(registries, `[[registry]]\nlocation = "${insecureRegistry}"\ninsecure = true\n`);
+  const argv = (...args: string[]) => ["env", `CONTAINERS_REGISTRIES_CONF=${registries}`, "podman", "--root", join(dir, "root"), "--runroot", join(dir, "run"), "--runtime", "runc", "--cgroup-manager", "cgroupfs", ...args];
   if ((await runUnchecked(argv("info"))).code !== 0) return undefined;
   return { name: "podman", argv, stop: async () => void (await run(argv("system", "reset", "--force"))) };
 }

@@ -9,6 +9,7 @@ import type { Image } from "../../contract/release-config.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, audit, builds, deployments, tenants } from "../schema.ts";
 import { endDeployment, publishRelease, type Published } from "./publish-release.ts";
+import { lockApp } from "./rollout.ts";
 
 /** A build that was lost so often is given up. */
 export const BUILD_ATTEMPTS_MAX = 3;
@@ -92,6 +93,7 @@ export interface BuildSuccess {
 /** The build succeeded and its deployments get their release, all or nothing. Undefined when the build is another's by now. */
 export async function succeedBuild(db: Db, fence: Fence, success: BuildSuccess, now: Date): Promise<Published[] | undefined> {
   return db.transaction(async (tx) => {
+    await lockAppOf(tx, fence.id);
     const [build] = await tx
       .update(builds)
       .set({ state: "succeeded", manifestDigest: success.image.manifestDigest, timingsMs: success.timingsMs, finishedAt: now, leaseUntil: null })
@@ -103,6 +105,12 @@ export async function succeedBuild(db: Db, fence: Fence, success: BuildSuccess, 
     for (const id of await waitingDeployments(tx, build.id)) published.push(await publishRelease(tx, id, source, now));
     return published;
   });
+}
+
+/** The app's lock before any of its rows, as everywhere: two that wait for one another in a circle are ended by the database. */
+async function lockAppOf(tx: Tx, buildId: BuildId): Promise<void> {
+  const [build] = await tx.select({ appId: builds.appId }).from(builds).where(eq(builds.id, buildId));
+  if (build !== undefined) await lockApp(tx, build.appId);
 }
 
 export interface EndedBuild {
@@ -121,6 +129,7 @@ export async function endBuild(
   now: Date,
 ): Promise<EndedBuild | undefined> {
   return db.transaction(async (tx) => {
+    await lockAppOf(tx, fence.id);
     const [build] = await tx.update(builds).set({ state, failure, timingsMs, finishedAt: now, leaseUntil: null }).where(ownedBy(fence)).returning();
     return build === undefined ? undefined : endDeployments(tx, build, state, failure, now);
   });

@@ -1,0 +1,123 @@
+/**
+ * What the gateway costs: the same requests to an app directly, through a hand-written static HAProxy, and through
+ * Berth's gateway with many other apps routed; and how soon a new route is visible. Prints one JSON object.
+ * Alternates the three, takes medians: compare the ratios, not the figures.
+ */
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Agent, request } from "node:http";
+import { newId } from "../core/contract/ids.ts";
+import { run, start } from "../core/host/spawn.ts";
+import { freePort, TestGateway, until } from "../test/support/gateway.ts";
+import { median, percentile } from "./support/measure.ts";
+
+const APPS = Number(process.env["BERTH_BENCH_APPS"] ?? 2000);
+const ROUNDS = Number(process.env["BERTH_BENCH_ROUNDS"] ?? 5);
+const SECONDS = Number(process.env["BERTH_BENCH_SECONDS"] ?? 3);
+const NEW_ROUTES = 100;
+const HOST = "bench.berth.localhost";
+
+interface Round {
+  requestsPerSecond: number;
+  p50Ms: number;
+  p99Ms: number;
+}
+
+/** Processes of HAProxy: the app answers by itself, so that the proxies are what is measured. */
+async function startHaproxy(dir: string, name: string, config: string, port: number) {
+  const file = join(dir, `${name}.cfg`);
+  writeFileSync(file, config);
+  const child = start(["haproxy", "-db", "-f", file], { stdio: "ignore" });
+  await until(() => fetch(`http://127.0.0.1:${port}/`).then((r) => r.ok, () => false));
+  return async () => {
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+  };
+}
+
+const DEFAULTS = "global\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n";
+const appConfig = (port: number) => `${DEFAULTS}frontend app\n  bind 127.0.0.1:${port}\n  http-request return status 200 content-type text/plain string hello\n`;
+const bareConfig = (port: number, appPort: number) => `${DEFAULTS}frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\nbackend app\n  server one 127.0.0.1:${appPort}\n`;
+
+async function wrk(port: number): Promise<Round> {
+  const { stdout } = await run(["wrk", "-t1", "-c32", `-d${SECONDS}s`, "--latency", "-H", `Host: ${HOST}`, `http://127.0.0.1:${port}/`], { timeoutMs: 120_000 });
+  const errors = /Socket errors|Non-2xx/.exec(stdout);
+  if (errors !== null) throw new Error(stdout);
+  const toMs = (name: string) => {
+    const [, value, unit] = new RegExp(`${name}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout) ?? [];
+    return Number(value) * (unit === "us" ? 0.001 : unit === "s" ? 1000 : 1);
+  };
+  return { requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), p50Ms: toMs("50"), p99Ms: toMs("99") };
+}
+
+function statusOf(port: number, agent: Agent, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    request({ host: "127.0.0.1", port, agent, headers: { host } }, (response) => {
+      response.resume();
+      response.on("end", () => resolve(response.statusCode ?? 0));
+    }).on("error", reject).end();
+  });
+}
+
+/** From the API's message to the first answer of the app, in ms; asked over one kept connection. */
+async function measureRoutes(gateway: TestGateway, appPort: number): Promise<number[]> {
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const times: number[] = [];
+  for (let i = 0; i < NEW_ROUTES; i++) {
+    const route = gateway.makeRoute(`new${i}`, [{ instanceId: newId("instance"), address: "127.0.0.1", port: appPort }]);
+    const beganAt = performance.now();
+    gateway.api.send(route);
+    while ((await statusOf(gateway.port, agent, route.hosts[0] ?? "")) !== 200) if (performance.now() - beganAt > 5000) throw new Error("a route did not become visible");
+    times.push(performance.now() - beganAt);
+  }
+  agent.destroy();
+  return times;
+}
+
+function residentMib(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
+}
+
+const dir = mkdtempSync(join(tmpdir(), "berth-bench-gateway-"));
+const [appPort, barePort] = [await freePort(), await freePort()];
+const stops: (() => Promise<void>)[] = [];
+try {
+  stops.push(await startHaproxy(dir, "app", appConfig(appPort), appPort));
+  stops.push(await startHaproxy(dir, "bare", bareConfig(barePort, appPort), barePort));
+  const gateway = await TestGateway.start({ BERTH_GATEWAY_SLOTS: String(APPS + NEW_ROUTES + 10), BERTH_GATEWAY_MAX_CONNECTIONS: "8000", BERTH_GATEWAY_COUNTS_MS: "5000" });
+  stops.push(() => gateway.stop());
+  const app = () => ({ instanceId: newId("instance"), address: "127.0.0.1", port: appPort });
+  for (let i = 0; i < APPS; i++) gateway.api.send(gateway.makeRoute(`app${i}`, [app()]));
+  await gateway.route("bench", [app()], { concurrency: 1000 });
+  const agent = new Agent();
+  await until(async () => (await statusOf(gateway.port, agent, HOST)) === 200);
+
+  const ports = { direct: appPort, bare: barePort, gateway: gateway.port };
+  const rounds: Record<keyof typeof ports, Round[]> = { direct: [], bare: [], gateway: [] };
+  for (let i = 0; i < ROUNDS; i++) {
+    for (const name of Object.keys(ports) as (keyof typeof ports)[]) rounds[name].push(await wrk(ports[name]));
+  }
+  const visible = await measureRoutes(gateway, appPort);
+  const of = (name: keyof typeof ports, key: keyof Round) => median(rounds[name].map((round) => round[key]));
+  const figures = Object.fromEntries(Object.keys(ports).map((name) => [name, { requestsPerSecond: of(name as keyof typeof ports, "requestsPerSecond"), p50Ms: of(name as keyof typeof ports, "p50Ms"), p99Ms: of(name as keyof typeof ports, "p99Ms") }]));
+  console.log(JSON.stringify({
+    apps: APPS,
+    ratios: {
+      gatewayToBareRequestsPerSecond: of("gateway", "requestsPerSecond") / of("bare", "requestsPerSecond"),
+      gatewayToDirectRequestsPerSecond: of("gateway", "requestsPerSecond") / of("direct", "requestsPerSecond"),
+      gatewayToBareP50: of("gateway", "p50Ms") / of("bare", "p50Ms"),
+      gatewayToBareP99: of("gateway", "p99Ms") / of("bare", "p99Ms"),
+    },
+    routeVisible: { p50Ms: percentile(visible, 50), p99Ms: percentile(visible, 99) },
+    haproxyResidentMib: residentMib(gateway.haproxyPid),
+    controllerResidentMib: residentMib(gateway.controllerPid),
+    figures,
+  }, null, 2));
+} finally {
+  for (const stop of stops.toReversed()) await stop();
+  rmSync(dir, { recursive: true, force: true });
+}
+process.exit(0);

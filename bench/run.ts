@@ -1,0 +1,90 @@
+/**
+ * All benchmarks in one run on one host: `npm run bench`. Boots a Berth of its own and the peers that are installed,
+ * alternates them, and writes `docs/benchmarks.md`. Name sections to run only these: `npm run bench -- start memory`.
+ */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cpus, release, totalmem, tmpdir } from "node:os";
+import { join } from "node:path";
+import { run } from "../core/host/spawn.ts";
+import { startStack, type Stack } from "../test/support/stack.ts";
+import { changeToUrl } from "./change-to-url.ts";
+import { instanceMemory } from "./instance-memory.ts";
+import { instanceStart } from "./instance-start.ts";
+import { openPodman, startDocker, type Peer } from "./support/peers.ts";
+import { toMarkdown, type Row } from "./support/report.ts";
+
+const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
+const SECTIONS = ["deploy", "start", "memory", "gateway"] as const;
+type Section = (typeof SECTIONS)[number];
+
+interface GatewayFigures {
+  [name: string]: unknown;
+}
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !SECTIONS.includes(name as Section));
+if (unknown.length > 0) {
+  console.error(`there is no section ${unknown.join(", ")}: there are ${SECTIONS.join(", ")}`);
+  process.exit(2);
+}
+const wants = (section: Section) => asked.length === 0 || asked.includes(section);
+const say = (text: string) => console.log(text);
+
+const dir = await mkdtemp(join(tmpdir(), "berth-bench-"));
+const cleanUp: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
+const parts: string[] = [];
+try {
+  if (wants("deploy") || wants("start") || wants("memory")) {
+    say("· starting a Berth and its peers");
+    const stack = await startStack();
+    cleanUp.unshift(stack.stop);
+    const docker = await startDocker(join(dir, "docker"));
+    if (docker) cleanUp.unshift(docker.stop);
+    const podman = await openPodman(join(dir, "podman"), new URL(stack.apiUrl).host);
+    if (podman) cleanUp.unshift(podman.stop);
+    await measureStack(stack, docker, podman);
+  }
+  if (wants("gateway")) {
+    say("· the gateway against a bare HAProxy");
+    const { stdout } = await run([process.execPath, new URL("gateway.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
+    const figures = JSON.parse(stdout) as GatewayFigures;
+    parts.push(`## Gateway\n\nCommand: \`npm run bench -- gateway\`\n\n\`\`\`json\n${JSON.stringify(figures, null, 2)}\n\`\`\``);
+  }
+  await report(parts);
+} finally {
+  for (const step of cleanUp) await step().catch((error: unknown) => console.error(error));
+}
+
+async function measureStack(stack: Stack, docker: Peer | undefined, podman: Peer | undefined): Promise<void> {
+  const rows: Row[] = [];
+  if (wants("deploy")) {
+    say("· one changed file, from deploy to URL");
+    rows.push(...(await changeToUrl(stack, docker)));
+  }
+  if (wants("start")) {
+    say("· starting an instance");
+    rows.push(...(await instanceStart(stack, [docker, podman].filter((peer) => peer !== undefined))));
+  }
+  if (rows.length > 0) parts.push(`## Time\n\nCommand: \`npm run bench -- deploy start\`\n\n${toMarkdown(rows)}`);
+  if (wants("memory")) {
+    say("· memory per instance");
+    const memory = await instanceMemory(stack);
+    const mib = (bytes: number) => (bytes / 2 ** 20).toFixed(2);
+    parts.push(
+      `## Memory per running instance, beyond the app's own\n\nCommand: \`npm run bench -- memory\`. PSS over ${memory.instances} instances.\n\n` +
+        `| monitor (conmon), MiB | node agent, MiB | gateway, MiB | together, MiB |\n| ---: | ---: | ---: | ---: |\n` +
+        `| ${mib(memory.monitorBytes)} | ${mib(memory.agentBytes)} | ${mib(memory.gatewayBytes)} | ${mib(memory.totalBytes)} |`,
+    );
+  }
+}
+
+async function report(sections: readonly string[]): Promise<void> {
+  const [cpu] = cpus();
+  const machine = `${cpus().length} × ${cpu?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}`;
+  const text = `${sections.join("\n\n")}\n`;
+  say(`\n${machine}\n\n${text}`);
+  if (asked.length > 0) return;
+  const before = await readFile(DOCUMENT, "utf8").catch(() => "");
+  const intro = before.split("<!-- figures -->")[0] || "# Benchmarks\n\n";
+  await writeFile(DOCUMENT, `${intro}<!-- figures -->\n\nMachine: ${machine}. Medians of one run; compare the ratios, not the figures.\n\n${text}`);
+}
