@@ -17,7 +17,8 @@ const Env = z.object({
   ...S3Env,
   ...LogEnv,
   ...BuildEnv,
-  BERTH_WORKER_NAME: z.string().min(1).max(200).default(`${hostname()}-${process.pid}`),
+  /** The same in every life of this worker: then it takes its former builds again at once. */
+  BERTH_WORKER_NAME: z.string().min(1).max(200).optional(),
   /** What this process does: `build`, `reconcile` or both. */
   BERTH_WORKER_ROLES: z
     .string()
@@ -46,6 +47,7 @@ const common = { db, bells, log, clock };
 const closers: (() => Promise<void>)[] = [];
 if (env.BERTH_WORKER_ROLES.includes("reconcile")) closers.push(startReconcile(common));
 if (env.BERTH_WORKER_ROLES.includes("build")) {
+  const config = buildConfig(env);
   closers.push(
     await startBuilds({
       ...common,
@@ -53,8 +55,8 @@ if (env.BERTH_WORKER_ROLES.includes("build")) {
       redis,
       redisUrl: env.BERTH_REDIS_URL,
       redisPrefix: env.BERTH_REDIS_PREFIX,
-      name: env.BERTH_WORKER_NAME,
-      config: buildConfig(env),
+      name: env.BERTH_WORKER_NAME ?? `${hostname()}:${config.workerData}`,
+      config,
       drainMs: env.BERTH_WORKER_DRAIN_MS,
     }),
   );

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
@@ -113,6 +114,7 @@ test("cancelling kills the sandbox within a second", async () => {
 test("a build reaches neither the host, nor private networks, nor metadata; and is nobody there", async () => {
   const host = Object.values(networkInterfaces()).flat().find((address) => address?.family === "IPv4" && !address.internal)?.address ?? "127.0.0.1";
   const server = createServer((_request, response) => response.end("reached")).listen(0, "0.0.0.0");
+  await once(server, "listening");
   const port = (server.address() as AddressInfo).port;
   const api = new URL(world.api.url);
   const targets = [`${host}:${port}`, `127.0.0.1:${port}`, `registry.berth.internal:${port}`, `127.0.0.1:${api.port}`, "169.254.169.254:80", "10.0.0.1:80", "192.168.0.1:80"];

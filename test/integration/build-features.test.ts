@@ -32,8 +32,8 @@ test("the instructions that say how an image runs", async () => {
 ENV GREETING="hello world"
 WORKDIR /srv/app
 COPY index.html .
-RUN adduser -D -u 1234 web
-USER web:web
+RUN echo web:x:1234:1234::/:/bin/sh >> /etc/passwd
+USER web:1234
 VOLUME /data
 EXPOSE 9000 8081/tcp
 STOPSIGNAL SIGINT
@@ -48,7 +48,7 @@ CMD ["-p", "9000"]
   assert.deepEqual(image.cmd, ["-p", "9000"]);
   assert.ok(image.env.includes("GREETING=hello world"));
   assert.equal(image.workingDir, "/srv/app");
-  assert.equal(image.user, "web:web");
+  assert.equal(image.user, "web:1234");
   assert.deepEqual(image.volumes, ["/data"]);
   assert.deepEqual(image.exposedPorts, [8081, 9000]);
   assert.match(image.stopSignal, /INT|^2$/);

@@ -20,19 +20,24 @@ fail() {
 read_args() { mapfile -d '' -t args <"$job/$1"; }
 percent_used() { df --output=pcent "$store" | tail -1 | tr -dc 0-9; }
 
-# Whoever holds the lock alone may throw away what others could be reading.
-tidy() {
+# Every build holds the lock with others while it has anything on this disk; who holds it alone may throw away what
+# others could be reading. Nothing of this build's is here yet: changing a lock may let go of it for a moment.
+enter() {
   local leftover
-  flock -xn 9 || return 0
-  for leftover in "$store"/tmp/*; do
-    [[ -e $leftover && $leftover != "$work" ]] || continue
-    # A build that was killed left this and its working containers.
-    buildah rm --all >/dev/null 2>&1
-    rm -rf "$leftover"
-  done
-  if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then
-    buildah rmi --prune --force >/dev/null 2>&1
-    if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then buildah prune --all --force >/dev/null 2>&1; rm -f "$store"/apps/*; fi
+  mkdir -p "$store/tmp"
+  exec 9>>"$store/.berth-lock"
+  if flock -xn 9; then
+    for leftover in "$store"/tmp/*; do
+      [[ -e $leftover ]] || continue
+      # A build that was killed left this and its working containers.
+      buildah rm --all >/dev/null 2>&1 9>&-
+      rm -rf "$store"/tmp/*
+      break
+    done
+    if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then
+      buildah rmi --prune --force >/dev/null 2>&1 9>&-
+      if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then buildah prune --all --force >/dev/null 2>&1 9>&-; rm -f "$store"/apps/*; fi
+    fi
   fi
   flock -s 9
 }
@@ -94,12 +99,10 @@ share() {
 }
 
 run() {
-  exec 9>>"$store/.berth-lock"
-  flock -s 9
+  enter
   mkdir -p "$work/tmp" "$context" || { tell "failed disk 1 "; return; }
   # Some of buildah's temporary files heed no TMPDIR.
   mount --bind "$work/tmp" /var/tmp
-  if [[ -n $(find "$store/tmp" -mindepth 1 -maxdepth 1 ! -name "$BERTH_BUILD" -print -quit) ]] || (( $(percent_used) > BERTH_PRUNE_PERCENT )); then tidy; fi
   tell ready
   unpack || return
   tell unpacked

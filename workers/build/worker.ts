@@ -12,11 +12,13 @@ import {
   cancelQueuedBuilds,
   claimableBuilds,
   claimBuild,
+  dropLeases,
   giveUpLostBuilds,
   isCancelRequested,
   renewLease,
   returnBuild,
   type ClaimedBuild,
+  type Fence,
 } from "../../core/db/system-queries/builds.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { runBuild, type BuildDeps, type StopReason } from "./run-build.ts";
@@ -63,11 +65,12 @@ export async function startBuildWorker(options: BuildWorkerOptions): Promise<Bui
     if (buildId !== undefined) void stopIfCancelled(deps, buildId, running);
   });
 
+  const firstSweep = () => dropLeases(deps.db, name, deps.clock()).then(() => sweep(deps, queue));
   let sweeping: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
     sweeping = sweeping.then(() => sweep(deps, queue)).catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
   }, SWEEP_MS);
-  sweeping = sweep(deps, queue).catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
+  sweeping = firstSweep().catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
   log.info({ worker: name, concurrency: config.concurrency }, "build worker started");
 
   return {
@@ -151,10 +154,11 @@ async function sweep(deps: BuildDeps, queue: Queue): Promise<void> {
   const { db, bells, clock } = deps;
   await endCancelled(deps);
   for (const { deployments } of await giveUpLostBuilds(db, clock())) for (const id of deployments) bells.ring("deployment", id);
-  const ids = await claimableBuilds(db, SWEEP_LIMIT, clock());
-  if (ids.length === 0 || deps.redis.status !== "ready") return;
-  // A job that is there already stays as it is.
-  await queue.addBulk(ids.map((buildId) => ({ name: "build", data: { buildId }, opts: { jobId: buildId, removeOnComplete: true, removeOnFail: true } })));
+  const claimable = await claimableBuilds(db, SWEEP_LIMIT, clock());
+  if (claimable.length === 0 || deps.redis.status !== "ready") return;
+  // A job that is there already stays as it is. That of a worker that died is held for a while: the next attempt has its own.
+  const jobId = ({ id, attempt }: Fence) => (attempt === 0 ? id : `${id}-${attempt}`);
+  await queue.addBulk(claimable.map((build) => ({ name: "build", data: { buildId: build.id }, opts: { jobId: jobId(build), removeOnComplete: true, removeOnFail: true } })));
 }
 
 /** The empty parent of this Berth's cgroups, on v1 and v2; others of this host may still have theirs in it. */

@@ -165,10 +165,18 @@ export async function cancelQueuedBuilds(db: Db, now: Date): Promise<EndedBuild[
   });
 }
 
+/** A worker that starts knows that nothing of its former life goes on: its builds need not wait for their leases. */
+export async function dropLeases(db: Db, worker: string, now: Date): Promise<void> {
+  await db
+    .update(builds)
+    .set({ leaseUntil: new Date(now.getTime() - 1) })
+    .where(and(eq(builds.state, "running"), eq(builds.worker, worker)));
+}
+
 /** Builds that some worker should take now, oldest first. */
-export async function claimableBuilds(db: Db, limit: number, now: Date): Promise<BuildId[]> {
-  const rows = await db
-    .select({ id: builds.id })
+export async function claimableBuilds(db: Db, limit: number, now: Date): Promise<Fence[]> {
+  return db
+    .select({ id: builds.id, attempt: builds.attempt })
     .from(builds)
     .where(
       and(
@@ -179,7 +187,6 @@ export async function claimableBuilds(db: Db, limit: number, now: Date): Promise
     )
     .orderBy(asc(builds.id))
     .limit(limit);
-  return rows.map(({ id }) => id);
 }
 
 async function waitingDeployments(tx: Tx, buildId: BuildId): Promise<DeploymentId[]> {
