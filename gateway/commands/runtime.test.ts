@@ -18,7 +18,7 @@ test("commands as lines", () => {
       render({ kind: "del-timeout", slot: "slot_0001" }, files),
     ],
     [
-      "add server slot_0001/ins_1 10.0.0.1:80 maxconn 5",
+      "add server slot_0001/ins_1 10.0.0.1:80 maxconn 5 pool-max-conn 5 pool-purge-delay 5s",
       "set server slot_0001/ins_1 state drain",
       "set server slot_0001/ins_1 addr 10.0.0.2 port 81",
       "set maxconn server slot_0001/ins_1 9",

@@ -8,9 +8,10 @@ type MapFiles = Pick<GatewayFiles, "hosts" | "timeouts">;
 export function render(command: Command, files: MapFiles): string {
   const server = "name" in command ? `${command.slot}/${command.name}` : command.slot;
   switch (command.kind) {
-    // Not with the keyword `enabled`: HAProxy 2.6 then shows the server as up and never chooses it.
+    // Not with the keyword `enabled`: HAProxy 2.6 then shows the server as up and never chooses it. The pool's two
+    // settings are zero for a server that is added at run time, and then each request opens a connection.
     case "add-server":
-      return `add server ${server} ${command.address}:${command.port} maxconn ${command.maxconn}`;
+      return `add server ${server} ${command.address}:${command.port} maxconn ${command.maxconn} pool-max-conn ${command.maxconn} pool-purge-delay 5s`;
     case "set-state":
       return `set server ${server} state ${command.state}`;
     case "set-address":

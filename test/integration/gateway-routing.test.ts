@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Agent, request } from "node:http";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TestGateway, until } from "../support/gateway.ts";
@@ -73,10 +74,29 @@ test("replicas share the requests", async () => {
   for (const count of seen) assert.ok(count >= 80 && count <= 120, `${seen}`);
 });
 
+test("connections to an instance are kept for the next request", async () => {
+  let connections = 0;
+  const app = await gateway.app((_request, response) => response.end());
+  app.server.on("connection", () => connections++);
+  await gateway.route("kept", [app]);
+  const agent = new Agent({ keepAlive: true, maxSockets: 2 });
+  await Promise.all(Array.from({ length: 100 }, () => new Promise((resolve, reject) => {
+    request({ host: "127.0.0.1", port: gateway.port, agent, headers: { host: "kept.berth.localhost" } }, (response) => {
+      response.resume();
+      response.on("end", resolve);
+    }).on("error", reject).end();
+  })));
+  agent.destroy();
+  assert.ok(connections <= 4, `${connections} connections for 100 requests`);
+});
+
 test("an app that is gone answers as unknown, and its slot serves another one", async () => {
   const app = await gateway.app((_request, response) => response.end("old"));
   const route = await gateway.route("leaving", [app]);
   assert.equal((await gateway.get("leaving")).body, "old");
   await gateway.send({ ...route, hosts: [], endpoints: [], draining: [] });
   assert.equal((await gateway.get("leaving")).status, 404);
+  const slot = /"slot":"(slot_\d+)","route":\{"appId":"APP"/.source.replace("APP", route.appId);
+  const name = new RegExp(slot).exec(gateway.mirror())?.[1];
+  await until(() => gateway.mirror().includes(`{"slot":"${name}","route":null}`));
 });
