@@ -25,7 +25,7 @@ before(async () => {
   // An address that is on no network: what an operator's private index would have.
   const address = `10.${randomInt(100, 150)}.${randomInt(256)}.1`;
   device = `${world.netPrefix}idx`;
-  await run(["ip", "link", "add", device, "type", "dummy"]);
+  await run(["ip", "link", "add", device, "type", "bridge"]);
   await run(["ip", "addr", "add", `${address}/32`, "dev", device]);
   await run(["ip", "link", "set", device, "up"]);
   const index = await listen(createServer(serveIndex), address, 0);
