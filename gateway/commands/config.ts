@@ -55,6 +55,7 @@ export interface ConfigOptions {
 /** Used when an app's timeout is not in the map: never, unless the map was edited by hand. */
 const DEFAULT_TIMEOUT_MS = 300_000;
 const TUNNEL_TIMEOUT = "1h";
+const WANTS_JSON = "{ req.hdr(accept) -m sub -i json } !{ req.hdr(accept) -m sub -i text/html }";
 
 export function slotName(index: number): string {
   return `slot_${String(index).padStart(4, "0")}`;
@@ -132,7 +133,6 @@ function defaultsSection(o: ConfigOptions): string {
 }
 
 function frontendSection(o: ConfigOptions): string {
-  const wantsJson = "{ req.hdr(accept) -m sub -i json } !{ req.hdr(accept) -m sub -i text/html }";
   return section("frontend web from base", [
     `bind ${o.listen}`,
     "option disable-h2-upgrade",
@@ -144,7 +144,6 @@ function frontendSection(o: ConfigOptions): string {
     "unique-id-format %[uuid()]",
     "http-request deny deny_status 405 if { method CONNECT TRACE }",
     `http-request set-var(txn.slot) req.hdr(host),host_only,rtrim(.),map_str(${o.files.hosts})`,
-    `http-request set-var(txn.json) bool(true) if ${wantsJson}`,
     ...answers(o, PAGES.unknownHost, "!{ var(txn.slot) -m found }"),
     "http-request track-sc0 var(txn.slot)",
     ...answers(o, PAGES.tooMany, `{ sc0_conn_cur gt ${o.maxPerApp} }`),
@@ -153,8 +152,7 @@ function frontendSection(o: ConfigOptions): string {
     "http-request del-header forwarded",
     "http-request del-header x-real-ip",
     "http-request set-header x-forwarded-for %[src]",
-    "http-request set-header x-forwarded-proto http unless { ssl_fc }",
-    "http-request set-header x-forwarded-proto https if { ssl_fc }",
+    "http-request set-header x-forwarded-proto %[ssl_fc,iif(https,http)]",
     "http-request set-header x-forwarded-host %[req.hdr(host)]",
     "http-request set-header x-request-id %[unique-id]",
     "http-request del-header upgrade unless { req.hdr(upgrade) -i websocket }",
@@ -182,7 +180,7 @@ function answers(o: ConfigOptions, it: Page, condition: string): string[] {
   const file = (ending: string) => join(o.files.pages, `${it.name}.${ending}`);
   const headers = ["hdr cache-control no-store", "hdr x-request-id %[unique-id]", ...(it.retryAfterS === undefined ? [] : [`hdr retry-after ${it.retryAfterS}`])].join(" ");
   const answer = (type: string, ending: string) => `http-request return status ${it.status} content-type "${type}" file ${file(ending)} ${headers} if ${condition}`;
-  return [`${answer("application/problem+json", "json")} { var(txn.json) -m found }`, answer("text/html; charset=utf-8", "html")];
+  return [`${answer("application/problem+json", "json")} ${WANTS_JSON}`, answer("text/html; charset=utf-8", "html")];
 }
 
 function section(head: string, lines: readonly string[]): string {
