@@ -35,7 +35,7 @@ export async function changeToUrl(stack: Stack, docker: Peer | undefined): Promi
       await writeFile(join(berth, "index.html"), text);
       const changed = await timed(async () => {
         await stack.cli(["deploy", berth, "--quiet"]);
-        await untilAnswer(stack.gatewayUrl, { host: stack.host("bench") }, (body) => body === text);
+        await untilAnswer(stack.gatewayUrl, stack.host("bench"), (body) => body === text);
       });
       const same = await timed(() => stack.cli(["deploy", berth, "--quiet"]));
       const hand = byHand ? await byHand(text) : undefined;
@@ -73,10 +73,10 @@ async function dockerRound(stack: Stack, docker: Peer, dir: string): Promise<(te
   return async (text) => {
     await writeFile(join(dir, "index.html"), text);
     const { ms } = await timed(async () => {
-      await run(docker.argv("build", "-q", "-t", repository, dir), { env, timeoutMs: 120_000 });
+      await run(docker.argv("build", "-q", "--network", "host", "-t", repository, dir), { env, timeoutMs: 120_000 });
       await run(docker.argv("push", "-q", repository));
       await run(docker.argv("run", "-d", "--name", "by-hand", "--network", "host", repository));
-      await untilAnswer("http://127.0.0.1:8000/", {}, (body) => body === text);
+      await untilAnswer("http://127.0.0.1:8000", "127.0.0.1", (body) => body === text);
     });
     await run(docker.argv("rm", "-f", "by-hand"));
     return ms;

@@ -35,7 +35,7 @@ export async function instanceStart(stack: Stack, peers: readonly Peer[]): Promi
     const berthMs: number[] = [];
     const peerMs = new Map(peers.map((peer) => [peer.name, [] as number[]]));
     for (let round = 0; round < ROUNDS; round++) {
-      await stack.cli(["scale", APP, "--replicas", String(1 + ((round + 1) % 2) * 4)], { timeoutMs: 120_000 });
+      await stack.cli(["scale", APP, "--replicas", String(round + 2)], { timeoutMs: 120_000 });
       for (const { id, phase, timingsMs } of await instances(stack)) {
         if (seen.has(id) || phase !== "ready") continue;
         seen.add(id);
@@ -64,8 +64,10 @@ async function instances(stack: Stack): Promise<Started[]> {
 /** Host network: no bridge, no port forwarding. */
 async function peerRound(peer: Peer, image: string): Promise<number> {
   const { ms } = await timed(async () => {
-    await run(peer.argv("run", "-d", "--name", "bench-start", "--network", "host", image, ...COMMAND, "-h", "/etc"));
-    await untilAnswer(`http://127.0.0.1:${PORT}/hostname`, {}, (body) => body !== "");
+    // podman asks for more open files than a host may grant.
+    const limits = peer.name === "podman" ? ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=4096:4096"] : [];
+    await run(peer.argv("run", "-d", "--name", "bench-start", "--network", "host", ...limits, image, ...COMMAND, "-h", "/etc"));
+    await untilAnswer(`http://127.0.0.1:${PORT}`, "127.0.0.1", (body) => body !== "", 60_000, "/hostname");
   });
   await run(peer.argv("rm", "-f", ...(peer.name === "podman" ? ["-t", "0"] : []), "bench-start"));
   await sleep(50);

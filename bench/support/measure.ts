@@ -1,5 +1,6 @@
 /** Medians, percentiles and waiting for the first answer. Times in milliseconds. */
 import { setTimeout as sleep } from "node:timers/promises";
+import { ask } from "../../test/support/stack.ts";
 
 export function median(values: readonly number[]): number {
   return percentile(values, 50);
@@ -20,13 +21,13 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; va
   return { ms: performance.now() - startedAt, value };
 }
 
-/** Asks the URL until the answer is as wanted; the timeout is an error. */
-export async function untilAnswer(url: string, headers: Record<string, string>, wanted: (body: string) => boolean, timeoutMs = 60_000): Promise<void> {
+/** Asks for `/` of the host until the answer is as wanted; the timeout is an error. */
+export async function untilAnswer(base: string, host: string, wanted: (body: string) => boolean, timeoutMs = 60_000, path = "/"): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
-    const body = await fetch(url, { headers }).then((r) => (r.ok ? r.text() : undefined), () => undefined);
-    if (body !== undefined && wanted(body)) return;
-    if (performance.now() > deadline) throw new Error(`${url} did not answer as wanted within ${timeoutMs} ms`);
+    const answer = await ask(base, host, path).catch(() => undefined);
+    if (answer?.status === 200 && wanted(answer.body)) return;
+    if (performance.now() > deadline) throw new Error(`${host} did not answer as wanted within ${timeoutMs} ms: ${JSON.stringify(answer)}`);
     await sleep(2);
   }
 }

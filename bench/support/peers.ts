@@ -41,6 +41,7 @@ export async function startDocker(dir: string): Promise<Peer | undefined> {
       const ended = new Promise((resolve) => child.once("exit", resolve));
       process.kill(Number(await readFile(pidFile, "utf8")), "SIGTERM");
       await ended;
+      await runUnchecked(["umount", join(dir, "exec/netns/default")]);
     },
   };
 }
