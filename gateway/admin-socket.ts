@@ -41,7 +41,7 @@ function attach(socket: Socket): AdminSocket {
   socket.on("data", (chunk: string) => {
     chunks.push(chunk);
     // Long answers come in many chunks: they are joined once the end may be there.
-    if (!chunk.includes("> ") && !chunk.endsWith(">") && !/^ /.test(chunk)) return;
+    if (!chunk.includes("> ") && !chunk.endsWith(">") && !chunk.startsWith(" ")) return;
     let text = chunks.join("");
     chunks.length = 0;
     for (let end = text.indexOf(PROMPT); end !== -1; end = text.indexOf(PROMPT)) {

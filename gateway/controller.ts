@@ -219,7 +219,9 @@ export class Controller {
     this.#mirror.grow(slotCount);
     this.#config = { ...this.#config, slotCount };
     this.#addFree(slotCount / 2 + 1);
-    for (const route of [...this.#unplaced.values()]) this.#take(route);
+    // A copy: what still finds no slot is put back.
+    const waiting = Array.from(this.#unplaced.values());
+    for (const route of waiting) this.#take(route);
     this.#running?.admin.close();
     await this.#startHaproxy("slots had run out: haproxy reloaded with twice as many");
     await this.#observe();

@@ -86,7 +86,7 @@ export async function openHolder(options: HolderOptions): Promise<Holder> {
   return {
     release: (slot) => {
       wantedAt.delete(slot);
-      for (const response of [...(held.get(slot) ?? [])]) end(slot, response, "go");
+      for (const response of held.get(slot) ?? []) end(slot, response, "go");
     },
     heldCount: (slot) => (slot === undefined ? count : (held.get(slot)?.size ?? 0)),
     close: () => {

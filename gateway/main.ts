@@ -56,12 +56,13 @@ const config: ConfigOptions = {
   hardStopMs: 3_600_000,
 };
 
-let channel: GatewayChannel | undefined;
+/** Filled once HAProxy serves: what the controller says before has nobody to hear it. */
+const link: { channel?: GatewayChannel } = {};
 const controller = new Controller({
   config,
   log,
   countsEveryMs: env.BERTH_GATEWAY_COUNTS_MS,
-  send: (message) => channel?.send(message) ?? false,
+  send: (message) => link.channel?.send(message) ?? false,
   release: (slot) => holder.release(slot),
 });
 const holder = await openHolder({
@@ -73,11 +74,11 @@ const holder = await openHolder({
   policyOf: (slot) => controller.policyOf(slot),
   onWanted: (slot) => {
     const appId = controller.appOf(slot);
-    if (appId !== undefined) channel?.send({ type: "wanted", appId });
+    if (appId !== undefined) link.channel?.send({ type: "wanted", appId });
   },
 });
 await controller.start();
-channel = openChannel({
+link.channel = openChannel({
   apiUrl: env.BERTH_API_URL,
   token: env.BERTH_GATEWAY_TOKEN,
   version: VERSION,
@@ -94,7 +95,7 @@ const stop = async (signal: string) => {
   log.info({ signal }, "gateway stops");
   await controller.stop();
   await stopHaproxy(files.pidFile, env.BERTH_GATEWAY_STOP_MS);
-  channel?.close();
+  link.channel?.close();
   await holder.close();
   log.info("gateway stopped");
   process.exit(0);
