@@ -64,7 +64,7 @@ describe("the main job", () => {
   });
 
   test("an app's log can be read", async () => {
-    await until(async () => /listening on port/.test((await stack.cli(["logs", "hello"])).stdout));
+    await until(async () => /"GET \/ HTTP\/1.1" 200/.test((await stack.cli(["logs", "hello"])).stdout));
   });
 
   test("env set makes a release, rollback points at an older one", async () => {
