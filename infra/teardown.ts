@@ -142,7 +142,7 @@ export async function removeFromHost(config: BerthConfig): Promise<void> {
     rmSync(join("/run/netns", name), { force: true });
   }
   for (const link of await linksOf(netPrefix)) await runUnchecked(["ip", "link", "delete", link]);
-  if (await hasNftTable(netPrefix)) await run(["nft", "delete", "table", "inet", `berth_${netPrefix}`]);
+  for (const table of await nftTablesOf(netPrefix)) await run(["nft", "delete", "table", "inet", table]);
   for (const cgroup of cgroupsOf(netPrefix)) await removeCgroup(cgroup);
   if (isMountPoint(pin)) await run(["umount", "--lazy", pin]);
   while (isMountPoint(runDir)) await run(["umount", "--lazy", runDir]);
@@ -161,8 +161,11 @@ export async function linksOf(netPrefix: string): Promise<string[]> {
     .map(({ ifname }) => ifname);
 }
 
-export async function hasNftTable(netPrefix: string): Promise<boolean> {
-  return (await runUnchecked(["nft", "list", "table", "inet", `berth_${netPrefix}`])).code === 0;
+/** `berth_<prefix>` and those of builds, `berth_<prefix>_…`. */
+export async function nftTablesOf(netPrefix: string): Promise<string[]> {
+  const { stdout } = await runUnchecked(["nft", "list", "tables", "inet"]);
+  const names = stdout.split("\n").map((line) => line.trim().split(" ")[2] ?? "");
+  return names.filter((name) => name === `berth_${netPrefix}` || name.startsWith(`berth_${netPrefix}_`));
 }
 
 /** A cgroup is busy for a moment after its last process. */

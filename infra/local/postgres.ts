@@ -48,6 +48,8 @@ export async function startPostgres(options: PostgresOptions): Promise<string> {
   await makeData(data, options);
   if (runningPid(pidFile) === undefined) {
     removeStaleLock(data);
+    // Nothing of ours listens there now; a socket's lock file that is left names a pid that may be used again.
+    for (const name of readdirSync(socket)) rmSync(join(socket, name), { force: true });
     ownFile(logFile);
     startDetached({
       argv: [join(postgresBin(), "postgres"), "-D", data, ...settings(options, socket)],

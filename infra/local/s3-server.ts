@@ -1,23 +1,19 @@
 /**
  * The process of the local S3-compatible store: `node s3-server.ts`, see `s3.ts`.
- * s3rver lets unsigned requests pass, writes in place, and refuses signed ones of `/bucket/`; all three are mended here.
+ * s3rver lets unsigned requests pass and refuses signed ones of `/bucket/`; both are mended here, its files in `s3-files.ts`.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { createHash, randomUUID } from "node:crypto";
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { Readable, Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { z } from "zod";
 import { readEnv } from "../../core/env.ts";
+import { mendFileStore, removeOldUploads, type FileStore } from "./s3-files.ts";
 
-interface Store {
-  putContent(path: string, content: Buffer | Readable): Promise<[number, string]>;
-}
+const OLD_UPLOAD_MS = 24 * 3_600_000;
+const SWEEP_EVERY_MS = 3_600_000;
+
 interface Server {
-  store: Store;
+  store: FileStore;
   configureBuckets(): Promise<void>;
   callback(): (request: unknown, response: unknown) => void;
 }
@@ -58,9 +54,10 @@ const s3 = new S3rver({
   vhostBuckets: false,
   configureBuckets: [{ name: env.BERTH_S3_BUCKET }],
 });
-s3.store.putContent = putWhole;
+mendFileStore(s3.store, `${env.BERTH_S3_DIRECTORY}.parts`);
 await s3.configureBuckets();
 const handle = s3.callback();
+setInterval(() => void removeOldUploads(s3.store, env.BERTH_S3_BUCKET, OLD_UPLOAD_MS).catch(() => {}), SWEEP_EVERY_MS).unref();
 
 const server = createServer((request, response) => {
   const url = new URL(request.url ?? "/", "http://s3");
@@ -77,25 +74,3 @@ server.requestTimeout = 0;
 server.keepAliveTimeout = 75_000;
 server.listen(env.BERTH_S3_PORT, "127.0.0.1");
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(0));
-
-/** An object appears under its name when it is whole. */
-async function putWhole(path: string, content: Buffer | Readable): Promise<[number, string]> {
-  const temporary = `${path}.${randomUUID()}.part`;
-  const md5 = createHash("md5");
-  let sizeBytes = 0;
-  const count = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      md5.update(chunk);
-      sizeBytes += chunk.length;
-      done(null, chunk);
-    },
-  });
-  try {
-    await pipeline(Buffer.isBuffer(content) ? Readable.from([content]) : content, count, createWriteStream(temporary));
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
-  return [sizeBytes, md5.digest("hex")];
-}

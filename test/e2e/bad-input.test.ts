@@ -13,7 +13,7 @@ import { startS3, stopS3 } from "../../infra/local/s3.ts";
 import { localS3 } from "../../infra/parts.ts";
 import { startStack, until, type Stack } from "../support/stack.ts";
 
-const SERVER = 'CMD ["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]';
+const SERVER = 'RUN mkdir -p /srv\nCMD ["busybox", "httpd", "-f", "-p", "8080", "-h", "/srv"]';
 
 describe("bad input", () => {
   let stack: Stack;

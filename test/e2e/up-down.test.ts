@@ -10,7 +10,7 @@ import { run, runUnchecked, type RunResult } from "../../core/host/spawn.ts";
 import { readConfig, REPOSITORY } from "../../infra/config.ts";
 import { freePort } from "../../infra/ports.ts";
 import { runningPids, signalPid, writePidFile } from "../../infra/process.ts";
-import { cgroupsOf, hasNftTable, linksOf, namespacesOf } from "../../infra/teardown.ts";
+import { cgroupsOf, linksOf, namespacesOf, nftTablesOf } from "../../infra/teardown.ts";
 import { ask } from "../support/stack.ts";
 import { cacheDir } from "../support/stores.ts";
 
@@ -153,7 +153,7 @@ describe("infra/up and infra/down", () => {
   async function assertGone(): Promise<void> {
     assert.deepEqual(namespacesOf(prefix), []);
     assert.deepEqual(await linksOf(prefix), []);
-    assert.equal(await hasNftTable(prefix), false);
+    assert.deepEqual(await nftTablesOf(prefix), []);
     assert.deepEqual(cgroupsOf(prefix), []);
     assert.ok(!readFileSync("/proc/self/mountinfo", "utf8").includes(data), "mounts");
     const config = readConfig(data);
