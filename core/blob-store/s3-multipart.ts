@@ -8,6 +8,7 @@ import {
   CreateMultipartUploadCommand,
   PutObjectCommand,
   UploadPartCommand,
+  UploadPartCopyCommand,
   type CompletedPart,
   type S3Client,
 } from "@aws-sdk/client-s3";
@@ -46,6 +47,29 @@ export async function putStream(target: StreamTarget, body: Readable, signal: Ab
     return await upload.complete(part.subarray(0, fill));
   } catch (error) {
     await upload.abort();
+    throw error;
+  }
+}
+
+/** Copies within the store what is too large for one copy. Throws the SDK's errors; then no part is left. */
+export async function copyInParts(
+  { client, Bucket, Key }: StreamTarget,
+  CopySource: string,
+  options: { sizeBytes: number; partBytes: number; sending: { requestTimeout: number } },
+): Promise<void> {
+  const { sizeBytes, partBytes, sending } = options;
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand({ Bucket, Key }));
+  try {
+    const Parts: CompletedPart[] = [];
+    for (let start = 0; start < sizeBytes; start += partBytes) {
+      const PartNumber = Parts.length + 1;
+      const CopySourceRange = `bytes=${start}-${Math.min(start + partBytes, sizeBytes) - 1}`;
+      const answer = await client.send(new UploadPartCopyCommand({ Bucket, Key, UploadId, PartNumber, CopySource, CopySourceRange }), sending);
+      Parts.push({ PartNumber, ETag: answer.CopyPartResult?.ETag });
+    }
+    await client.send(new CompleteMultipartUploadCommand({ Bucket, Key, UploadId, MultipartUpload: { Parts } }), sending);
+  } catch (error) {
+    await client.send(new AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {});
     throw error;
   }
 }

@@ -12,7 +12,7 @@ import {
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import type { Readable } from "node:stream";
 import { BlobNotFound, BlobStoreUnavailable, type BlobStore } from "./blob-store.ts";
-import { putStream } from "./s3-multipart.ts";
+import { copyInParts, putStream } from "./s3-multipart.ts";
 
 export interface S3Settings {
   BERTH_S3_ENDPOINT?: string | undefined;
@@ -23,10 +23,24 @@ export interface S3Settings {
 }
 
 const CONNECT_TIMEOUT_MS = 2000;
+/** Until an answer begins, the sending of a part included. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** Copying within the store: as long as the store needs. */
+const COPY_TIMEOUT_MS = 15 * 60_000;
+/** No byte for so long, in either direction: a reader that is slow on purpose gets this long. */
+const IDLE_TIMEOUT_MS = 5 * 60_000;
+/** S3 copies no more than this at once. */
+const MAX_COPY_BYTES = 5 * 2 ** 30;
 const DELETES_AT_ONCE = 8;
 
-export function openS3BlobStore(settings: S3Settings): BlobStore {
+export interface S3Limits {
+  requestTimeoutMs?: number;
+  /** From this size on, a blob is copied in parts. */
+  maxCopyBytes?: number;
+}
+
+export function openS3BlobStore(settings: S3Settings, limits: S3Limits = {}): BlobStore {
+  const { requestTimeoutMs = REQUEST_TIMEOUT_MS, maxCopyBytes = MAX_COPY_BYTES } = limits;
   const Bucket = settings.BERTH_S3_BUCKET;
   const client = new S3Client({
     region: settings.BERTH_S3_REGION,
@@ -36,7 +50,8 @@ export function openS3BlobStore(settings: S3Settings): BlobStore {
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     maxAttempts: 2,
-    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    // Without `throwOnRequestTimeout` the SDK only warns.
+    requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, requestTimeout: requestTimeoutMs, throwOnRequestTimeout: true, socketTimeout: IDLE_TIMEOUT_MS },
   });
   // The SDK lists with `/bucket/?…`; s3rver signs `/bucket?…`. Other stores take both.
   client.middlewareStack.add(
@@ -84,8 +99,11 @@ export function openS3BlobStore(settings: S3Settings): BlobStore {
       }
     },
     copy: async (from, to) => {
+      const sizeBytes = (await ask("head", from, client.send(new HeadObjectCommand({ Bucket, Key: from })))).ContentLength ?? 0;
       const CopySource = `${Bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
-      await ask("copy", from, client.send(new CopyObjectCommand({ Bucket, Key: to, CopySource })));
+      const sending = { requestTimeout: COPY_TIMEOUT_MS };
+      if (sizeBytes > maxCopyBytes) return ask("copy", from, copyInParts({ client, Bucket, Key: to }, CopySource, { sizeBytes, partBytes: maxCopyBytes, sending }));
+      await ask("copy", from, client.send(new CopyObjectCommand({ Bucket, Key: to, CopySource }), sending));
     },
     delete: async (keys) => {
       for (let i = 0; i < keys.length; i += DELETES_AT_ONCE) {
