@@ -1,4 +1,5 @@
 /** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
+import { mountPoints } from "./mounts.ts";
 import { run, runUnchecked } from "./spawn.ts";
 import { hostBatch, innerBatch, interfaceName, netnsName, slotAddress, slotOfNetns } from "./commands/net.ts";
 
@@ -36,9 +37,11 @@ export class NetnsPool {
   /** Keeps the namespaces with these names for their instances, removes all others of the prefix, begins to fill. */
   async start(adopted: readonly string[]): Promise<void> {
     const { prefix } = this.#options;
+    // After a reboot, or after their mount namespace went away, names are all that is left of them.
+    const mounted = await mountPoints();
     for (const name of adopted) {
       const slot = slotOfNetns(prefix, name);
-      if (slot !== undefined) this.#used.add(slot);
+      if (slot !== undefined && mounted.has(`/run/netns/${name}`)) this.#used.add(slot);
     }
     const { stdout } = await run(["ip", "netns", "list"]);
     for (const line of stdout.split("\n")) {
@@ -48,10 +51,10 @@ export class NetnsPool {
     this.#fill();
   }
 
-  /** A namespace that an instance of a former agent has. */
+  /** A namespace that an instance of a former agent has; undefined when it is gone. */
   adopt(name: string): Netns | undefined {
     const slot = slotOfNetns(this.#options.prefix, name);
-    return slot === undefined ? undefined : this.#describe(slot);
+    return slot === undefined || !this.#used.has(slot) ? undefined : this.#describe(slot);
   }
 
   async acquire(): Promise<Netns> {
