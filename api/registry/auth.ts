@@ -1,15 +1,23 @@
 /** Who may do what in the registry: the token endpoint, and the check of each request. */
 import type { Context } from "hono";
+import { LRUCache } from "lru-cache";
 import { AppError } from "../../core/contract/errors.ts";
-import { authenticateToken, type TokenHolder } from "../../core/db/queries/tokens.ts";
+import { parseId } from "../../core/contract/ids.ts";
+import { authenticateToken, isTokenAlive, type TokenHolder } from "../../core/db/queries/tokens.ts";
 import { allows, REGISTRY_SERVICE, signRegistryToken, TOKEN_TTL_MS, verifyRegistryToken, type RegistryAccess, type RegistryAction, type RegistryClaims } from "../../core/registry/token.ts";
 import type { ApiEnv, Deps } from "../deps.ts";
+import { readBody } from "./body.ts";
 import { RegistryError } from "./errors.ts";
 
 export type RegistryDeps = Pick<Deps, "db" | "blobs" | "config" | "log" | "clock">;
 
 const ACTIONS = new Set<string>(["pull", "push", "delete"]);
 const MAX_SCOPES = 32;
+const MAX_FORM_BYTES = 65_536;
+/** A registry token outlives the revocation of the Berth token it was given for by this much at most. */
+const ALIVE_CACHE_MS = 1000;
+/** To list repositories. */
+export const CATALOG_SCOPE = "registry:catalog:*";
 
 /**
  * `GET /v2/token` with Basic authentication (any user name, a Berth token as password), and the `POST` form of OAuth 2.
@@ -17,14 +25,17 @@ const MAX_SCOPES = 32;
  * clients expect. Source: https://distribution.github.io/distribution/spec/auth/token/
  */
 export async function giveToken(deps: RegistryDeps, c: Context<ApiEnv>): Promise<Response> {
-  const form = c.req.method === "POST" ? await c.req.parseBody() : undefined;
-  const scopes = form ? String(form["scope"] ?? "").split(" ") : (c.req.queries("scope") ?? []).flatMap((scope) => scope.split(" "));
-  const password = form ? form["password"] : basicPassword(c.req.header("authorization"));
-  if (form && form["grant_type"] !== "password") throw new RegistryError("UNSUPPORTED", "only the grant type «password» is offered");
-  const holder = typeof password === "string" && password !== "" ? await authenticate(deps, password) : undefined;
+  const { method } = c.req;
+  if (method !== "GET" && method !== "POST") throw new RegistryError("UNSUPPORTED", `${method} is not offered here`, { allow: "GET, POST" });
+  const form = method === "POST" ? new URLSearchParams((await readBody(c, MAX_FORM_BYTES)).toString("utf8")) : undefined;
+  if (form && form.get("grant_type") !== "password") throw new RegistryError("UNSUPPORTED", "only the grant type «password» is offered");
+  const scopes = (form ? form.getAll("scope") : (c.req.queries("scope") ?? [])).flatMap((scope) => scope.split(" "));
+  const password = form ? form.get("password") : basicPassword(c.req.header("authorization"));
+  const holder = password ? await authenticate(deps, password, { "www-authenticate": 'Basic realm="berth"' }) : undefined;
   const access = scopes.filter(Boolean).slice(0, MAX_SCOPES).flatMap((scope) => grant(scope, holder));
-  const token = await signRegistryToken(deps.db, { subject: holder ? `token:${holder.tokenId}` : "anonymous", access });
-  return c.json({ token, access_token: token, expires_in: TOKEN_TTL_MS / 1000, issued_at: deps.clock().toISOString() });
+  const token = await signRegistryToken(deps.db, { subject: holder ? `${HOLDER}${holder.tokenId}` : "anonymous", access });
+  const headers = { "cache-control": "no-store" };
+  return c.json({ token, access_token: token, expires_in: TOKEN_TTL_MS / 1000, issued_at: deps.clock().toISOString() }, 200, headers);
 }
 
 /** The caller's claims. A Berth token itself is taken too, as Basic or Bearer: for curl. @throws RegistryError UNAUTHORIZED */
@@ -33,19 +44,35 @@ export async function readClaims(deps: RegistryDeps, c: Context<ApiEnv>, scope: 
   const bearer = /^Bearer\s+(\S+)$/i.exec(header ?? "")?.[1];
   if (bearer !== undefined && bearer.includes(".")) {
     const claims = await verifyRegistryToken(deps.db, bearer);
-    if (claims) return claims;
+    if (claims && (await isAlive(deps, claims))) return claims;
     throw challenge(deps, scope, "invalid_token");
   }
   const secret = bearer ?? basicPassword(header);
   if (secret === undefined) throw challenge(deps, scope);
-  const holder = await authenticate(deps, secret);
+  const holder = await authenticate(deps, secret, challenge(deps, scope, "invalid_token").headers);
   return {
-    subject: `token:${holder.tokenId}`,
+    subject: `${HOLDER}${holder.tokenId}`,
     access: [
       { type: "repository", name: `${holder.tenantName}/*`, actions: ["pull", "push", "delete"] },
       { type: "repository", name: "library/*", actions: ["pull"] },
     ],
   };
+}
+
+const HOLDER = "token:";
+// One cache per database handle, so that two in one process (tests) do not share answers.
+const caches = new WeakMap<Deps["db"], LRUCache<string, boolean>>();
+
+/** Whether the Berth token that this one was given for still holds. */
+async function isAlive(deps: RegistryDeps, claims: RegistryClaims): Promise<boolean> {
+  if (!claims.subject.startsWith(HOLDER)) return true;
+  const id = parseId("token", claims.subject.slice(HOLDER.length));
+  if (!id) return false;
+  const cache = caches.get(deps.db) ?? new LRUCache<string, boolean>({ max: 10_000, ttl: ALIVE_CACHE_MS });
+  caches.set(deps.db, cache);
+  const alive = cache.get(id) ?? (await isTokenAlive(deps.db, id, deps.clock()));
+  if (!cache.has(id)) cache.set(id, alive);
+  return alive;
 }
 
 /** @throws RegistryError UNAUTHORIZED, which tells a client to ask for a token with this scope */
@@ -60,8 +87,9 @@ export function challenge(deps: RegistryDeps, scope?: string, error?: string): R
   return new RegistryError("UNAUTHORIZED", "authentication required", { "www-authenticate": `Bearer ${parts.join(",")}` });
 }
 
-/** What of `repository:<name>:<actions>` the holder gets: all within its tenant, reading of the catalogue. */
-function grant(scope: string, holder: TokenHolder | undefined): RegistryAccess[] {
+/** What of `repository:<name>:<actions>` the holder gets: all within its tenant, reading of the catalogue. Pure. */
+export function grant(scope: string, holder: Pick<TokenHolder, "tenantName"> | undefined): RegistryAccess[] {
+  if (scope === CATALOG_SCOPE) return (holder ? [`${holder.tenantName}/*`, "library/*"] : ["library/*"]).map((name) => ({ type: "repository", name, actions: ["pull"] }));
   const [, name, wanted] = /^repository:([^:]+):([a-z,*]+)$/.exec(scope) ?? [];
   if (name === undefined || wanted === undefined) return [];
   const own = holder !== undefined && name.startsWith(`${holder.tenantName}/`);
@@ -71,11 +99,11 @@ function grant(scope: string, holder: TokenHolder | undefined): RegistryAccess[]
   return actions.length === 0 ? [] : [{ type: "repository", name, actions }];
 }
 
-async function authenticate(deps: RegistryDeps, token: string): Promise<TokenHolder> {
+async function authenticate(deps: RegistryDeps, token: string, headers: Record<string, string>): Promise<TokenHolder> {
   try {
     return await authenticateToken(deps.db, token, deps.clock());
   } catch (error) {
-    if (error instanceof AppError && error.status === 401) throw new RegistryError("UNAUTHORIZED", error.message);
+    if (error instanceof AppError && error.status === 401) throw new RegistryError("UNAUTHORIZED", error.message, headers);
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 
 const STATUS = {
   BLOB_UNKNOWN: 404,
-  BLOB_UPLOAD_INVALID: 416,
+  BLOB_UPLOAD_INVALID: 400,
   BLOB_UPLOAD_UNKNOWN: 404,
   DIGEST_INVALID: 400,
   MANIFEST_BLOB_UNKNOWN: 404,
@@ -10,6 +10,7 @@ const STATUS = {
   MANIFEST_UNKNOWN: 404,
   NAME_INVALID: 400,
   NAME_UNKNOWN: 404,
+  RANGE_INVALID: 416,
   SIZE_INVALID: 413,
   UNAUTHORIZED: 401,
   DENIED: 403,
@@ -24,8 +25,8 @@ export class RegistryError extends Error {
   readonly code: RegistryErrorCode;
   readonly headers: Record<string, string>;
 
-  constructor(code: RegistryErrorCode, message: string, headers: Record<string, string> = {}) {
-    super(message);
+  constructor(code: RegistryErrorCode, message: string, headers: Record<string, string> = {}, cause?: unknown) {
+    super(message, { cause });
     this.code = code;
     this.headers = headers;
   }

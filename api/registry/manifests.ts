@@ -7,6 +7,8 @@ import { BadManifest, MEDIA, parseManifest, type ParsedManifest } from "../../co
 import type { RegistryClaims } from "../../core/registry/token.ts";
 import type { ApiEnv } from "../deps.ts";
 import type { RegistryDeps } from "./auth.ts";
+import { checkDigest } from "./blobs.ts";
+import { readBody } from "./body.ts";
 import { RegistryError } from "./errors.ts";
 
 type Ctx = Context<ApiEnv>;
@@ -14,6 +16,8 @@ type Ctx = Context<ApiEnv>;
 const MAX_MANIFEST_BYTES = 4 * 2 ** 20;
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
 const PAGE = 1000;
+/** Most bytes of manifests that are read for one page of referrers. */
+const REFERRERS_PAGE_BYTES = MAX_MANIFEST_BYTES;
 
 type Reference = { digest: string } | { tag: string };
 
@@ -32,7 +36,7 @@ export async function getManifest(deps: RegistryDeps, c: Ctx, repository: string
 
 export async function putManifest(deps: RegistryDeps, c: Ctx, repository: string, text: string): Promise<Response> {
   const reference = parseReference(text);
-  const content = await readBody(c);
+  const content = await readBody(c, MAX_MANIFEST_BYTES);
   const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
   if ("digest" in reference && reference.digest !== digest) throw new RegistryError("DIGEST_INVALID", `the manifest has the digest ${digest}`);
   const mediaType = (c.req.header("content-type") ?? "").split(";")[0]?.trim() ?? "";
@@ -71,35 +75,42 @@ export async function listTags(deps: RegistryDeps, c: Ctx, repository: string): 
   return c.json({ name: repository, tags }, 200, nextLink(`/v2/${repository}/tags/list`, tags, limit));
 }
 
-/** The repositories of the caller's tenant. */
+/** The repositories that the token may read. */
 export async function listCatalog(deps: RegistryDeps, c: Ctx, claims: RegistryClaims): Promise<Response> {
   const { limit, last } = page(c);
-  const own = claims.access.find(({ name, actions }) => name.endsWith("/*") && actions.includes("push"))?.name.slice(0, -1);
-  const repositories = own === undefined || limit === 0 ? [] : await rows.listRepositories(deps.db, own, last, limit);
+  const readable = claims.access.filter(({ actions }) => actions.includes("pull")).map(({ name }) => name);
+  const repositories = limit === 0 ? [] : await rows.listRepositories(deps.db, readable, last, limit);
   return c.json({ repositories }, 200, nextLink("/v2/_catalog", repositories, limit));
 }
 
 export async function listReferrers(deps: RegistryDeps, c: Ctx, repository: string, digest: string): Promise<Response> {
-  if (!DIGEST.test(digest)) throw new RegistryError("DIGEST_INVALID", "a digest is «sha256:» and 64 hexadecimal digits");
+  checkDigest(digest);
   const { artifactType } = c.req.query();
-  const found = (await rows.listReferrers(deps.db, repository, digest)).filter((row) => artifactType === undefined || row.artifactType === artifactType);
-  const manifests = found.map((row) => {
+  const candidates = await rows.listReferrers(deps.db, repository, digest, { artifactType: artifactType && printable(artifactType), after: page(c).last, limit: PAGE + 1 });
+  const digests = firstPage(candidates, REFERRERS_PAGE_BYTES, PAGE);
+  const manifests = (await rows.findManifests(deps.db, repository, digests)).map((row) => {
     const { annotations } = JSON.parse(row.content.toString("utf8")) as { annotations?: Record<string, string> };
     return { mediaType: row.mediaType, digest: row.digest, size: row.content.length, ...(row.artifactType ? { artifactType: row.artifactType } : {}), ...(annotations ? { annotations } : {}) };
   });
-  const headers = { "content-type": MEDIA.ociIndex, ...(artifactType === undefined ? {} : { "oci-filters-applied": "artifactType" }) };
+  const headers: Record<string, string> = { "content-type": MEDIA.ociIndex, ...(artifactType === undefined ? {} : { "oci-filters-applied": "artifactType" }) };
+  const last = digests.at(-1);
+  if (last !== undefined && digests.length < candidates.length) {
+    const query = new URLSearchParams({ ...(artifactType === undefined ? {} : { artifactType }), last });
+    headers["link"] = `</v2/${repository}/referrers/${digest}?${query}>; rel="next"`;
+  }
   return new Response(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.ociIndex, manifests }), { headers });
 }
 
-async function readBody(c: Ctx): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of (c.req.raw.body ?? []) as AsyncIterable<Uint8Array>) {
-    size += chunk.length;
-    if (size > MAX_MANIFEST_BYTES) throw new RegistryError("SIZE_INVALID", "a manifest has at most 4 MiB");
-    chunks.push(chunk);
+/** As many as fit into the bytes, but one at least. Pure. */
+export function firstPage(candidates: readonly { digest: string; sizeBytes: number }[], maxBytes: number, maxCount: number): string[] {
+  let bytes = 0;
+  const digests: string[] = [];
+  for (const { digest, sizeBytes } of candidates.slice(0, maxCount)) {
+    bytes += sizeBytes;
+    if (bytes > maxBytes && digests.length > 0) break;
+    digests.push(digest);
   }
-  return Buffer.concat(chunks);
+  return digests;
 }
 
 function parse(text: string, mediaType: string): ParsedManifest {
@@ -111,19 +122,23 @@ function parse(text: string, mediaType: string): ParsedManifest {
   }
 }
 
-/** All that a manifest names must be in the same repository. */
+/** All that a manifest names must be in the same repository, and as large as it says. */
 async function checkReferences(deps: RegistryDeps, repository: string, manifest: ParsedManifest): Promise<void> {
-  const missing =
+  const { missing, misSized } =
     manifest.kind === "index"
-      ? await rows.missingManifests(deps.db, repository, manifest.manifests.map((each) => each.digest))
-      : await rows.missingBlobs(deps.db, repository, [...new Set([manifest.config.digest, ...manifest.layers.map((each) => each.digest)])]);
+      ? { missing: await rows.missingManifests(deps.db, repository, manifest.manifests.map((each) => each.digest)), misSized: [] }
+      : await rows.checkBlobs(deps.db, repository, [manifest.config, ...manifest.layers]);
   if (missing.length > 0) throw new RegistryError("MANIFEST_BLOB_UNKNOWN", `${repository} lacks ${missing.slice(0, 5).join(", ")}`);
+  if (misSized.length > 0) throw new RegistryError("MANIFEST_INVALID", `another size than said: ${misSized.slice(0, 5).join(", ")}`);
 }
 
 function page(c: Ctx): { limit: number; last: string } {
   const { n, last = "" } = c.req.query();
-  return { limit: /^\d+$/.test(n ?? "") ? Math.min(Number(n), PAGE) : PAGE, last };
+  return { limit: /^\d+$/.test(n ?? "") ? Math.min(Number(n), PAGE) : PAGE, last: printable(last) };
 }
+
+/** PostgreSQL takes no NUL, and no name has one. */
+const printable = (text: string) => text.replaceAll("\0", "");
 
 function nextLink(path: string, items: readonly string[], limit: number): Record<string, string> {
   const last = items.at(-1);

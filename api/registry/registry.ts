@@ -7,10 +7,11 @@ import { BlobStoreUnavailable } from "../../core/blob-store/blob-store.ts";
 import type { RegistryAction, RegistryClaims } from "../../core/registry/token.ts";
 import type { ApiEnv } from "../deps.ts";
 import { toAppError } from "../problems.ts";
-import { demand, giveToken, readClaims, type RegistryDeps } from "./auth.ts";
+import { CATALOG_SCOPE, demand, giveToken, readClaims, type RegistryDeps } from "./auth.ts";
 import * as blobs from "./blobs.ts";
 import { RegistryError } from "./errors.ts";
 import * as manifests from "./manifests.ts";
+import * as uploads from "./uploads.ts";
 
 type Ctx = Context<ApiEnv>;
 type Handler = (deps: RegistryDeps, c: Ctx, repository: string, reference: string, claims: RegistryClaims) => Promise<Response>;
@@ -26,10 +27,10 @@ const MAX_NAME = 255;
 
 /** A repository's name has slashes, so paths are taken apart here rather than by the router. */
 const ROUTES: readonly Route[] = [
-  { path: new RegExp(`^/v2/(${NAME})/blobs/uploads/?$`), methods: { POST: ["push", (deps, c, repository, _none, claims) => blobs.postUpload(deps, c, repository, claims)] } },
+  { path: new RegExp(`^/v2/(${NAME})/blobs/uploads/?$`), methods: { POST: ["push", (deps, c, repository, _none, claims) => uploads.postUpload(deps, c, repository, claims)] } },
   {
     path: new RegExp(`^/v2/(${NAME})/blobs/uploads/([^/]+)$`),
-    methods: { GET: ["push", blobs.getUpload], PATCH: ["push", blobs.patchUpload], PUT: ["push", blobs.putUpload], DELETE: ["push", blobs.deleteUpload] },
+    methods: { GET: ["push", uploads.getUpload], PATCH: ["push", uploads.patchUpload], PUT: ["push", uploads.putUpload], DELETE: ["push", uploads.deleteUpload] },
   },
   { path: new RegExp(`^/v2/(${NAME})/blobs/([^/]+)$`), methods: { GET: ["pull", blobs.getBlob], HEAD: ["pull", blobs.getBlob], DELETE: ["delete", blobs.deleteBlob] } },
   {
@@ -53,7 +54,7 @@ async function answer(deps: RegistryDeps, c: Ctx): Promise<Response> {
     response.headers.set("docker-distribution-api-version", "registry/2.0");
     return response;
   } catch (error) {
-    return toRegistryError(deps, error).toResponse();
+    return toRegistryError(deps, c, error).toResponse();
   }
 }
 
@@ -64,7 +65,7 @@ async function dispatch(deps: RegistryDeps, c: Ctx): Promise<Response> {
     await readClaims(deps, c, undefined);
     return c.json({});
   }
-  if (path === "/v2/_catalog" && method === "GET") return manifests.listCatalog(deps, c, await readClaims(deps, c, "registry:catalog:*"));
+  if (path === "/v2/_catalog" && method === "GET") return manifests.listCatalog(deps, c, await readClaims(deps, c, CATALOG_SCOPE));
   for (const route of ROUTES) {
     const [matched, repository = "", reference = ""] = route.path.exec(path) ?? [];
     if (matched === undefined) continue;
@@ -74,16 +75,24 @@ async function dispatch(deps: RegistryDeps, c: Ctx): Promise<Response> {
     const [action, handler] = entry;
     const claims = await readClaims(deps, c, `repository:${repository}:${action === "push" ? "pull,push" : action}`);
     demand(deps, claims, repository, action);
-    return handler(deps, c, repository, decodeURIComponent(reference), claims);
+    return handler(deps, c, repository, decoded(reference), claims);
   }
   throw new RegistryError("NAME_INVALID", "a repository is named «<tenant>/<app>», in lower case");
 }
 
-function toRegistryError(deps: RegistryDeps, error: unknown): RegistryError {
+function decoded(reference: string): string {
+  try {
+    return decodeURIComponent(reference);
+  } catch {
+    throw new RegistryError("NAME_INVALID", "the path is not encoded as URLs are");
+  }
+}
+
+function toRegistryError(deps: RegistryDeps, c: Ctx, error: unknown): RegistryError {
   if (error instanceof RegistryError) return error;
   if (error instanceof BlobStoreUnavailable) return new RegistryError("UNAVAILABLE", error.message, { "retry-after": "2" });
   const known = toAppError(error);
   if (known.status === 503) return new RegistryError("UNAVAILABLE", known.message, { "retry-after": "2" });
-  deps.log.error({ err: error }, "the registry failed");
+  deps.log.error({ requestId: c.get("requestId"), err: error }, "the registry failed");
   return new RegistryError("UNKNOWN", "something broke on our side");
 }

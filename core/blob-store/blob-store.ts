@@ -32,8 +32,8 @@ export interface BlobStore {
   get(key: string, range?: ByteRange): Promise<{ body: Readable; sizeBytes: number }>;
   /** Size in bytes, or undefined when there is none. */
   head(key: string): Promise<number | undefined>;
-  /** Copies within the store without bringing the bytes here. @throws BlobNotFound */
-  copy(from: string, to: string): Promise<void>;
+  /** Copies within the store without bringing the bytes here. Who knows the size spares a question. @throws BlobNotFound */
+  copy(from: string, to: string, options?: { sizeBytes?: number }): Promise<void>;
   /** Deleting what is not there is no error. */
   delete(keys: readonly string[]): Promise<void>;
   /** Keys with the prefix, in any order. */

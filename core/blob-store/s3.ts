@@ -98,8 +98,8 @@ export function openS3BlobStore(settings: S3Settings, limits: S3Limits = {}): Bl
         throw error;
       }
     },
-    copy: async (from, to) => {
-      const sizeBytes = (await ask("head", from, client.send(new HeadObjectCommand({ Bucket, Key: from })))).ContentLength ?? 0;
+    copy: async (from, to, known = {}) => {
+      const sizeBytes = known.sizeBytes ?? (await ask("head", from, client.send(new HeadObjectCommand({ Bucket, Key: from })))).ContentLength ?? 0;
       const CopySource = `${Bucket}/${from.split("/").map(encodeURIComponent).join("/")}`;
       const sending = { requestTimeout: COPY_TIMEOUT_MS };
       if (sizeBytes > maxCopyBytes) return ask("copy", from, copyInParts({ client, Bucket, Key: to }, CopySource, { sizeBytes, partBytes: maxCopyBytes, sending }));

@@ -16,8 +16,10 @@ function label(what: string, max: number) {
 }
 
 export const AppNameSchema = label("an app's name", APP_NAME_MAX);
+/** The first part of the repositories of the catalogue, which all may read. */
+const CATALOGUE = "library";
 /** No hyphen: `<app>-<tenant>` must be readable from its right end in one way only. */
-export const TenantNameSchema = label("a tenant's name", TENANT_NAME_MAX).regex(/^[a-z0-9]+$/, "a tenant's name has no hyphen");
+export const TenantNameSchema = label("a tenant's name", TENANT_NAME_MAX).regex(/^[a-z0-9]+$/, "a tenant's name has no hyphen").refine((name) => name !== CATALOGUE, `a tenant cannot be named «${CATALOGUE}»`);
 
 /** The host at which an app answers, without the port: `<app>-<tenant>.<suffix>`. */
 export function appHost(app: string, tenant: string, suffix: string): string {

@@ -1,20 +1,25 @@
 /** From a reference in the registry to what running the image needs. */
 import { and, eq } from "drizzle-orm";
 import { z } from "zod";
-import type { BlobStore } from "../blob-store/blob-store.ts";
+import { BlobNotFound, type BlobStore } from "../blob-store/blob-store.ts";
 import { blobKey } from "../blob-store/keys.ts";
 import { AppError } from "../contract/errors.ts";
 import { DIGEST, DigestSchema, ImageSchema, type Image } from "../contract/release-config.ts";
 import type { Db } from "../db/client.ts";
 import { manifests, tags } from "../db/schema.ts";
+import { checkBlobs } from "../db/system-queries/registry.ts";
 import { BadManifest, choosePlatform, parseManifest, type ParsedManifest } from "./manifest.ts";
 
 const CONFIG_MAX_BYTES = 4 * 2 ** 20;
 const ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm64" };
 
+/** What nodes can unpack. */
+const LAYER_TYPE = /^application\/vnd\.(oci\.image\.layer\.v1\.tar(\+gzip|\+zstd)?|docker\.image\.rootfs\.diff\.tar(\.gzip)?)$/;
+
 const strings = z.array(z.string()).nullish();
 const ConfigSchema = z.looseObject({
-  os: z.string().optional(),
+  os: z.string().nullish(),
+  architecture: z.string().nullish(),
   rootfs: z.object({ type: z.literal("layers"), diff_ids: z.array(DigestSchema) }),
   config: z
     .looseObject({
@@ -41,7 +46,10 @@ export async function loadImage(stores: ImageStores, repository: string, referen
   const first = await readManifest(stores.db, repository, reference);
   const { digest, manifest } = first.manifest.kind === "index" ? await descend(stores.db, repository, first.manifest, architecture) : first;
   if (manifest.kind !== "manifest") throw new AppError("image_invalid", `${repository}: an index within an index cannot be run.`);
-  const config = await readConfig(stores.blobs, manifest.config.digest, manifest.config.size);
+  await checkParts(stores.db, repository, manifest);
+  const config = await readConfig(stores.blobs, manifest.config.digest);
+  const platform = `${config.os || "linux"}/${config.architecture || architecture}`;
+  if (platform !== `linux/${architecture}`) throw new AppError("image_invalid", `${repository}: the image is made for ${platform}, not for linux/${architecture}.`);
   const diffIds = config.rootfs.diff_ids;
   if (diffIds.length !== manifest.layers.length) {
     throw new AppError("image_invalid", `${repository}: the manifest has ${manifest.layers.length} layers, the config ${diffIds.length}.`);
@@ -60,6 +68,8 @@ export async function loadImage(stores: ImageStores, repository: string, referen
     stopSignal: run.StopSignal || "SIGTERM",
   });
   if (!image.success) throw new AppError("image_invalid", `${repository}: ${z.prettifyError(image.error)}`);
+  const texts = Object.values(image.data).flat().filter((value) => typeof value === "string");
+  if (texts.some((text) => text.includes("\0"))) throw new AppError("image_invalid", `${repository}: the image's config has a NUL byte.`);
   return image.data;
 }
 
@@ -96,9 +106,20 @@ export async function resolveTag(db: Db, repository: string, tag: string): Promi
   return row?.digest;
 }
 
-async function readConfig(blobs: BlobStore, digest: string, sizeBytes: number): Promise<z.infer<typeof ConfigSchema>> {
-  if (sizeBytes > CONFIG_MAX_BYTES) throw new AppError("image_invalid", "The image's config is larger than 4 MiB.");
-  const { body } = await blobs.get(blobKey(digest));
+/** All of it must be in the repository still, and be something that nodes can unpack. */
+async function checkParts(db: Db, repository: string, { config, layers }: Extract<ParsedManifest, { kind: "manifest" }>): Promise<void> {
+  const strange = layers.find(({ mediaType }) => !LAYER_TYPE.test(mediaType));
+  if (strange) throw new AppError("image_invalid", `${repository}: a layer of the type ${strange.mediaType} cannot be unpacked.`);
+  if (config.size > CONFIG_MAX_BYTES) throw new AppError("image_invalid", "The image's config is larger than 4 MiB.");
+  const { missing, misSized } = await checkBlobs(db, repository, [config, ...layers]);
+  const [wrong] = [...missing, ...misSized];
+  if (wrong !== undefined) throw new AppError("image_invalid", `${repository}: ${wrong} is ${missing.length > 0 ? "no longer there" : "of another size"}: push the image again.`);
+}
+
+async function readConfig(blobs: BlobStore, digest: string): Promise<z.infer<typeof ConfigSchema>> {
+  const { body } = await blobs.get(blobKey(digest)).catch((error: unknown) => {
+    throw error instanceof BlobNotFound ? new AppError("image_invalid", `${digest} is no longer there: push the image again.`, { cause: error }) : error;
+  });
   const chunks: Buffer[] = [];
   for await (const chunk of body) chunks.push(chunk as Buffer);
   const parsed = ConfigSchema.safeParse(parseJson(Buffer.concat(chunks).toString("utf8")));

@@ -9,15 +9,18 @@ export const MEDIA = {
   dockerList: "application/vnd.docker.distribution.manifest.list.v2+json",
 } as const;
 
+/** Printable, so that it can be stored and sent as a header everywhere. */
+const MediaTypeSchema = z.string().max(255).regex(/^[\x21-\x7e]*$/, "is not a media type");
+
 const DescriptorSchema = z.looseObject({
-  mediaType: z.string(),
+  mediaType: MediaTypeSchema,
   digest: DigestSchema,
   size: z.number().int().nonnegative(),
   platform: z.looseObject({ os: z.string(), architecture: z.string() }).optional(),
 });
 export type Descriptor = z.infer<typeof DescriptorSchema>;
 
-const Base = { schemaVersion: z.literal(2), mediaType: z.string().optional(), artifactType: z.string().optional(), subject: DescriptorSchema.optional() };
+const Base = { schemaVersion: z.literal(2), mediaType: MediaTypeSchema.optional(), artifactType: MediaTypeSchema.optional(), subject: DescriptorSchema.optional() };
 const ManifestSchema = z.looseObject({ ...Base, config: DescriptorSchema, layers: z.array(DescriptorSchema).max(1024), manifests: z.never().optional() });
 const IndexSchema = z.looseObject({ ...Base, manifests: z.array(DescriptorSchema).max(1024), config: z.never().optional(), layers: z.never().optional() });
 

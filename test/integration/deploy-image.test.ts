@@ -43,9 +43,11 @@ async function seedImage(repository: string, tag: string, command: string): Prom
       layers: [{ mediaType: "application/vnd.oci.image.layer.v1.tar", digest: layer, size: command.length }],
     }),
   );
-  await blobs.putBytes(blobKey(hash(config)), config);
-  await api.db.insert(blobRows).values({ digest: hash(config), sizeBytes: config.length, storageKey: blobKey(hash(config)) });
-  await api.db.insert(repositoryBlobs).values({ repository, digest: hash(config) });
+  for (const bytes of [config, Buffer.from(command)]) {
+    await blobs.putBytes(blobKey(hash(bytes)), bytes);
+    await api.db.insert(blobRows).values({ digest: hash(bytes), sizeBytes: bytes.length, storageKey: blobKey(hash(bytes)) });
+    await api.db.insert(repositoryBlobs).values({ repository, digest: hash(bytes) });
+  }
   await api.db.insert(manifests).values({ repository, digest: hash(content), mediaType, content });
   await api.db.insert(tags).values({ repository, tag, digest: hash(content) });
   return hash(content);

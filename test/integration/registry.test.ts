@@ -12,7 +12,7 @@ import { AppError } from "../../core/contract/errors.ts";
 import { loadImage } from "../../core/registry/image.ts";
 import { MEDIA } from "../../core/registry/manifest.ts";
 import { buildToken, platformToken } from "../../core/registry/token.ts";
-import { removeStaleUploads } from "../../api/registry/blobs.ts";
+import { removeStaleUploads } from "../../api/registry/uploads.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { startTestApi, type TestApi } from "../support/api.ts";
 import { digestOf, imageOf, writeLayout } from "../support/oci.ts";

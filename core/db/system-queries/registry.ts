@@ -1,6 +1,6 @@
 /** Rows of the registry. What a repository may show is what has a row for it: a digest by itself grants nothing. */
-import { and, asc, eq, gt, inArray, like, lt, or, sql } from "drizzle-orm";
-import { newId, type Id } from "../../contract/ids.ts";
+import { and, asc, eq, gt, inArray, lt, or, sql } from "drizzle-orm";
+import type { Id } from "../../contract/ids.ts";
 import type { Db } from "../client.ts";
 import { blobs, manifests, repositoryBlobs, tags, uploads } from "../schema.ts";
 
@@ -8,8 +8,9 @@ export type UploadRow = typeof uploads.$inferSelect;
 export type ManifestRow = typeof manifests.$inferSelect;
 type UploadId = Id<"upload">;
 
-/** An append whose process died lets others go on after this long. */
-const BUSY_FOR = sql`interval '2 minutes'`;
+/** A request whose process died lets others go on with its upload after this long. */
+const BUSY_SECONDS = 45;
+const NOT_BUSY = or(eq(uploads.busy, false), lt(uploads.updatedAt, sql`now() - make_interval(secs => ${BUSY_SECONDS})`));
 
 /** Size and place of a blob that the repository has. */
 export async function findBlob(db: Db, repository: string, digest: string): Promise<{ sizeBytes: number; storageKey: string } | undefined> {
@@ -21,15 +22,17 @@ export async function findBlob(db: Db, repository: string, digest: string): Prom
   return row;
 }
 
-/** Which of the digests the repository lacks. */
-export async function missingBlobs(db: Db, repository: string, digests: readonly string[]): Promise<string[]> {
-  if (digests.length === 0) return [];
-  const rows = await db
-    .select({ digest: repositoryBlobs.digest })
+/** Which of the blobs the repository lacks, and which have another size than is said. */
+export async function checkBlobs(db: Db, repository: string, wanted: readonly { digest: string; size: number }[]): Promise<{ missing: string[]; misSized: string[] }> {
+  if (wanted.length === 0) return { missing: [], misSized: [] };
+  const found = await db
+    .select({ digest: blobs.digest, sizeBytes: blobs.sizeBytes })
     .from(repositoryBlobs)
-    .where(and(eq(repositoryBlobs.repository, repository), inArray(repositoryBlobs.digest, [...digests])));
-  const found = new Set(rows.map((row) => row.digest));
-  return digests.filter((digest) => !found.has(digest));
+    .innerJoin(blobs, eq(blobs.digest, repositoryBlobs.digest))
+    .where(and(eq(repositoryBlobs.repository, repository), inArray(repositoryBlobs.digest, [...new Set(wanted.map(({ digest }) => digest))])));
+  const sizes = new Map(found.map(({ digest, sizeBytes }) => [digest, sizeBytes]));
+  const those = (test: (size: number | undefined, said: number) => boolean) => [...new Set(wanted.filter(({ digest, size }) => test(sizes.get(digest), size)).map(({ digest }) => digest))];
+  return { missing: those((size) => size === undefined), misSized: those((size, said) => size !== undefined && size !== said) };
 }
 
 export async function missingManifests(db: Db, repository: string, digests: readonly string[]): Promise<string[]> {
@@ -39,18 +42,14 @@ export async function missingManifests(db: Db, repository: string, digests: read
   return digests.filter((digest) => !found.has(digest));
 }
 
-/** Whether the bytes are in the store already, for anybody: decides whether they are stored again, never what is answered. */
-export async function isStored(db: Db, digest: string): Promise<boolean> {
-  const touched = await db.update(blobs).set({ touchedAt: sql`now()` }).where(eq(blobs.digest, digest)).returning({ digest: blobs.digest });
-  return touched.length > 0;
-}
-
 /** Makes whole bytes visible in a repository. */
 export async function publishBlob(db: Db, repository: string, blob: { digest: string; sizeBytes: number; storageKey: string }): Promise<void> {
-  await db.transaction(async (tx) => {
-    await tx.insert(blobs).values(blob).onConflictDoUpdate({ target: blobs.digest, set: { touchedAt: sql`now()` } });
-    await tx.insert(repositoryBlobs).values({ repository, digest: blob.digest }).onConflictDoNothing();
-  });
+  await db.execute(sql`
+    with stored as (
+      insert into ${blobs} (digest, size_bytes, storage_key) values (${blob.digest}, ${blob.sizeBytes}, ${blob.storageKey})
+      on conflict (digest) do update set touched_at = now()
+    )
+    insert into ${repositoryBlobs} (repository, digest) values (${repository}, ${blob.digest}) on conflict do nothing`);
 }
 
 /** Lets `to` read a blob that `from` has. False when `from` has none. */
@@ -69,10 +68,11 @@ export async function unlinkBlob(db: Db, repository: string, digest: string): Pr
 
 // ---- uploads ----
 
-export async function createUpload(db: Db, repository: string): Promise<UploadId> {
-  const id = newId("upload");
-  await db.insert(uploads).values({ id, repository });
-  return id;
+/** `busy`: for the request that makes it alone. */
+export async function createUpload(db: Db, upload: { id: UploadId; repository: string; busy: boolean }): Promise<UploadRow> {
+  const [row] = await db.insert(uploads).values(upload).returning();
+  if (!row) throw new Error("the upload was not written");
+  return row;
 }
 
 export async function findUpload(db: Db, repository: string, id: UploadId): Promise<UploadRow | undefined> {
@@ -80,18 +80,29 @@ export async function findUpload(db: Db, repository: string, id: UploadId): Prom
   return row;
 }
 
-/** Takes the upload for one append; undefined when there is none, or when another request appends. */
+/** Takes the upload for one request; undefined when there is none, or when another request has it. */
 export async function takeUpload(db: Db, repository: string, id: UploadId): Promise<UploadRow | undefined> {
   const [row] = await db
     .update(uploads)
     .set({ busy: true, updatedAt: sql`now()` })
-    .where(and(eq(uploads.id, id), eq(uploads.repository, repository), or(eq(uploads.busy, false), lt(uploads.updatedAt, sql`now() - ${BUSY_FOR}`))))
+    .where(and(eq(uploads.id, id), eq(uploads.repository, repository), NOT_BUSY))
     .returning();
   return row;
 }
 
-export async function appendUpload(db: Db, id: UploadId, change: Pick<UploadRow, "offsetBytes" | "pieces" | "hashState">): Promise<void> {
-  await db.update(uploads).set({ ...change, busy: false, updatedAt: sql`now()` }).where(eq(uploads.id, id));
+/** Says that the request that has the upload still works on it. */
+export async function touchUpload(db: Db, id: UploadId): Promise<void> {
+  await db.update(uploads).set({ updatedAt: sql`now()` }).where(eq(uploads.id, id));
+}
+
+/** Counts what came and gives the upload back; false, and nothing counts, when another request went on with it meanwhile. */
+export async function appendUpload(db: Db, before: UploadRow, change: Pick<UploadRow, "offsetBytes" | "pieces" | "hashState">): Promise<boolean> {
+  const changed = await db
+    .update(uploads)
+    .set({ ...change, busy: false, updatedAt: sql`now()` })
+    .where(and(eq(uploads.id, before.id), eq(uploads.offsetBytes, before.offsetBytes)))
+    .returning({ id: uploads.id });
+  return changed.length > 0;
 }
 
 export async function giveUploadBack(db: Db, id: UploadId): Promise<void> {
@@ -102,9 +113,10 @@ export async function deleteUpload(db: Db, id: UploadId): Promise<void> {
   await db.delete(uploads).where(eq(uploads.id, id));
 }
 
-/** Uploads that nobody has touched since then, oldest first. */
-export async function staleUploads(db: Db, before: Date, limit: number): Promise<UploadRow[]> {
-  return db.select().from(uploads).where(lt(uploads.updatedAt, before)).orderBy(asc(uploads.updatedAt)).limit(limit);
+/** Takes uploads that nobody has touched since then, for throwing them away; no two callers get the same. */
+export async function takeStaleUploads(db: Db, before: Date, limit: number): Promise<UploadRow[]> {
+  const stale = db.select({ id: uploads.id }).from(uploads).where(lt(uploads.updatedAt, before)).limit(limit).for("update", { skipLocked: true });
+  return db.update(uploads).set({ busy: true, updatedAt: sql`now()` }).where(inArray(uploads.id, stale)).returning();
 }
 
 // ---- manifests and tags ----
@@ -123,15 +135,15 @@ export async function findManifest(db: Db, repository: string, reference: { dige
 }
 
 export async function putManifest(db: Db, row: Omit<ManifestRow, "createdAt">, tag: string | undefined): Promise<void> {
-  await db.transaction(async (tx) => {
-    await tx.insert(manifests).values(row).onConflictDoNothing();
-    if (tag !== undefined) {
-      await tx
-        .insert(tags)
-        .values({ repository: row.repository, tag, digest: row.digest })
-        .onConflictDoUpdate({ target: [tags.repository, tags.tag], set: { digest: row.digest, updatedAt: sql`now()` } });
-    }
-  });
+  const manifest = sql`
+    insert into ${manifests} (repository, digest, media_type, content, subject_digest, artifact_type)
+    values (${row.repository}, ${row.digest}, ${row.mediaType}, ${row.content}, ${row.subjectDigest}, ${row.artifactType})
+    on conflict do nothing`;
+  if (tag === undefined) return void (await db.execute(manifest));
+  await db.execute(sql`
+    with stored as (${manifest})
+    insert into ${tags} (repository, tag, digest) values (${row.repository}, ${tag}, ${row.digest})
+    on conflict (repository, tag) do update set digest = excluded.digest, updated_at = now()`);
 }
 
 export async function deleteTag(db: Db, repository: string, tag: string): Promise<boolean> {
@@ -164,16 +176,38 @@ export async function repositoryExists(db: Db, repository: string): Promise<bool
   return row !== undefined;
 }
 
-export async function listRepositories(db: Db, prefix: string, after: string, limit: number): Promise<string[]> {
+/** `readable`: repositories, or `<first part>/*` for all below it. */
+export async function listRepositories(db: Db, readable: readonly string[], after: string, limit: number): Promise<string[]> {
+  if (readable.length === 0) return [];
+  const mayRead = or(...readable.map((name) => (name.endsWith("/*") ? sql`starts_with(${manifests.repository}, ${name.slice(0, -1)})` : eq(manifests.repository, name))));
   const rows = await db
     .selectDistinct({ repository: manifests.repository })
     .from(manifests)
-    .where(and(like(manifests.repository, `${prefix}%`), gt(manifests.repository, after)))
+    .where(and(mayRead, gt(manifests.repository, after)))
     .orderBy(asc(manifests.repository))
     .limit(limit);
   return rows.map((row) => row.repository);
 }
 
-export async function listReferrers(db: Db, repository: string, subject: string): Promise<ManifestRow[]> {
-  return db.select().from(manifests).where(and(eq(manifests.repository, repository), eq(manifests.subjectDigest, subject))).orderBy(asc(manifests.digest)).limit(1000);
+/** Manifests about another, by digest, with their sizes in bytes. */
+export async function listReferrers(db: Db, repository: string, subject: string, options: { artifactType: string | undefined; after: string; limit: number }): Promise<{ digest: string; sizeBytes: number }[]> {
+  const { artifactType, after, limit } = options;
+  return db
+    .select({ digest: manifests.digest, sizeBytes: sql<number>`octet_length(${manifests.content})` })
+    .from(manifests)
+    .where(
+      and(
+        eq(manifests.repository, repository),
+        eq(manifests.subjectDigest, subject),
+        gt(manifests.digest, after),
+        artifactType === undefined ? undefined : eq(manifests.artifactType, artifactType),
+      ),
+    )
+    .orderBy(asc(manifests.digest))
+    .limit(limit);
+}
+
+export async function findManifests(db: Db, repository: string, digests: readonly string[]): Promise<ManifestRow[]> {
+  if (digests.length === 0) return [];
+  return db.select().from(manifests).where(and(eq(manifests.repository, repository), inArray(manifests.digest, [...digests]))).orderBy(asc(manifests.digest));
 }
