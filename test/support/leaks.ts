@@ -42,10 +42,30 @@ function processesOfThisRun(): string[] {
   });
 }
 
+/** Network prefixes of Berths that run on this host beside the tests: what they make and remove is no leak. */
+function foreignPrefixes(): string[] {
+  const mark = process.env["BERTH_TEST_RUN"];
+  const found = globSync("/proc/[0-9]*/environ").flatMap((path) => {
+    try {
+      const environment = readFileSync(path, "utf8");
+      const prefix = /(?:^|\0)BERTH_NET_PREFIX=([a-z0-9]+)/.exec(environment)?.[1];
+      return prefix === undefined || (mark !== undefined && environment.includes(mark)) ? [] : [prefix];
+    } catch {
+      return [];
+    }
+  });
+  return [...new Set(found)];
+}
+
+function belongsTo(leak: string, prefix: string): boolean {
+  return [`network namespace ${prefix}-`, `link ${prefix}`, `nft table inet berth_${prefix}`].some((start) => leak.startsWith(start)) || leak.endsWith(`/berth-${prefix}`);
+}
+
 /** What is there now and was not before, after things had time to end. */
 export async function awaitNoLeaks(before: ReadonlySet<string>): Promise<string[]> {
   for (const deadline = Date.now() + GRACE_MS; ; await sleep(200)) {
-    const leaks = [...(await snapshot())].filter((each) => !before.has(each));
+    const foreign = foreignPrefixes();
+    const leaks = [...(await snapshot())].filter((each) => !before.has(each) && !foreign.some((prefix) => belongsTo(each, prefix)));
     if (leaks.length === 0 || Date.now() > deadline) return leaks;
   }
 }
