@@ -1,5 +1,5 @@
 /** A local S3-compatible store as a child process, for hosts that have none: see docs/decisions/local-s3.md. */
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { runningPid, startDetached, stopByPidFile, waitUntil } from "../process.ts";
 
@@ -38,7 +38,13 @@ export async function startS3(options: S3Options): Promise<Record<string, string
   const logFile = join(dir, "s3.log");
   mkdirSync(join(dir, "objects"), { recursive: true });
   chmodSync(dir, 0o700);
+  const { size, mtimeMs } = statSync(SERVER);
+  const version = `${size} ${mtimeMs}`;
+  const versionFile = join(dir, "s3.version");
+  // One of older sources is replaced.
+  if (runningPid(pidFile) !== undefined && (!existsSync(versionFile) || readFileSync(versionFile, "utf8") !== version)) await stopS3(dir);
   if (runningPid(pidFile) === undefined) {
+    writeFileSync(versionFile, version);
     startDetached({
       argv: [process.execPath, SERVER],
       env: {
