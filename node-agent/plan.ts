@@ -11,7 +11,7 @@ export function layerName(diffId: string): string {
 /** How a layer is compressed, or undefined for a media type that nobody knows. */
 export function compressionOf(mediaType: string): "gzip" | "zstd" | "none" | undefined {
   if (/[.+]gzip$/.test(mediaType)) return "gzip";
-  if (/\+zstd$/.test(mediaType)) return "zstd";
+  if (mediaType.endsWith("+zstd")) return "zstd";
   return /[.]tar$/.test(mediaType) ? "none" : undefined;
 }
 
