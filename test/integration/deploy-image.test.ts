@@ -56,7 +56,7 @@ async function seedImage(repository: string, tag: string, command: string): Prom
 const deploy = (app: string, body: unknown, token = tenant.token) => api.call("POST", `/v1/apps/${app}/deployments`, { token, body });
 
 test("by tag, by digest, with and without tenant and host", async () => {
-  const references = ["web:v1", `${tenant.name}/web:v1`, `web@${digest}`, `127.0.0.1:7070/${tenant.name}/web:v1`, `${tenant.name}/web@${digest}`];
+  const references = ["web:v1", `${tenant.name}/web:v1`, `web@${digest}`, `${new URL(api.url).host}/${tenant.name}/web:v1`, `${tenant.name}/web@${digest}`];
   for (const [index, image] of references.entries()) {
     const { status, body, headers } = await deploy("web", { image, env: { A: String(index) }, settings: { replicas: 2 } });
     assert.equal(status, 202, JSON.stringify(body));

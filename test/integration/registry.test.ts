@@ -16,21 +16,25 @@ import { removeStaleUploads } from "../../api/registry/uploads.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { startTestApi, type TestApi } from "../support/api.ts";
 import { digestOf, imageOf, writeLayout } from "../support/oci.ts";
+import { basic, errorCode, registryClient, type Tenant } from "../support/registry.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
-type Tenant = Awaited<ReturnType<TestApi["tenant"]>>;
 let stores: Stores;
 let blobs: BlobStore;
 let api: TestApi;
 let alice: Tenant;
 let bob: Tenant;
 let dir: string;
+let ask: ReturnType<typeof registryClient>["ask"];
+let tokenFor: ReturnType<typeof registryClient>["tokenFor"];
+let pushBlob: ReturnType<typeof registryClient>["pushBlob"];
 
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), "berth-registry-"));
   stores = await startStores();
   blobs = openS3BlobStore({ BERTH_S3_REGION: "us-east-1", BERTH_S3_BUCKET: "berth", BERTH_S3_ACCESS_KEY_ID: "", BERTH_S3_SECRET_ACCESS_KEY: "", ...stores.s3 });
   api = await startTestApi({ databaseUrl: stores.databaseUrl, redisUrl: stores.redisUrl, blobs });
+  ({ ask, tokenFor, pushBlob } = registryClient(api.url));
   [alice, bob] = [await api.tenant(), await api.tenant()];
 });
 after(async () => {
@@ -38,33 +42,6 @@ after(async () => {
   await stores?.stop();
   rmSync(dir, { recursive: true, force: true });
 });
-
-const basic = (token: string) => `Basic ${Buffer.from(`anybody:${token}`).toString("base64")}`;
-
-/** A bearer token as Docker's clients get it. */
-async function tokenFor(tenant: Tenant | undefined, ...scopes: string[]): Promise<string> {
-  const query = scopes.map((scope) => `scope=${encodeURIComponent(scope)}`).join("&");
-  const response = await fetch(`${api.url}/v2/token?service=berth-registry&${query}`, { headers: tenant ? { authorization: basic(tenant.token) } : {} });
-  assert.equal(response.status, 200);
-  return ((await response.json()) as { token: string }).token;
-}
-
-async function ask(method: string, path: string, options: { token?: string; body?: Uint8Array | string; headers?: Record<string, string> } = {}): Promise<Response> {
-  return fetch(api.url + path, {
-    method,
-    headers: { ...(options.token === undefined ? {} : { authorization: `Bearer ${options.token}` }), ...options.headers },
-    ...(options.body === undefined ? {} : { body: typeof options.body === "string" ? options.body : new Uint8Array(options.body) }),
-  });
-}
-
-const errorCode = async (response: Response) => ((await response.json()) as { errors: { code: string }[] }).errors[0]?.code;
-
-async function pushBlob(tenant: Tenant, repository: string, bytes: Uint8Array): Promise<string> {
-  const token = await tokenFor(tenant, `repository:${repository}:pull,push`);
-  const response = await ask("POST", `/v2/${repository}/blobs/uploads/?digest=${digestOf(bytes)}`, { token, body: bytes });
-  assert.equal(response.status, 201, await response.text());
-  return token;
-}
 
 test("a client without a token is told where to get one, and a wrong one gets none", async () => {
   const response = await ask("GET", "/v2/");
