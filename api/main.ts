@@ -3,6 +3,7 @@ import { z } from "zod";
 import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
+import { removeStaleUploads } from "./registry/uploads.ts";
 import { isHarmlessRejection, startServer } from "./server.ts";
 
 const Env = z.object({
@@ -17,6 +18,8 @@ const Env = z.object({
   BERTH_PRESIGN_TTL_MS: z.coerce.number().int().min(60_000).default(3_600_000),
   BERTH_MAX_CONTEXT_BYTES: z.coerce.number().int().positive().default(4 * 2 ** 30),
 });
+
+const STALE_UPLOADS_EVERY_MS = 10 * 60_000;
 
 const env = readEnv(Env, process.env);
 const log = openLog("api", env.BERTH_LOG_LEVEL);
@@ -44,6 +47,13 @@ const server = await startServer({
   log,
 });
 log.info({ port: server.port }, "listening");
+
+setInterval(() => {
+  removeStaleUploads(server.deps, new Date()).then(
+    (count) => count > 0 && log.info({ count }, "uploads to the registry that nobody ended are removed"),
+    (error: unknown) => log.warn({ err: error }, "stale uploads were not removed"),
+  );
+}, STALE_UPLOADS_EVERY_MS).unref();
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {

@@ -134,7 +134,10 @@ function keyById(db: Db, kid: string): Promise<Key> {
   return known;
 }
 
+const KID = /^[0-9a-f-]{36}$/;
+
 async function publicKey(db: Db, kid: string): Promise<Key> {
+  if (!KID.test(kid)) throw new UnknownKey(kid);
   const [row] = await db.select().from(signingKeys).where(eq(signingKeys.kid, kid));
   if (!row) throw new UnknownKey(kid);
   const { d: _private, ...jwk } = row.jwk as JWK;
