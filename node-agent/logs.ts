@@ -7,27 +7,42 @@ const FOLLOW_EVERY_MS = 150;
 const CHUNK_BYTES = 256 * 1024;
 /** A tail is searched for in so many bytes from the end. */
 const TAIL_BYTES = 8 * 2 ** 20;
+/** One message holds so many lines and characters at most: a larger one would cost the node its channel. */
 const MAX_BATCH = 500;
+const BATCH_MAX_CHARS = 2 ** 20;
+/** A longer line is cut. */
+const LINE_MAX_CHARS = 16_384;
 
 const LINE = /^(\S+) (stdout|stderr) ([FP]) (.*)$/s;
 
-/** Entries of whole lines; what is not in conmon's form is left out. Pure. */
-export function parseLog(instanceId: string, text: string): LogEntry[] {
-  const entries: LogEntry[] = [];
-  const open = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    const [, time, stream, flag, rest = ""] = LINE.exec(line) ?? [];
-    if (time === undefined || (stream !== "stdout" && stream !== "stderr")) continue;
-    const whole = (open.get(stream) ?? "") + rest;
-    if (flag === "P") {
-      open.set(stream, whole);
-      continue;
-    }
-    open.delete(stream);
-    const at = new Date(time);
-    if (!Number.isNaN(at.getTime())) entries.push({ instanceId, stream, time: at.toISOString(), text: whole });
+/** Reads a log piece by piece: a line may begin in one and end in the next. */
+class LogParser {
+  readonly #instanceId: string;
+  readonly #open = new Map<string, string>();
+
+  constructor(instanceId: string) {
+    this.#instanceId = instanceId;
   }
-  return entries;
+
+  /** Entries that end in this text of whole lines; what is not in conmon's form is left out. */
+  read(text: string): LogEntry[] {
+    const entries: LogEntry[] = [];
+    for (const line of text.split("\n")) {
+      const [, time, stream, flag, rest = ""] = LINE.exec(line) ?? [];
+      if (time === undefined || (stream !== "stdout" && stream !== "stderr")) continue;
+      const open = this.#open.get(stream) ?? "";
+      const whole = open.length > LINE_MAX_CHARS ? open : open + rest;
+      if (flag === "P") {
+        this.#open.set(stream, whole);
+        continue;
+      }
+      this.#open.delete(stream);
+      const at = new Date(time);
+      const shown = whole.length > LINE_MAX_CHARS ? `${whole.slice(0, LINE_MAX_CHARS)}…` : whole;
+      if (!Number.isNaN(at.getTime())) entries.push({ instanceId: this.#instanceId, stream, time: at.toISOString(), text: shown });
+    }
+    return entries;
+  }
 }
 
 /** The last entries of a log, oldest first. Empty when there is no log. */
@@ -35,7 +50,7 @@ export async function tailLog(path: string, instanceId: string, lines: number): 
   const size = await stat(path).then((s) => s.size, () => 0);
   const start = Math.max(0, size - TAIL_BYTES);
   const text = await readRange(path, start, size);
-  const entries = parseLog(instanceId, start === 0 ? text : text.slice(text.indexOf("\n") + 1));
+  const entries = new LogParser(instanceId).read(start === 0 ? text : text.slice(text.indexOf("\n") + 1));
   return { entries: lines === 0 ? [] : entries.slice(-lines), offset: size };
 }
 
@@ -50,6 +65,7 @@ export async function streamLog(
   sendBatches(tail.entries, send);
   let { offset } = tail;
   let rest = "";
+  const parser = new LogParser(instanceId);
   while (options.follow && !options.signal.aborted) {
     const size = await stat(path).then((s) => s.size, () => 0);
     // The log has started anew.
@@ -63,12 +79,22 @@ export async function streamLog(
     offset = end;
     const complete = text.lastIndexOf("\n") + 1;
     rest = text.slice(complete);
-    sendBatches(parseLog(instanceId, text.slice(0, complete)), send);
+    sendBatches(parser.read(text.slice(0, complete)), send);
   }
 }
 
 function sendBatches(entries: LogEntry[], send: (entries: LogEntry[]) => void): void {
-  for (let at = 0; at < entries.length; at += MAX_BATCH) send(entries.slice(at, at + MAX_BATCH));
+  let batch: LogEntry[] = [];
+  let chars = 0;
+  for (const entry of entries) {
+    if (batch.length === MAX_BATCH || chars + entry.text.length > BATCH_MAX_CHARS) {
+      send(batch);
+      [batch, chars] = [[], 0];
+    }
+    batch.push(entry);
+    chars += entry.text.length;
+  }
+  if (batch.length > 0) send(batch);
 }
 
 async function readRange(path: string, start: number, end: number): Promise<string> {

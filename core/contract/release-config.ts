@@ -18,7 +18,12 @@ export const SettingsSchema = z.object({
   /** TCP port that the app listens on; without it the image's first EXPOSE, else 8080. */
   port: z.number().int().min(1).max(65_535).optional(),
   /** Replaces the image's CMD. */
-  command: z.array(z.string().max(32_768)).min(1).max(256).optional(),
+  command: z
+    .array(z.string().max(32_768))
+    .min(1)
+    .max(256)
+    .refine((words) => words.reduce((sum, word) => sum + word.length, 0) <= 65_536, "a command has at most 65,536 characters")
+    .optional(),
   memoryBytes: z.number().int().min(16 * 2 ** 20).max(64 * 2 ** 30).default(512 * 2 ** 20),
   /** Thousandths of one cpu. */
   cpuMillis: z.number().int().min(10).max(64_000).default(1000),

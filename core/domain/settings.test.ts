@@ -16,3 +16,10 @@ test("a patch changes only what it names, and null takes back", () => {
 test("an environment's patch sets and removes", () => {
   assert.deepEqual(applyEnvPatch({ A: "1", B: "2" }, { A: null, C: "3", B: "" }), { B: "", C: "3" });
 });
+
+test("an environment that is too large for the nodes' channel is refused, also when patches add up to it", () => {
+  const env = { A: "a".repeat(32_768) };
+  assert.equal(Object.keys(applyEnvPatch(env, { B: "b".repeat(32_000) })).length, 2);
+  assert.throws(() => applyEnvPatch(env, { B: "b".repeat(32_768) }), /may have 65536/);
+  assert.equal(SettingsSchema.safeParse({ command: Array.from({ length: 3 }, () => "c".repeat(32_768)) }).success, false);
+});

@@ -11,6 +11,9 @@ import { checkBlobs } from "../db/system-queries/registry.ts";
 import { BadManifest, choosePlatform, parseManifest, type ParsedManifest } from "./manifest.ts";
 
 const CONFIG_MAX_BYTES = 4 * 2 ** 20;
+/** What nodes are told of an image, for each instance: one image must not fill the channel that all share. */
+const TEXTS_MAX_CHARS = 65_536;
+const VOLUMES_MAX = 64;
 const ARCHITECTURES: Record<string, string> = { x64: "amd64", arm64: "arm64" };
 
 /** What nodes can unpack. */
@@ -69,6 +72,9 @@ export async function loadImage(stores: ImageStores, repository: string, referen
   });
   if (!image.success) throw new AppError("image_invalid", `${repository}: ${z.prettifyError(image.error)}`);
   const texts = Object.values(image.data).flat().filter((value) => typeof value === "string");
+  if (texts.reduce((sum, text) => sum + text.length, 0) > TEXTS_MAX_CHARS || image.data.volumes.length > VOLUMES_MAX) {
+    throw new AppError("image_invalid", `${repository}: the image's config has more than ${TEXTS_MAX_CHARS} characters of ENTRYPOINT, CMD, ENV and the like, or more than ${VOLUMES_MAX} volumes.`);
+  }
   if (texts.some((text) => text.includes("\0"))) throw new AppError("image_invalid", `${repository}: the image's config has a NUL byte.`);
   return image.data;
 }

@@ -61,6 +61,8 @@ test("an image that cannot run here is refused with the reason", async () => {
     ["artifact", changed(image, { config: { rootfs: undefined } }), /not one of a container/],
     ["chart", changed(image, { manifest: () => ({ layers: [{ ...layer, mediaType: "application/vnd.cncf.helm.chart.content.v1.tar+gzip" }] }) }), /helm.*cannot be unpacked/],
     ["nul", changed(image, { config: { config: { Env: ["A=\0"] } } }), /NUL/],
+    ["long-env", changed(image, { config: { config: { Env: Array.from({ length: 1000 }, (_, i) => `V${i}=${"x".repeat(100)}`) } } }), /more than 65536 characters/],
+    ["volumes", changed(image, { config: { config: { Volumes: Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`/v${i}`, {}])) } } }), /more than 64 volumes/],
     ["shape", changed(image, { config: { config: { Cmd: "not a list" } } }), /not one of a container/],
   ];
   for (const [name, bad, reason] of cases) {

@@ -10,11 +10,12 @@ export interface Runtime {
 const base = ({ crun, stateDir }: Runtime) => [crun, "--root", stateDir, "--cgroup-manager=cgroupfs"];
 
 export const crunStart = (runtime: Runtime, id: string) => [...base(runtime), "start", id];
-export const crunKill = (runtime: Runtime, id: string, signal: string) => [...base(runtime), "kill", id, signal];
+/** `signal` is an image's word: what begins with a hyphen is no option. */
+export const crunKill = (runtime: Runtime, id: string, signal: string) => [...base(runtime), "kill", "--", id, signal];
 /** Ends what runs and forgets it. */
 export const crunDelete = (runtime: Runtime, id: string) => [...base(runtime), "delete", "--force", id];
-/** Runs in the foreground, with the caller's streams. */
-export const crunRun = (runtime: Runtime, id: string, bundle: string) => [...base(runtime), "run", "--bundle", bundle, id];
+/** Runs in the foreground, with the caller's streams and `preservedFds` more of them after the first three. */
+export const crunRun = (runtime: Runtime, id: string, bundle: string, preservedFds = 0) => [...base(runtime), "run", `--preserve-fds=${preservedFds}`, "--bundle", bundle, id];
 
 export interface Monitor {
   id: string;
