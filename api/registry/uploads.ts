@@ -5,7 +5,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { PassThrough, Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { createSHA256, type IHasher } from "hash-wasm";
 import type { Context } from "hono";
 import { BlobStoreUnavailable } from "../../core/blob-store/blob-store.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
@@ -18,6 +17,7 @@ import type { RegistryDeps } from "./auth.ts";
 import { checkDigest } from "./blobs.ts";
 import { parseContentRange, type Span } from "./body.ts";
 import { RegistryError } from "./errors.ts";
+import { hashFurther, type RunningHash } from "./running-hash.ts";
 
 type Ctx = Context<ApiEnv>;
 type UploadId = Id<"upload">;
@@ -58,9 +58,8 @@ export async function patchUpload(deps: RegistryDeps, c: Ctx, repository: string
   const upload = await take(deps, repository, id);
   return holding(deps, upload, async () => {
     const received = await receive(deps, c, upload, span);
-    const { offsetBytes, pieces, hasher } = received;
-    const hashState = Buffer.from(hasher.save()).toString("base64");
-    if (await rows.appendUpload(deps.db, upload, { offsetBytes, pieces, hashState })) return accepted(repository, upload.id, offsetBytes);
+    const { offsetBytes, pieces, hash } = received;
+    if (await rows.appendUpload(deps.db, upload, { offsetBytes, pieces, hashState: hash.save() })) return accepted(repository, upload.id, offsetBytes);
     await deps.blobs.delete(received.newKeys).catch(() => {});
     throw conflict();
   });
@@ -135,7 +134,7 @@ interface Received {
   offsetBytes: number;
   pieces: rows.UploadRow["pieces"];
   newKeys: string[];
-  hasher: IHasher;
+  hash: RunningHash;
 }
 
 /** Streams the body to the store, hashing on its way. Nothing counts unless all of it came. */
@@ -143,19 +142,17 @@ async function receive(deps: RegistryDeps, c: Ctx, upload: rows.UploadRow, span:
   if (span !== undefined && span.start !== upload.offsetBytes) {
     throw new RegistryError("RANGE_INVALID", `the upload goes on at byte ${upload.offsetBytes}`, uploadHeaders(upload.repository, upload.id, upload.offsetBytes));
   }
-  const hasher = await createSHA256();
-  if (upload.hashState === null) hasher.init();
-  else hasher.load(Buffer.from(upload.hashState, "base64"));
-  const before = { upload, offsetBytes: upload.offsetBytes, pieces: upload.pieces, newKeys: [], hasher };
   const { body } = c.req.raw;
   const declared = c.req.header("content-length");
   const hasBody = declared === undefined ? c.req.header("transfer-encoding") !== undefined : declared !== "0";
+  const hash = await hashFurther(deps.blobs, upload, hasBody);
+  const before = { upload, offsetBytes: upload.offsetBytes, pieces: upload.pieces, newKeys: [], hash };
   if (!body || !hasBody) return before;
   if (upload.pieces.length >= MAX_PIECES) throw new RegistryError("SIZE_INVALID", `an upload has at most ${MAX_PIECES} pieces`);
   const key = `uploads/${upload.id}/${upload.pieces.length}-${randomBytes(6).toString("hex")}`;
   const expected = span ? span.end - span.start + 1 : declared === undefined ? undefined : Number(declared);
   if (declared !== undefined && Number(declared) !== expected) throw new RegistryError("RANGE_INVALID", "Content-Range and Content-Length differ");
-  const sizeBytes = await storePiece(deps, { key, body, hasher, expected, maxBytes: MAX_BLOB_BYTES - upload.offsetBytes });
+  const sizeBytes = await storePiece(deps, { key, body, hash, expected, maxBytes: MAX_BLOB_BYTES - upload.offsetBytes });
   if (sizeBytes === 0) {
     await deps.blobs.delete([key]);
     return before;
@@ -166,14 +163,14 @@ async function receive(deps: RegistryDeps, c: Ctx, upload: rows.UploadRow, span:
 interface Piece {
   key: string;
   body: ReadableStream;
-  hasher: IHasher;
+  hash: RunningHash;
   /** Bytes, when they are known ahead. */
   expected: number | undefined;
   maxBytes: number;
 }
 
 /** Resolves to its size in bytes. @throws RegistryError, BlobStoreUnavailable; then it is not there */
-async function storePiece(deps: RegistryDeps, { key, body, hasher, expected, maxBytes }: Piece): Promise<number> {
+async function storePiece(deps: RegistryDeps, { key, body, hash, expected, maxBytes }: Piece): Promise<number> {
   let sizeBytes = 0;
   const hashed = new PassThrough();
   const feeding = pipeline(
@@ -182,7 +179,7 @@ async function storePiece(deps: RegistryDeps, { key, body, hasher, expected, max
       for await (const chunk of chunks) {
         sizeBytes += chunk.length;
         if (sizeBytes > maxBytes) throw new RegistryError("SIZE_INVALID", `a blob has at most ${MAX_BLOB_BYTES} bytes`);
-        hasher.update(chunk);
+        hash.update(chunk);
         yield chunk;
       }
       if (expected !== undefined && sizeBytes !== expected) throw cutShort();
@@ -204,9 +201,9 @@ async function storePiece(deps: RegistryDeps, { key, body, hasher, expected, max
  * their place even when another tenant has stored them: how long an answer takes must not tell.
  */
 async function finish(deps: RegistryDeps, received: Received, digest: string): Promise<Response> {
-  const { upload, offsetBytes, pieces, hasher } = received;
+  const { upload, offsetBytes, pieces, hash } = received;
   const whole = { ...upload, pieces };
-  const actual = `sha256:${hasher.digest("hex")}`;
+  const actual = hash.digest();
   if (actual !== digest) {
     await discard(deps, whole);
     throw new RegistryError("DIGEST_INVALID", `the bytes have the digest ${actual}`);

@@ -17,6 +17,7 @@ import type { Readable } from "node:stream";
 /** The least that S3 takes for a part but the last; 10,000 of them are 48 GiB. */
 const PART_BYTES = 5 * 2 ** 20;
 const PARTS_AT_ONCE = 2;
+const SMALL_BYTES = 256 * 1024;
 
 export interface StreamTarget {
   client: S3Client;
@@ -28,23 +29,24 @@ export interface StreamTarget {
 /** Resolves to the size in bytes; whatever fails, no object and no part is left. Throws the SDK's errors and the source's own. */
 export async function putStream(target: StreamTarget, body: Readable, signal: AbortSignal | undefined): Promise<number> {
   const upload = new PartUpload(target, signal);
+  // Most streams are short, and a new part costs milliseconds.
+  let small: Buffer[] | undefined = [];
+  let smallBytes = 0;
   try {
-    let part = upload.takeBuffer();
-    let fill = 0;
     for await (const chunk of body as AsyncIterable<Buffer>) {
       signal?.throwIfAborted();
-      for (let at = 0; at < chunk.length; ) {
-        const copied = chunk.copy(part, fill, at);
-        at += copied;
-        fill += copied;
-        if (fill < PART_BYTES) continue;
-        await upload.send(part);
-        part = await upload.freeBuffer();
-        fill = 0;
+      if (small === undefined) {
+        await upload.write(chunk);
+        continue;
       }
+      small.push(chunk);
+      smallBytes += chunk.length;
+      if (smallBytes <= SMALL_BYTES) continue;
+      for (const each of small) await upload.write(each);
+      small = undefined;
     }
     signal?.throwIfAborted();
-    return await upload.complete(part.subarray(0, fill));
+    return await upload.complete(small);
   } catch (error) {
     await upload.abort();
     throw error;
@@ -79,6 +81,8 @@ class PartUpload {
   readonly #abortSignal: AbortSignal | undefined;
   readonly #parts: CompletedPart[] = [];
   readonly #free: Buffer[] = [];
+  #part: Buffer | undefined;
+  #fill = 0;
   #inFlight = new Set<Promise<void>>();
   #uploadId: string | undefined;
   #failure: { error: unknown } | undefined;
@@ -97,19 +101,29 @@ class PartUpload {
     return this.#abortSignal === undefined ? {} : { abortSignal: this.#abortSignal };
   }
 
-  takeBuffer(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(PART_BYTES);
+  /** Waits when too many parts are under way. */
+  async write(chunk: Buffer): Promise<void> {
+    for (let at = 0; at < chunk.length; ) {
+      this.#part ??= await this.#freeBuffer();
+      const copied = chunk.copy(this.#part, this.#fill, at);
+      at += copied;
+      this.#fill += copied;
+      if (this.#fill < PART_BYTES) continue;
+      await this.#send(this.#part);
+      this.#part = undefined;
+      this.#fill = 0;
+    }
   }
 
   /** A buffer that no request reads any more: waits until few enough parts are under way. */
-  async freeBuffer(): Promise<Buffer> {
+  async #freeBuffer(): Promise<Buffer> {
     while (this.#inFlight.size >= PARTS_AT_ONCE) await Promise.race(this.#inFlight);
     if (this.#failure) throw this.#failure.error;
-    return this.takeBuffer();
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(PART_BYTES);
   }
 
   /** Begins to send a part; its buffer is given back when it has arrived. */
-  async send(part: Buffer): Promise<void> {
+  async #send(part: Buffer): Promise<void> {
     this.#uploadId ??= (await this.#target.client.send(new CreateMultipartUploadCommand({ ...this.#where, ...this.#type }), this.#sending)).UploadId;
     const PartNumber = this.#parts.length + 1;
     const completed: CompletedPart = { PartNumber };
@@ -132,12 +146,14 @@ class PartUpload {
     return this.#target.ContentType === undefined ? {} : { ContentType: this.#target.ContentType };
   }
 
-  async complete(last: Buffer): Promise<number> {
+  /** `small`: all of a stream of which nothing was written. Resolves to the size in bytes. */
+  async complete(small: readonly Buffer[] | undefined): Promise<number> {
+    const last = small ? Buffer.concat(small) : (this.#part ?? Buffer.alloc(0)).subarray(0, this.#fill);
     if (this.#uploadId === undefined) {
       await this.#target.client.send(new PutObjectCommand({ ...this.#where, ...this.#type, Body: last, ContentLength: last.length }), this.#sending);
       return last.length;
     }
-    if (last.length > 0) await this.send(last);
+    if (last.length > 0) await this.#send(last);
     await Promise.all(this.#inFlight);
     if (this.#failure) throw this.#failure.error;
     const MultipartUpload = { Parts: this.#parts };
