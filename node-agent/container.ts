@@ -1,5 +1,6 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { chown, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { removeCgroup } from "../core/host/cgroup.ts";
@@ -59,8 +60,8 @@ export class Container {
   async mountRoot(layersDir: string): Promise<void> {
     const { uidBase, layers } = this.#desired;
     const [upper, work] = [join(this.dir, "upper"), join(this.dir, "work")];
-    for (const dir of [upper, work, this.rootPath]) await mkdir(dir, { recursive: true, mode: 0o755 });
-    await chown(upper, uidBase, uidBase);
+    for (const dir of [upper, work, this.rootPath]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+    chownSync(upper, uidBase, uidBase);
     const names = layers.map((layer) => layerName(layer.diffId));
     // The same layer twice: the upper one has all that the lower one has.
     const lowers = names.filter((name, index) => names.lastIndexOf(name) === index);
@@ -88,17 +89,17 @@ export class Container {
         uidBase,
         netnsPath: netns.path,
         cgroupsPath: this.cgroupsPath,
-        binds: await this.#writeEtc(netns),
+        binds: this.#writeEtc(netns),
         limits: { ...desired.limits, openFiles: this.#host.openFiles },
       });
-      await writeFile(join(this.dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
+      writeFileSync(join(this.dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
     } catch (error) {
       if (error instanceof BadUser || error instanceof BadPath) throw new BadImage(error.message, { cause: error });
       throw error;
     }
   }
 
-  async #writeEtc(netns: Netns) {
+  #writeEtc(netns: Netns) {
     const { hostname, uidBase } = this.#desired;
     const files = {
       hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${netns.address}\t${hostname}\n`,
@@ -106,8 +107,8 @@ export class Container {
       "resolv.conf": this.#host.resolvers.map((address) => `nameserver ${address}\n`).join(""),
     };
     for (const [name, text] of Object.entries(files)) {
-      await writeFile(join(this.dir, name), text);
-      await chown(join(this.dir, name), uidBase, uidBase);
+      writeFileSync(join(this.dir, name), text);
+      chownSync(join(this.dir, name), uidBase, uidBase);
     }
     return Object.keys(files).map((name) => ({ source: join(this.dir, name), destination: `/etc/${name}`, readOnly: false }));
   }

@@ -3,7 +3,8 @@
  * instances live beside each other. What must survive the agent is in `state.json`.
  */
 import { setMaxListeners } from "node:events";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readOomKills } from "../core/host/cgroup.ts";
@@ -65,7 +66,9 @@ export class Instance {
   readonly #log: Log;
   #desired: DesiredInstance;
   #saved: SavedInstance;
+  readonly #resumed: boolean;
   #netns: Netns | undefined;
+  #mounted = false;
   #timings: Record<string, number> = {};
   /** Resolves when nothing of it is left but its log, or when it has failed and waits to be told to go. */
   ended: Promise<void> = Promise.resolve();
@@ -77,6 +80,7 @@ export class Instance {
     // Every restart waits for it again.
     setMaxListeners(0, this.#stop.signal);
     this.#log = deps.log.child({ instanceId: desired.id, app: desired.appName });
+    this.#resumed = saved !== undefined;
     this.#saved = saved ?? { desired, phase: "pulling", netns: null, pid: null, startTime: null, everReady: false, restarts: 0, crashes: 0, lastExit: null, problem: null };
   }
 
@@ -141,6 +145,8 @@ export class Instance {
     if (pid === null) return false;
     if ((await startTimeOf(pid)) === startTime) {
       this.#log.info({ pid }, "adopted");
+      // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
+      if (this.#saved.phase === "starting") await this.#container.start().catch(() => {});
       return true;
     }
     const exit = await this.#readExit();
@@ -155,21 +161,29 @@ export class Instance {
     const lap = this.#stopwatch();
     await this.#pull();
     lap("pull");
-    if (!(await mountPoints()).has(this.#container.rootPath)) {
-      await this.#container.mountRoot(await this.#deps.tenantLayers(this.#desired));
-    }
-    this.#netns ??= await this.#deps.pool.acquire();
+    const [netns] = await Promise.all([this.#netns ?? this.#deps.pool.acquire(), this.#mount()]);
+    this.#netns = netns;
     lap("mount");
-    await this.#container.writeBundle(this.#netns);
-    await this.#set({ phase: "starting", netns: this.#netns.name, problem: null });
+    await this.#container.writeBundle(netns);
+    this.#set({ phase: "starting", netns: netns.name, problem: null });
     this.#throwIfStopped();
+    lap("prepare");
     const pid = await this.#container.create();
     lap("create");
     // Saved before it runs: an agent that is killed here finds it again.
-    await this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
+    this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
     await this.#container.start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
+  }
+
+  /** Once; an instance of a former agent may be mounted already. */
+  async #mount(): Promise<void> {
+    if (this.#mounted) return;
+    if (!this.#resumed || !(await mountPoints()).has(this.#container.rootPath)) {
+      await this.#container.mountRoot(await this.#deps.tenantLayers(this.#desired));
+    }
+    this.#mounted = true;
   }
 
   async #pull(): Promise<void> {
@@ -202,7 +216,7 @@ export class Instance {
           return first;
         }
         this.#timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
-        await this.#set({ phase: "ready", everReady: true });
+        this.#set({ phase: "ready", everReady: true });
       }
       const end = await Promise.race([exited, this.#untilStop()]);
       if (end === "stop") return undefined;
@@ -269,7 +283,7 @@ export class Instance {
     this.#log.warn({ exit, restartInMs: pause }, "crashed");
     await this.#container.forget();
     const what = exit.oomKilled ? ({ code: "app_out_of_memory", detail: "The app ran out of memory." } as const) : ({ code: "app_exited", detail: `The app exited with code ${exit.code}.` } as const);
-    await this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts: this.#saved.restarts + 1, lastExit: exit, problem: { ...what, logTail: await this.#logTail() } });
+    this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts: this.#saved.restarts + 1, lastExit: exit, problem: { ...what, logTail: await this.#logTail() } });
     await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
@@ -284,13 +298,13 @@ export class Instance {
     await this.#container.kill("KILL");
     const logTail = await this.#logTail();
     await this.#release();
-    await this.#set({ phase: "failed", pid: null, startTime: null, netns: null, problem: { ...problem, logTail } });
+    this.#set({ phase: "failed", pid: null, startTime: null, netns: null, problem: { ...problem, logTail } });
   }
 
   async #shutDown(): Promise<void> {
     const { pid, startTime } = this.#saved;
     if (pid !== null && (await startTimeOf(pid)) === startTime) {
-      await this.#set({ phase: "stopping" });
+      this.#set({ phase: "stopping" });
       const watching = new AbortController();
       const exited = this.#untilExit(watching.signal);
       await this.#container.kill(this.#desired.stopSignal || "SIGTERM");
@@ -342,12 +356,13 @@ export class Instance {
     };
   }
 
-  async #set(change: Partial<SavedInstance>): Promise<void> {
+  /** A few kilobytes to the page cache: waiting for a thread would take longer than the writing. */
+  #set(change: Partial<SavedInstance>): void {
     this.#saved = { ...this.#saved, desired: this.#desired, ...change };
     const path = join(this.#container.dir, "state.json");
-    await mkdir(this.#container.dir, { recursive: true, mode: 0o711 });
-    await writeFile(`${path}.new`, JSON.stringify(this.#saved), { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    mkdirSync(this.#container.dir, { recursive: true, mode: 0o711 });
+    writeFileSync(`${path}.new`, JSON.stringify(this.#saved), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
     this.#deps.onChange();
   }
 }

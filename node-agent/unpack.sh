@@ -1,4 +1,4 @@
-# Runs inside the unpack sandbox: a layer on stdin becomes files in /mnt. Prints the diffID on success.
+# Runs inside the unpack sandbox: a layer on stdin becomes files in /mnt. Prints the diffID and the bytes on disk.
 #   $1 gzip, zstd or none   $2 most bytes of the uncompressed tar   $3 most entries
 # Ends with 3 and a sentence on stderr when the archive is not to be trusted.
 set -euo pipefail
@@ -35,10 +35,10 @@ if [[ $status -ne 0 ]]; then
 fi
 
 cd /mnt
-entries=$(find . -xdev -printf x | head -c "$(($3 + 1))" | wc -c)
+# One walk: whiteouts into a list, the size of every entry (in KiB, hard links once) summed up.
+read -r entries kib < <(find . -xdev \( -name '.wh.*' -fprint0 /run/whiteouts -o -true \) -printf '%i %k\n' | awk '{ n++ } !seen[$1]++ { sum += $2 } END { print n, sum }')
 [[ $entries -le $3 ]] || refuse "the layer has more than $3 entries"
 # Whiteouts, as the overlay reads them: a hidden name is a character device 0:0, an opaque directory an attribute.
-find . -xdev -name '.wh.*' -print0 >/run/whiteouts
 while IFS= read -r -d '' path; do
   directory=${path%/*}
   base=${path##*/}
@@ -55,4 +55,4 @@ while IFS= read -r -d '' path; do
   rm -rf -- "$path"
 done </run/whiteouts
 read -r sum _ </run/sum
-echo "$sum"
+echo "$sum $((kib * 1024))"

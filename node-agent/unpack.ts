@@ -68,25 +68,16 @@ export class Unpacker {
       child.on("error", reject);
       child.on("close", (code) => {
         clearTimeout(timer);
-        const diffId = /^[0-9a-f]{64}$/m.exec(stdout())?.[0];
-        void runUnchecked(crunDelete(runtime, id))
-          .then(() => Promise.all([removeCgroup(cgroupsPath), rm(bundle, { recursive: true, force: true })]))
-          .then(() => {
-            if (code === REFUSED) throw new BadLayer(stderr().trim());
-            if (code !== 0 || diffId === undefined) throw new Error(`the unpack helper ended with code ${code}: ${stderr().trim()}`);
-            return directoryBytes(target);
-          })
-          .then((bytes) => resolve({ diffId: `sha256:${diffId}`, bytes }), reject);
+        // crun has removed its container; one that was killed from outside is removed here, while the layer goes on.
+        void runUnchecked(crunDelete(runtime, id)).then(() => Promise.all([removeCgroup(cgroupsPath), rm(bundle, { recursive: true, force: true })]), () => {});
+        const [, diffId, bytes] = /^([0-9a-f]{64}) (\d+)$/m.exec(stdout()) ?? [];
+        if (code === REFUSED) reject(new BadLayer(stderr().trim()));
+        else if (code !== 0 || diffId === undefined) reject(new Error(`the unpack helper ended with code ${code}: ${stderr().trim()}`));
+        else resolve({ diffId: `sha256:${diffId}`, bytes: Number(bytes) });
       });
     });
     return { stdin: child.stdin as Writable, kill, result };
   }
-}
-
-/** What the files take on the disk. */
-async function directoryBytes(dir: string): Promise<number> {
-  const { stdout } = await runUnchecked(["du", "-s", "-x", "--block-size=1", dir]);
-  return Number.parseInt(stdout, 10) || 0;
 }
 
 function text(stream: Readable): () => string {
