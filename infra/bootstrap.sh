@@ -2,7 +2,9 @@
 # `say` and `die` write for people; `bootstrap_packages` and `bootstrap_node` install only what is missing.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-os_packages=(crun conmon haproxy redis-server postgresql nftables iproute2 mmdebstrap skopeo patchelf uidmap ca-certificates procps util-linux mount)
+os_packages=(crun conmon haproxy redis-server postgresql nftables iproute2 mmdebstrap patchelf uidmap e2fsprogs ca-certificates procps util-linux mount)
+# What only tests call.
+test_packages=(skopeo openssl)
 
 say() { printf '%s\n' "$*"; }
 die() {
