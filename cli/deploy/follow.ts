@@ -28,7 +28,7 @@ export async function followDeployment(out: Output, client: Client, first: Deplo
   const both = AbortSignal.any([signal, end.signal]);
   const watched: Watched = { deployment: first };
   const spinner = await out.spinner(first.build === null ? "Starting" : "Building");
-  const log = first.build === null || hasEnded(first) ? Promise.resolve() : followBuild(out, client, first.build.id, both);
+  const log = first.build === null || first.state !== "building" ? Promise.resolve() : followBuild(out, client, first.build.id, both);
   const rollout = createRollout(out, spinner);
   let shown: Promise<void> = log;
   let buildEndedMs = first.state === "building" ? undefined : startedMs;

@@ -1,5 +1,5 @@
 /** Deployments of one tenant, with what the API shows of them. */
-import { and, desc, eq, inArray, ne } from "drizzle-orm";
+import { and, desc, eq, inArray } from "drizzle-orm";
 import type { AppId, BuildId, DeploymentId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
@@ -47,7 +47,7 @@ function releaseInstances(db: Db | Tx, tenantId: TenantId, releaseId: NonNullabl
     .select({ id: instances.id, node: nodes.name, phase: instances.phase })
     .from(instances)
     .innerJoin(nodes, eq(nodes.id, instances.nodeId))
-    .where(and(eq(instances.tenantId, tenantId), eq(instances.releaseId, releaseId), ne(instances.state, "gone")))
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.releaseId, releaseId), eq(instances.state, "wanted")))
     .orderBy(instances.id);
 }
 
