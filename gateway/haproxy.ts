@@ -90,11 +90,6 @@ export function formerRuns(pidFile: string): boolean {
   return readPids(pidFile).slice(1).some(isRunning);
 }
 
-export function runningPid(pidFile: string): number | undefined {
-  const [current] = readPids(pidFile);
-  return current !== undefined && isRunning(current) ? current.pid : undefined;
-}
-
 /** Lets requests end, at most for the time; then ends them. */
 export async function stopHaproxy(pidFile: string, graceMs: number): Promise<void> {
   const all = readPids(pidFile).filter(isRunning);

@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { run, runUnchecked } from "../core/host/spawn.ts";
+import { CommandError, run, runUnchecked, type RunResult } from "../core/host/spawn.ts";
 import type { BerthConfig } from "./config.ts";
 import { stopPostgres } from "./local/postgres.ts";
 import { stopRedis } from "./local/redis.ts";
@@ -142,7 +142,7 @@ export async function removeFromHost(config: BerthConfig): Promise<void> {
     rmSync(join("/run/netns", name), { force: true });
   }
   for (const link of await linksOf(netPrefix)) await runUnchecked(["ip", "link", "delete", link]);
-  for (const table of await nftTablesOf(netPrefix)) await run(["nft", "delete", "table", "inet", table]);
+  for (const table of await nftTablesOf(netPrefix)) await nft(["delete", "table", "inet", table]);
   for (const cgroup of cgroupsOf(netPrefix)) await removeCgroup(cgroup);
   if (isMountPoint(pin)) await run(["umount", "--lazy", pin]);
   while (isMountPoint(runDir)) await run(["umount", "--lazy", runDir]);
@@ -163,9 +163,18 @@ export async function linksOf(netPrefix: string): Promise<string[]> {
 
 /** `berth_<prefix>` and those of builds, `berth_<prefix>_…`. */
 export async function nftTablesOf(netPrefix: string): Promise<string[]> {
-  const { stdout } = await runUnchecked(["nft", "list", "tables", "inet"]);
-  const names = stdout.split("\n").map((line) => line.trim().split(" ")[2] ?? "");
+  const names = (await nft(["list", "tables", "inet"])).stdout.split("\n").map((line) => line.trim().split(" ")[2] ?? "");
   return names.filter((name) => name === `berth_${netPrefix}` || name.startsWith(`berth_${netPrefix}_`));
+}
+
+/** Fails, or crashes (1.0.6), when another program changes the host's tables while it reads them: then it is asked again. */
+async function nft(args: readonly string[]): Promise<RunResult> {
+  for (let tries = 1; ; tries++) {
+    const result = await runUnchecked(["nft", ...args]);
+    if (result.code === 0) return result;
+    if (tries === 8) throw new CommandError(["nft", ...args], result);
+    await sleep(50 * tries);
+  }
 }
 
 /** A cgroup is busy for a moment after its last process. */
