@@ -33,7 +33,10 @@ async function runOnTerminal<C extends object>(steps: readonly Step<C>[], contex
   const list = new Listr<C>(
     steps.map((step) => ({
       title: step.title,
-      skip: () => step.skip?.(context) ?? false,
+      skip: () => {
+        const reason = step.skip?.(context) ?? false;
+        return reason === false ? false : `${step.title} (left out: ${reason})`;
+      },
       task: async (_, task) => {
         const startedAtMs = performance.now();
         const result = await step.run(context, (text) => (task.output = text));
