@@ -14,12 +14,9 @@ export async function cancelDeployment(deps: Deps, actor: Actor, id: string): Pr
   const now = deps.clock();
   const { details, buildId } = await deps.db.transaction(async (tx) => {
     const { deployment } = await requireDeployment(tx, actor, id);
-    // The build's row before the app's lock: the order in which a worker ends a build.
+    await lockApp(tx, deployment.appId);
     const build = deployment.buildId === null || deployment.state !== "building" ? undefined : await markBuild(tx, actor.tenantId, deployment.buildId, now);
-    if (build === undefined) {
-      await lockApp(tx, deployment.appId);
-      if (!(await cancelRollout(tx, deployment, now))) throw new AppError("not_cancellable", "The deployment has ended.");
-    }
+    if (build === undefined && !(await cancelRollout(tx, deployment, now))) throw new AppError("not_cancellable", "The deployment has ended.");
     await writeAudit(tx, actor, "deployment.cancel", deployment.id, { was: deployment.state });
     return { details: await findDeployment(tx, actor.tenantId, deployment.id), buildId: build?.running === true ? deployment.buildId : null };
   });
@@ -35,6 +32,7 @@ export async function cancelBuild(deps: Deps, actor: Actor, id: string): Promise
   const now = deps.clock();
   const { build, cancelled } = await deps.db.transaction(async (tx) => {
     const found = await requireBuild(tx, actor, id);
+    await lockApp(tx, found.appId);
     const marked = await markBuild(tx, actor.tenantId, found.id, now);
     if (marked === undefined) throw new AppError("not_cancellable", `The build is ${found.state}.`);
     await writeAudit(tx, actor, "build.cancel", found.id, { was: found.state });

@@ -77,8 +77,12 @@ export async function takeOrCreateApp(tx: Tx, actor: Actor, nameOrId: string): P
     if (isNew) await writeAudit(tx, actor, "app.create", id, { name: nameOrId });
     app = await checkApp(tx, actor, nameOrId);
   }
+  if (app !== undefined) {
+    await lockApp(tx, app.id);
+    // Read again: while the lock was waited for it may have been changed or destroyed.
+    app = await findApp(tx, actor.tenantId, app.id);
+  }
   if (app === undefined) throw new AppError("conflict", `«${nameOrId}» was made or destroyed at the same time: try again.`);
-  await lockApp(tx, app.id);
   return { app, isNew };
 }
 
@@ -149,6 +153,8 @@ interface Written {
 async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, now: Date): Promise<Written> {
   const { app, isNew } = await takeOrCreateApp(tx, actor, nameOrId);
   const ids = { id: upload.deploymentId, tenantId: actor.tenantId, appId: app.id };
+  // What it asks for is possible: said now rather than after the build.
+  applyEnvPatch(app.env, upload.config.env);
   const live = await liveTwin(tx, app, upload);
   let buildId: BuildId | null = null;
   if (live !== undefined) {

@@ -158,7 +158,8 @@ const SECCOMP = {
         "io_uring_register", "io_uring_setup", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl",
         "lookup_dcookie", "mbind", "migrate_pages", "move_pages", "name_to_handle_at", "nfsservctl",
         "open_by_handle_at", "perf_event_open", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl",
-        "reboot", "request_key", "set_mempolicy", "settimeofday", "swapoff", "swapon", "_sysctl", "uselib",
+        // 32-bit programs reach every socket family through one call, whose arguments no filter sees: `socketcall`.
+        "reboot", "request_key", "set_mempolicy", "settimeofday", "socketcall", "swapoff", "swapon", "_sysctl", "uselib",
         "userfaultfd", "ustat", "vhangup",
       ],
       action: "SCMP_ACT_ERRNO",

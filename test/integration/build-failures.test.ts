@@ -55,6 +55,11 @@ test("an unknown base image", async () => {
   assert.match(failure.detail, /nosuchimage:9/);
 });
 
+test("an image that no node can run fails at once, not after three attempts", async () => {
+  const failure = await fails("wide", `FROM busybox\nENV A=${"a".repeat(40_000)}\nENV B=${"b".repeat(40_000)}\n`);
+  assert.equal(failure.code, "image_invalid");
+});
+
 test("another tenant's image is no base image", async () => {
   const stranger = await world.api.tenant();
   const built = await world.deploy("secret", [["Dockerfile", "FROM busybox\n"]], {}, stranger.token);

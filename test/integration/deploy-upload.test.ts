@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { eq } from "drizzle-orm";
 import { openS3BlobStore } from "../../core/blob-store/s3.ts";
 import type { BlobStore } from "../../core/blob-store/blob-store.ts";
 import type { Deployment } from "../../core/contract/api.ts";
-import { parseId } from "../../core/contract/ids.ts";
+import { parseId, type AppId } from "../../core/contract/ids.ts";
 import { apps, audit, builds, deployments, releases, tags } from "../../core/db/schema.ts";
 import { publishRelease } from "../../core/db/system-queries/publish-release.ts";
-import { goLive } from "../../core/db/system-queries/rollout.ts";
+import { goLive, lockApp } from "../../core/db/system-queries/rollout.ts";
 import { startTestApi, testImage, type TestApi } from "../support/api.ts";
 import { gzip, tarOf, zstd, type Entry } from "../support/contexts.ts";
 import { startStores, type Stores } from "../support/stores.ts";
@@ -31,6 +32,14 @@ after(async () => {
   await api.close();
   await stores.stop();
 });
+
+/** While `hold` has not ended, the app's lock is another's. */
+async function underLock<T>(appId: AppId, hold: (tx: Parameters<Parameters<TestApi["db"]["transaction"]>[0]>[0]) => Promise<T>): Promise<T> {
+  return api.db.transaction(async (tx) => {
+    await lockApp(tx, appId);
+    return hold(tx);
+  });
+}
 
 const DOCKERFILE: Entry = ["Dockerfile", "FROM busybox\nCMD [\"true\"]\n"];
 
@@ -312,4 +321,20 @@ describe("an upload that is live already", () => {
     const [live] = await api.db.select().from(releases).where(eq(releases.buildId, parseId("build", first.body.build.id)!));
     assert.equal(live?.number, 1);
   });
+});
+
+test("an app that is destroyed while its upload is written takes the upload with it", async () => {
+  const { body } = await send("racing", DOCKERFILE);
+  const [app] = await api.db.select().from(apps).where(eq(apps.name, "racing"));
+  assert.ok(app, JSON.stringify(body));
+  const before = await uploads();
+  const second = await underLock(app.id, async (tx) => {
+    const sent = send("racing", DOCKERFILE, ["a", "1"]);
+    await sleep(500);
+    await tx.update(apps).set({ deletedAt: new Date() }).where(eq(apps.id, app.id));
+    return { sent };
+  });
+  const { status, body: problem } = await second.sent;
+  assert.deepEqual([status, problem.code], [409, "conflict"]);
+  assert.deepEqual(await uploads(), before);
 });

@@ -38,15 +38,22 @@ const FSCK_REPAIRED = 1;
 export function openCacheDisks(options: CacheDiskOptions, clock: () => number = Date.now): CacheDisks {
   const root = join(options.workerData, "tenants");
   const disks = new Map<string, Disk>();
+  /** Disks on their way out: whoever wants one waits until it is gone, rather than build on a mount that is about to end. */
+  const leaving = new Map<string, Promise<void>>();
 
+  const leave = async (tenantId: string, path: string) => {
+    // What was deleted inside goes back to the host; doing so at each deletion would slow builds.
+    await runUnchecked(["fstrim", path]);
+    await runUnchecked(["umount", path]);
+    leaving.delete(tenantId);
+  };
   const unmountIdle = async (keep: number) => {
     const idle = [...disks].filter(([, disk]) => disk.users === 0).toSorted(([, a], [, b]) => b.lastUsedAt - a.lastUsedAt);
     for (const [tenantId, disk] of idle.slice(keep)) {
       disks.delete(tenantId);
-      // What was deleted inside goes back to the host; doing so at each deletion would slow builds.
-      await runUnchecked(["fstrim", disk.path]);
-      await runUnchecked(["umount", disk.path]);
+      leaving.set(tenantId, leave(tenantId, disk.path));
     }
+    await Promise.all(leaving.values());
   };
 
   return {
@@ -54,7 +61,8 @@ export function openCacheDisks(options: CacheDiskOptions, clock: () => number = 
       let disk = disks.get(tenantId);
       if (disk === undefined) {
         const path = join(root, tenantId, "mnt");
-        disk = { path, users: 0, lastUsedAt: clock(), mounting: mountDisk(join(root, tenantId), path, uidBase, options.sizeBytes) };
+        const mounting = Promise.resolve(leaving.get(tenantId)).then(() => mountDisk(join(root, tenantId), path, uidBase, options.sizeBytes));
+        disk = { path, users: 0, lastUsedAt: clock(), mounting };
         disks.set(tenantId, disk);
         disk.mounting.catch(() => disks.delete(tenantId));
       }

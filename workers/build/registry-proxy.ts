@@ -91,7 +91,7 @@ async function handle(options: RegistryProxyOptions, access: RegistryAccess | un
     response.writeHead(200, { "content-type": "application/json", "docker-distribution-api-version": "registry/2.0" }).end("{}");
     return;
   }
-  const { pathname, searchParams } = new URL(path, "http://registry");
+  const { pathname, search, searchParams } = new URL(path, "http://registry");
   const repository = repositoryOf(pathname);
   // «from» of a blob mount names a second repository.
   const from = searchParams.get("from");
@@ -99,7 +99,8 @@ async function handle(options: RegistryProxyOptions, access: RegistryAccess | un
     return refuse(response, 404, "NAME_UNKNOWN", "this build may not use that repository");
   }
   const token = await access.token();
-  const target = new URL(options.apiUrl.replace(/\/$/, "") + path);
+  // What was checked is what is sent: not the text that another reader could understand otherwise.
+  const target = new URL(options.apiUrl.replace(/\/$/, "") + pathname + search);
   const headers: OutgoingHttpHeaders = { ...kept(request.headers), authorization: `Bearer ${token}` };
   await forward(request, response, target, headers, REDIRECTS_MAX);
 }

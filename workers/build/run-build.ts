@@ -6,7 +6,7 @@ import type { Redis } from "ioredis";
 import { BlobNotFound, BlobStoreUnavailable, type BlobStore } from "../../core/blob-store/blob-store.ts";
 import { archiveBuildLog, BuildLogWriter } from "../../core/build-log.ts";
 import type { Bells } from "../../core/bells.ts";
-import type { Failure } from "../../core/contract/errors.ts";
+import { AppError, type Failure } from "../../core/contract/errors.ts";
 import type { Image } from "../../core/contract/release-config.ts";
 import type { Db } from "../../core/db/client.ts";
 import { endBuild, succeedBuild, type ClaimedBuild, type Fence } from "../../core/db/system-queries/builds.ts";
@@ -71,7 +71,11 @@ export async function runBuild(deps: BuildDeps, claimed: ClaimedBuild, stop: Abo
   let ended: StopReason | "succeeded" | "failed" = "lost";
   try {
     const outcome = await attempt.untilPushed(stop, deadline).catch(storageFailure);
-    ended = await settle(deps, claimed, fence, outcome, writer, timings);
+    ended = await settle(deps, claimed, fence, outcome, writer, timings).catch((error: unknown) => {
+      // What was built cannot be released: another attempt would build the same.
+      if (outcome.kind !== "pushed" || !(error instanceof AppError) || error.status >= 500) throw error;
+      return settle(deps, claimed, fence, { kind: "failed", failure: error.failure }, writer, timings);
+    });
     onSettled();
   } finally {
     const closing = closeLog(deps, claimed, writer, ended);

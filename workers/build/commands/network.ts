@@ -67,6 +67,7 @@ export function policyRules(policy: NetworkPolicy): string {
   const slots = `"${policy.devicePrefix}*"`;
   const set = (name: string, values: readonly string[]) =>
     `  set ${name} { type ipv4_addr; flags interval; auto-merge; ${values.length === 0 ? "" : `elements = { ${values.join(", ")} }`} }`;
+  // Sets have types by name: «typeof», as newer versions of nft write it, makes nft 1.0.6 crash on any command.
   const proxies = policy.slots.map((s) => `"${s.device}" . ${s.sandboxAddress} . ${s.hostAddress} . ${policy.registryPort}`);
   const sources = policy.slots.map((s) => `"${s.device}" . ${s.sandboxAddress}`);
   return `
@@ -76,8 +77,8 @@ table inet ${policy.table} {
 ${set("private_ranges", PRIVATE_RANGES)}
 ${set("allowed", policy.allowCidrs)}
 ${set("resolvers", policy.resolvers)}
-  set proxies { typeof iifname . ip saddr . ip daddr . tcp dport; ${proxies.length === 0 ? "" : `elements = { ${proxies.join(", ")} }`} }
-  set sources { typeof iifname . ip saddr; ${sources.length === 0 ? "" : `elements = { ${sources.join(", ")} }`} }
+  set proxies { type ifname . ipv4_addr . ipv4_addr . inet_service; ${proxies.length === 0 ? "" : `elements = { ${proxies.join(", ")} }`} }
+  set sources { type ifname . ipv4_addr; ${sources.length === 0 ? "" : `elements = { ${sources.join(", ")} }`} }
   chain outbound {
     ct state established,related accept
     meta nfproto != ipv4 drop
