@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport } from "../core/contract/node-channel.ts";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
 import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
-import { mountIdMapped, mountPoints } from "../core/host/mounts.ts";
+import { mountIdMapped, mountPoints, unmount } from "../core/host/mounts.ts";
 import type { NetnsPool } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
 import type { ContainerHost } from "./container.ts";
@@ -54,8 +54,8 @@ export class Agent {
     const { host, pool, store } = this.#deps;
     for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     await store.open();
-    const saved = await this.#readDesired();
-    const states = await Promise.all((await readdir(host.instancesDir)).map((id) => readSaved(host.instancesDir, id)));
+    const saved = await this.#orNothing(this.#readDesired());
+    const states = await Promise.all((await readdir(host.instancesDir)).map((id) => this.#orNothing(readSaved(host.instancesDir, id))));
     await pool.start(states.flatMap((state) => state?.netns ?? []));
     for (const state of states) {
       if (!state) continue;
@@ -139,6 +139,14 @@ export class Agent {
     return made;
   }
 
+  /** A file that the host's crash left broken must not keep the node from starting: the API says again what should run. */
+  #orNothing<T>(reading: Promise<T>): Promise<T | undefined> {
+    return reading.catch((error: unknown) => {
+      this.#deps.log.warn({ err: error }, "a state file could not be read");
+      return undefined;
+    });
+  }
+
   async #readDesired(): Promise<DesiredState | undefined> {
     const text = await readFile(join(this.#deps.dataDir, "desired.json"), "utf8").catch(() => undefined);
     return text === undefined ? undefined : DesiredStateSchema.parse(JSON.parse(text));
@@ -148,9 +156,9 @@ export class Agent {
   async #removeStrayDirectories(known: readonly string[]): Promise<void> {
     const { instancesDir } = this.#deps.host;
     const keep = new Set(known);
-    const mounted = await mountPoints();
-    for (const id of await readdir(instancesDir)) {
-      if (!keep.has(id) && !mounted.has(join(instancesDir, id, "root"))) await rm(join(instancesDir, id), { recursive: true, force: true });
+    for (const id of (await readdir(instancesDir)).filter((name) => !keep.has(name))) {
+      await unmount(join(instancesDir, id, "root"));
+      await rm(join(instancesDir, id), { recursive: true, force: true });
     }
   }
 

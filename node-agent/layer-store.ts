@@ -43,6 +43,7 @@ export class LayerStore {
   readonly #index: string;
   readonly #temporary: string;
   readonly #pulling = new Map<string, Promise<void>>();
+  readonly #removing = new Map<string, Promise<void>>();
   readonly #limit = pLimit(PARALLEL_PULLS);
 
   constructor(options: LayerStoreOptions) {
@@ -58,9 +59,8 @@ export class LayerStore {
     for (const dir of [this.layersDir, this.#index, this.#temporary]) await mkdir(dir, { recursive: true, mode: 0o711 });
     // The empty image, and what holds an overlay's place when an image has no layer.
     await mkdir(join(this.layersDir, "empty"), { recursive: true });
-    const known = new Set(await readdir(this.#index));
     for (const name of await readdir(this.layersDir)) {
-      if (name !== "empty" && !known.has(name)) await rm(join(this.layersDir, name), { recursive: true, force: true });
+      if (name !== "empty" && (await this.#read(name)) === undefined) await rm(join(this.layersDir, name), { recursive: true, force: true });
     }
   }
 
@@ -80,16 +80,27 @@ export class LayerStore {
       if (entry) entries.push({ name, bytes: entry.bytes, usedAt: mtimeMs });
     }
     const evicted = layersToEvict(entries, this.#options.inUse(), this.#options.maxBytes);
+    const removed: string[] = [];
     for (const name of evicted) {
-      // The index first: a layer without one is thrown away at the next start.
-      await rm(join(this.#index, name), { force: true });
-      await rm(join(this.layersDir, name), { recursive: true, force: true });
+      // An instance may have come for it since; one that comes from now on waits until it is gone, and pulls it.
+      if (this.#options.inUse().has(name)) continue;
+      const removing = this.#remove(name).finally(() => this.#removing.delete(name));
+      this.#removing.set(name, removing);
+      await removing;
+      removed.push(name);
     }
-    return evicted;
+    return removed;
+  }
+
+  async #remove(name: string): Promise<void> {
+    // The index first: a layer without one is thrown away at the next start.
+    await rm(join(this.#index, name), { force: true });
+    await rm(join(this.layersDir, name), { recursive: true, force: true });
   }
 
   async #ensureOne(layer: PullLayer, signal: AbortSignal): Promise<boolean> {
     const name = layerName(layer.diffId);
+    await this.#removing.get(name);
     const known = await this.#read(name);
     if (known) {
       if (known.diffId !== layer.diffId) throw new BadLayer(`two layers share the short name ${name}`);
@@ -132,7 +143,13 @@ export class LayerStore {
 
   async #read(name: string): Promise<IndexEntry | undefined> {
     const text = await readFile(join(this.#index, name), "utf8").catch(() => undefined);
-    return text === undefined ? undefined : (JSON.parse(text) as IndexEntry);
+    if (text === undefined) return undefined;
+    try {
+      return JSON.parse(text) as IndexEntry;
+    } catch {
+      // The host crashed before it was on the disk: neither may its layer be whole.
+      return undefined;
+    }
   }
 }
 
