@@ -32,6 +32,7 @@ export interface ContainerHost {
 const PASSWD_MAX_BYTES = 1 << 20;
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const CREATE_TIMEOUT_MS = 20_000;
+const CREATE_TRIES = 3;
 
 export class Container {
   readonly #host: ContainerHost;
@@ -115,6 +116,18 @@ export class Container {
 
   /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. @throws BadImage */
   async create(): Promise<number> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#create();
+      } catch (error) {
+        // A monitor that a former agent had begun may create it a moment after it was looked for.
+        if (attempt === CREATE_TRIES || !(error instanceof Error && /already exists/.test(error.message))) throw error;
+        await this.forget();
+      }
+    }
+  }
+
+  async #create(): Promise<number> {
     await rm(this.exitFile, { force: true });
     const argv = conmon(this.#host.runtime, {
       id: this.#desired.id,
@@ -153,6 +166,7 @@ export class Container {
   async remove(): Promise<void> {
     await this.forget();
     await unmount(this.rootPath);
+    await rm(join(this.#host.socketDir, this.#desired.id), { recursive: true, force: true });
     await rm(this.dir, { recursive: true, force: true });
   }
 

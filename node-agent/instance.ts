@@ -55,6 +55,12 @@ class NotReady extends Error {
   }
 }
 
+function problemOf(error: unknown): NotReady["problem"] {
+  if (error instanceof NotReady) return error.problem;
+  const text = error instanceof Error ? error.message : String(error);
+  return error instanceof BadImage ? { code: "image_invalid", detail: text } : { code: "app_unhealthy", detail: `The node could not start the app: ${text}` };
+}
+
 const PULL_PAUSES_MS = [200, 500, 1000, 2000];
 const LOOK_EVERY_MS = 2000;
 const LOG_TAIL_LINES = 20;
@@ -122,18 +128,21 @@ export class Instance {
 
   async #live(): Promise<void> {
     if (this.#saved.phase === "failed") return this.#release();
+    const { signal } = this.#stop;
     try {
-      const running = await this.#adopt();
-      if (!running) await this.#startFresh();
-      for (;;) {
-        const exit = await this.#run();
-        if (!exit) break;
-        await this.#afterCrash(exit);
-        if (this.#stop.signal.aborted) break;
-        await this.#startFresh();
+      for (let running = await this.#adopt(); !signal.aborted; running = false) {
+        try {
+          if (!running) await this.#startFresh();
+          const exit = await this.#run();
+          if (exit) await this.#afterCrash(exit);
+        } catch (error) {
+          // What served once is brought back, whatever keeps it from starting now.
+          if (!this.#saved.everReady) throw error;
+          if (!signal.aborted) await this.#afterTrouble(error);
+        }
       }
     } catch (error) {
-      if (!this.#stop.signal.aborted) return this.#fail(error);
+      if (!signal.aborted) return this.#fail(error);
     }
     await this.#shutDown();
   }
@@ -142,7 +151,11 @@ export class Instance {
   async #adopt(): Promise<boolean> {
     const { pid, startTime, netns, everReady } = this.#saved;
     if (netns) this.#netns = this.#deps.pool.adopt(netns);
-    if (pid === null) return false;
+    if (pid === null) {
+      // Its agent may have ended while creating it.
+      if (this.#resumed) await this.#container.forget();
+      return false;
+    }
     if ((await startTimeOf(pid)) === startTime) {
       this.#log.info({ pid }, "adopted");
       // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
@@ -161,8 +174,7 @@ export class Instance {
     const lap = this.#stopwatch();
     await this.#pull();
     lap("pull");
-    const [netns] = await Promise.all([this.#netns ?? this.#deps.pool.acquire(), this.#mount()]);
-    this.#netns = netns;
+    const [netns] = await Promise.all([this.#connect(), this.#mount()]);
     lap("mount");
     await this.#container.writeBundle(netns);
     this.#set({ phase: "starting", netns: netns.name, problem: null });
@@ -175,6 +187,11 @@ export class Instance {
     await this.#container.start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
+  }
+
+  async #connect(): Promise<Netns> {
+    this.#netns ??= await this.#deps.pool.acquire();
+    return this.#netns;
   }
 
   /** Once; an instance of a former agent may be mounted already. */
@@ -197,7 +214,7 @@ export class Instance {
         const pause = PULL_PAUSES_MS[attempt];
         if (error instanceof BadLayer || pause === undefined) throw new NotReady({ code: "image_pull_failed", detail });
         this.#log.warn({ err: error }, "a layer was not fetched");
-        await sleep(pause);
+        await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
       }
     }
   }
@@ -242,14 +259,17 @@ export class Instance {
     }
   }
 
-  /** Waits for the monitor's word; a monitor that died is noticed by looking at the process. */
+  /** The monitor's word is a reason to look; a monitor that died is noticed by looking at the process. */
   #untilExit(signal: AbortSignal): Promise<Exit> {
     return new Promise((resolve) => {
       const look = async () => {
         const { pid, startTime } = this.#saved;
-        const code = await this.#container.readExit();
-        const gone = code !== undefined || pid === null || (await startTimeOf(pid)) !== startTime;
-        if (gone && !signal.aborted) resolve(await this.#readExit());
+        if (pid === null || (await startTimeOf(pid)) !== startTime) {
+          if (!signal.aborted) resolve(await this.#readExit());
+        } else if ((await readOomKills(this.#container.cgroupsPath)) > 0) {
+          // The kernel took one process; half an app is no app.
+          await this.#container.kill("KILL");
+        }
       };
       const unlisten = this.#deps.exits.listen(this.#desired.id, () => void look());
       const timer = setInterval(() => void look(), LOOK_EVERY_MS);
@@ -278,22 +298,27 @@ export class Instance {
   }
 
   async #afterCrash(exit: Exit): Promise<void> {
-    const crashes = this.#saved.crashes + 1;
-    const pause = restartPauseMs(crashes);
-    this.#log.warn({ exit, restartInMs: pause }, "crashed");
+    this.#log.warn({ exit }, "crashed");
+    this.#saved.lastExit = exit;
+    await this.#backOff(exit.oomKilled ? { code: "app_out_of_memory", detail: "The app ran out of memory." } : { code: "app_exited", detail: `The app exited with code ${exit.code}.` });
+  }
+
+  async #afterTrouble(error: unknown): Promise<void> {
+    const problem = problemOf(error);
+    this.#log.warn({ problem, err: error }, "not started again");
+    await this.#backOff(problem);
+  }
+
+  async #backOff(problem: NotReady["problem"]): Promise<void> {
     await this.#container.forget();
-    const what = exit.oomKilled ? ({ code: "app_out_of_memory", detail: "The app ran out of memory." } as const) : ({ code: "app_exited", detail: `The app exited with code ${exit.code}.` } as const);
-    this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts: this.#saved.restarts + 1, lastExit: exit, problem: { ...what, logTail: await this.#logTail() } });
-    await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
+    const crashes = this.#saved.crashes + 1;
+    const restarts = this.#saved.restarts + 1;
+    this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
+    await sleep(restartPauseMs(crashes), undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
   async #fail(error: unknown): Promise<void> {
-    const problem =
-      error instanceof NotReady
-        ? error.problem
-        : error instanceof BadImage
-          ? { code: "image_invalid" as const, detail: error.message }
-          : { code: "app_unhealthy" as const, detail: `The node could not start the app: ${error instanceof Error ? error.message : String(error)}` };
+    const problem = problemOf(error);
     this.#log.warn({ problem, ...(error instanceof NotReady ? {} : { err: error }) }, "failed to start");
     await this.#container.kill("KILL");
     const logTail = await this.#logTail();

@@ -35,10 +35,12 @@ export async function mountIdMapped(toolchainBin: string, source: string, target
   await run([join(toolchainBin, "mount"), "--bind", "-o", `X-mount.idmap=b:${diskBase}:${hostBase}:${IDS_PER_RANGE}`, source, target]);
 }
 
-/** Unmounting what is not mounted is no error. */
+/** Whatever is mounted there, once or on top of itself. Unmounting what is not mounted is no error. */
 export async function unmount(target: string): Promise<void> {
-  const { code } = await runUnchecked(["umount", target]);
-  if (code !== 0 && (await mountPoints()).has(target)) await run(["umount", "--lazy", target]);
+  while ((await mountPoints()).has(target)) {
+    const { code } = await runUnchecked(["umount", target]);
+    if (code !== 0) await run(["umount", "--lazy", target]);
+  }
 }
 
 /** Where something is mounted in this mount namespace. */

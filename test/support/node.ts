@@ -1,0 +1,316 @@
+/** A node agent of a test's own: main.ts in a pinned mount namespace, a stand-in for the API's channel and for the blob store. */
+import { createHash, randomInt } from "node:crypto";
+import { once } from "node:events";
+import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ChildProcess } from "node:child_process";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { WebSocketServer, type WebSocket } from "ws";
+import { newId, type AppId, type InstanceId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
+import { FromNodeSchema, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
+import type { ImageLayer } from "../../core/contract/release-config.ts";
+import { tenantUidBase } from "../../core/domain/id-ranges.ts";
+import { run, start } from "../../core/host/spawn.ts";
+import { REPOSITORY, type BerthConfig } from "../../infra/config.ts";
+import { killSandboxes, removeFromHost } from "../../infra/teardown.ts";
+import { cacheDir } from "./stores.ts";
+
+const TOKEN = "a-node-token";
+const UNTIL_MS = 30_000;
+const TAR = "application/vnd.oci.image.layer.v1.tar";
+
+export const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+
+/** A layer and its bytes as they are stored. */
+export interface TestLayer extends ImageLayer {
+  bytes: Buffer;
+}
+
+/** `wrong`: what the manifest says otherwise than it is. */
+export function layerOf(tar: Buffer, wrong: Partial<TestLayer> = {}): TestLayer {
+  const bytes = gzipSync(tar, { level: 1 });
+  return { digest: digestOf(bytes), diffId: digestOf(tar), sizeBytes: bytes.length, mediaType: `${TAR}+gzip`, bytes, ...wrong };
+}
+
+/** The catalogue's busybox: one layer, every applet in /bin. */
+export function busybox(): TestLayer {
+  const layout = join(cacheDir(), "catalogue/oci");
+  const blob = (digest: string) => readFileSync(join(layout, "blobs/sha256", digest.slice("sha256:".length)));
+  const index = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")) as { manifests: { digest: string; annotations: Record<string, string> }[] };
+  const found = index.manifests.find(({ annotations }) => annotations["org.opencontainers.image.ref.name"] === "busybox");
+  const manifest = JSON.parse(blob(found?.digest ?? "").toString("utf8")) as { layers: { digest: string; mediaType: string }[] };
+  const [{ digest, mediaType }] = manifest.layers as [{ digest: string; mediaType: string }];
+  const bytes = blob(digest);
+  return { digest, diffId: digestOf(gunzipSync(bytes)), sizeBytes: bytes.length, mediaType, bytes };
+}
+
+export interface TestTenant {
+  tenantId: TenantId;
+  uidBase: number;
+}
+
+let tenants = 0;
+export function testTenant(): TestTenant {
+  return { tenantId: newId("tenant"), uidBase: tenantUidBase(1000 + tenants++) };
+}
+
+export type InstanceWish = Omit<Partial<DesiredInstance>, "layers" | "limits"> & { layers?: readonly TestLayer[]; limits?: Partial<DesiredInstance["limits"]> };
+
+export class TestNode {
+  readonly dir = mkdtempSync(join(tmpdir(), "berth-node-"));
+  readonly prefix = `n${randomInt(36 ** 3).toString(36).padStart(3, "0")}`;
+  /** 10.90–10.149, which no other test's world uses. */
+  readonly subnet = `10.${90 + randomInt(60)}.${16 * randomInt(16)}.0/20`;
+  readonly env: Record<string, string>;
+  readonly heard: FromNode[] = [];
+  /** Requests for layers so far, by digest. */
+  readonly pulls = new Map<string, number>();
+  /** Changes how a layer is served: called before its bytes are sent. */
+  onPull: ((digest: string) => Promise<void> | void) | undefined;
+  generation = 1;
+  desired: DesiredInstance[] = [];
+  readonly #blobs = new Map<string, Buffer>();
+  readonly #server: Server;
+  readonly #sockets = new Set<WebSocket>();
+  #child: ChildProcess | undefined;
+  #log = "";
+
+  private constructor(server: Server, env: Record<string, string>) {
+    this.#server = server;
+    // What runs as a tenant must get through to its root directory.
+    chmodSync(this.dir, 0o711);
+    this.env = {
+      PATH: process.env["PATH"] ?? "",
+      BERTH_TEST_RUN: process.env["BERTH_TEST_RUN"] ?? "",
+      BERTH_API_URL: `http://127.0.0.1:${this.port}`,
+      BERTH_NODE_TOKEN: TOKEN,
+      BERTH_NODE_NAME: "test",
+      BERTH_NODE_DATA: join(this.dir, "node"),
+      BERTH_TOOLCHAIN: join(cacheDir(), "toolchain/root"),
+      BERTH_TOOLCHAIN_BIN: join(cacheDir(), "toolchain/bin"),
+      BERTH_NET_PREFIX: this.prefix,
+      BERTH_SUBNET: this.subnet,
+      BERTH_NETNS_READY: "2",
+      ...env,
+    };
+  }
+
+  static async start(env: Record<string, string> = {}): Promise<TestNode> {
+    const tools = { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" };
+    await run([join(REPOSITORY, "infra/toolchain/make")], { env: tools, timeoutMs: 300_000 });
+    await run([join(REPOSITORY, "infra/catalogue/make")], { env: tools, timeoutMs: 600_000 });
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const node = new TestNode(server, env);
+    node.#serve();
+    try {
+      await run([join(REPOSITORY, "infra/sandbox-namespace")], { env: { ...tools, BERTH_DATA: node.dir } });
+      await node.startAgent();
+      return node;
+    } catch (error) {
+      await node.stop();
+      throw error;
+    }
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Wraps a command that looks at the agent's mounts. */
+  inside(...argv: string[]): string[] {
+    return ["nsenter", `--mount=${join(this.dir, "run/mnt")}`, "--", ...argv];
+  }
+
+  get log(): string {
+    return this.#log;
+  }
+
+  get agentPid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  path(...parts: string[]): string {
+    return join(this.dir, "node", ...parts);
+  }
+
+  async startAgent(): Promise<void> {
+    const from = this.heard.length;
+    const child = start(this.inside(process.execPath, join(REPOSITORY, "node-agent/main.ts")), { env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data: Buffer) => (this.#log += data.toString()));
+    child.on("exit", () => (this.#child = undefined));
+    await until(() => {
+      if (this.#child !== child) throw new Error(`the agent ended:\n${this.#log}`);
+      return this.heard.slice(from).some(({ type }) => type === "hello");
+    });
+  }
+
+  /** What the agent does in its last moment is nothing. */
+  async killAgent(signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
+    const child = this.#child;
+    if (!child) return;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    await ended;
+  }
+
+  /** Cuts every connection of the agent to the API. */
+  disconnect(): void {
+    for (const socket of this.#sockets) socket.terminate();
+  }
+
+  send(message: ToNode): void {
+    for (const socket of this.#sockets) socket.send(JSON.stringify(message));
+  }
+
+  /** An instance as the API would render it, of busybox unless layers are named. Its layers can be pulled from now on. */
+  instance({ layers, limits, ...wish }: InstanceWish & { args: string[] }, tenant: TestTenant = testTenant()): DesiredInstance {
+    const base = { appName: "web", appId: newId("app") as AppId, releaseId: newId("release") as ReleaseId, hostname: "web" };
+    return {
+      id: newId("instance"),
+      ...base,
+      ...tenant,
+      layers: (layers ?? [busybox()]).map((layer) => this.#offer(layer)),
+      env: [],
+      workingDir: "",
+      user: "",
+      volumes: [],
+      stopSignal: "",
+      port: 8080,
+      readiness: { kind: "tcp" },
+      readyTimeoutMs: 10_000,
+      stopGraceMs: 5000,
+      limits: { memoryBytes: 128 * 2 ** 20, cpuMillis: 1000, pidsMax: 128, logBytes: 2 ** 20, ...limits },
+      ...wish,
+    };
+  }
+
+  #offer({ bytes, ...layer }: TestLayer): DesiredInstance["layers"][number] {
+    this.#blobs.set(layer.digest, bytes);
+    return { ...layer, url: `http://127.0.0.1:${this.port}/${layer.digest}` };
+  }
+
+  /** Makes exactly these the node's instances. */
+  want(...instances: DesiredInstance[]): void {
+    this.desired = instances;
+    this.generation++;
+    this.send(this.#state());
+  }
+
+  /** These beside those that are wanted already. */
+  add(...instances: DesiredInstance[]): void {
+    this.want(...this.desired, ...instances);
+  }
+
+  /** The last report about an instance of the agent's present life. */
+  report(id: InstanceId): InstanceReport | undefined {
+    const report = this.heard.findLast((message) => message.type === "report");
+    return report?.instances.find((each) => each.id === id);
+  }
+
+  /** Waits for a phase; fails at once when the instance has failed instead. */
+  async until(id: InstanceId, phase: Phase | "gone", timeoutMs = UNTIL_MS): Promise<InstanceReport> {
+    return this.untilReport(id, (report) => {
+      if (report?.phase === "failed" && phase !== "failed" && phase !== "gone") throw new Error(`it failed: ${JSON.stringify(report.problem)}\n${this.#log}`);
+      return phase === "gone" ? report === undefined : report?.phase === phase;
+    }, timeoutMs);
+  }
+
+  async untilReport(id: InstanceId, wanted: (report: InstanceReport | undefined) => boolean, timeoutMs = UNTIL_MS): Promise<InstanceReport> {
+    await until(() => wanted(this.report(id)), timeoutMs, () => `the last report is ${JSON.stringify(this.report(id))}\n${this.#log}`);
+    return this.report(id) as InstanceReport;
+  }
+
+  /** Wants one more instance and waits until it is ready. */
+  async ready(wish: InstanceWish & { args: string[] }, tenant?: TestTenant): Promise<{ desired: DesiredInstance; report: InstanceReport; url: string }> {
+    const desired = this.instance(wish, tenant);
+    this.add(desired);
+    const report = await this.until(desired.id, "ready");
+    return { desired, report, url: `http://${report.address}:${report.port}` };
+  }
+
+  /** The same for one that is expected to fail; gives its report. */
+  async failed(wish: InstanceWish & { args: string[] }, tenant?: TestTenant): Promise<InstanceReport> {
+    const desired = this.instance(wish, tenant);
+    this.add(desired);
+    return this.until(desired.id, "failed");
+  }
+
+  /** Log lines of an instance; with `until`, follows until it says so. */
+  async logs(instanceId: InstanceId, options: { tailLines?: number; until?: (entries: readonly LogEntry[]) => boolean } = {}): Promise<LogEntry[]> {
+    const requestId = newId("request");
+    this.send({ type: "logs-open", requestId, instanceId, tailLines: options.tailLines ?? 1000, follow: options.until !== undefined });
+    const answers = () => this.heard.filter((message) => message.type === "logs" && message.requestId === requestId) as Extract<FromNode, { type: "logs" }>[];
+    const entries = () => answers().flatMap((message) => message.entries);
+    await until(() => answers().some(({ done }) => done) || options.until?.(entries()) === true, UNTIL_MS, () => `only ${JSON.stringify(entries().slice(-5))} came`);
+    if (options.until) this.send({ type: "logs-close", requestId });
+    await until(() => answers().some(({ done }) => done));
+    return entries();
+  }
+
+  /** Host id of the instance's first process. */
+  pid(id: InstanceId): number {
+    return (JSON.parse(readFileSync(this.path("instances", id, "state.json"), "utf8")) as { pid: number }).pid;
+  }
+
+  /** Mounts, cgroups and files of an instance that are there now, but for its log. */
+  async traces(id: InstanceId): Promise<string[]> {
+    const { stdout } = await run(this.inside("cat", "/proc/self/mountinfo"));
+    const mounts = stdout.split("\n").filter((line) => line.includes(id));
+    const groups = globSync([`/sys/fs/cgroup/berth-${this.prefix}/${id}`, `/sys/fs/cgroup/*/berth-${this.prefix}/${id}`]);
+    return [...mounts, ...groups, ...globSync(this.path("{instances,exits,sockets,crun}", `${id}*`))];
+  }
+
+  async stop(): Promise<void> {
+    await this.killAgent();
+    const config = { netPrefix: this.prefix, runDir: join(this.dir, "run") } as BerthConfig;
+    await killSandboxes(config);
+    await removeFromHost(config);
+    this.disconnect();
+    this.#server.close();
+    this.#server.closeAllConnections();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  #state(): DesiredState {
+    return { type: "desired", generation: this.generation, instances: this.desired };
+  }
+
+  #serve(): void {
+    this.#server.on("request", (request, response) => {
+      const digest = (request.url ?? "").slice(1);
+      this.pulls.set(digest, (this.pulls.get(digest) ?? 0) + 1);
+      const bytes = this.#blobs.get(digest);
+      void (async () => {
+        await this.onPull?.(digest);
+        if (bytes) response.end(bytes);
+        else response.writeHead(404).end();
+      })().catch(() => response.destroy());
+    });
+    new WebSocketServer({ server: this.#server }).on("connection", (socket, upgrade) => {
+      if (upgrade.headers.authorization !== `Bearer ${TOKEN}`) return socket.close(1008);
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("message", (data) => {
+        const message = FromNodeSchema.parse(JSON.parse(String(data)));
+        this.heard.push(message);
+        if (message.type === "hello") socket.send(JSON.stringify(this.#state()));
+      });
+    });
+  }
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = UNTIL_MS, explain: () => string = () => ""): Promise<void> {
+  for (const deadline = Date.now() + timeoutMs; !(await condition()); await sleep(5)) {
+    if (Date.now() > deadline) throw new Error(`it did not come true within ${timeoutMs} ms: ${explain()}`);
+  }
+}
+
+/** An HTTP server on PORT (8080) that shows /www. */
+export const HTTPD = ["httpd", "-f", "-p", "8080", "-h", "/"];
+export const shell = (script: string) => ["sh", "-c", script];
