@@ -4,9 +4,10 @@
  * that fills it stops its own builds alone. What it holds is a cache, so that a broken one is made anew.
  * The host never follows a path inside it.
  */
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { IDS_PER_RANGE } from "../../core/domain/id-ranges.ts";
+import { mountPoints } from "../../core/host/mounts.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 
 export interface CacheDisks {
@@ -82,7 +83,7 @@ export function openCacheDisks(options: CacheDiskOptions, clock: () => number = 
 
 async function mountDisk(directory: string, path: string, uidBase: number, sizeBytes: number): Promise<string> {
   // A former life of this worker may have left it mounted, in the namespace that outlives it.
-  if (await isMounted(path)) return path;
+  if ((await mountPoints()).has(path)) return path;
   const image = join(directory, "disk.img");
   await mkdir(path, { recursive: true, mode: 0o755 });
   const checked = await runUnchecked(["e2fsck", "-p", image], { timeoutMs: 300_000 });
@@ -111,9 +112,4 @@ async function makeImage(image: string, uidBase: number, sizeBytes: number): Pro
   await run(["mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-i", "16384", "-E", `lazy_itable_init=1,nodiscard,root_owner=${uidBase}:${uidBase}`, made], { timeoutMs: 300_000 });
   await rm(image, { force: true });
   await rename(made, image);
-}
-
-async function isMounted(path: string): Promise<boolean> {
-  const mounts = await readFile("/proc/self/mountinfo", "utf8");
-  return mounts.split("\n").some((line) => line.split(" ")[4] === path);
 }

@@ -1,6 +1,7 @@
 /** The build network of this worker: a few slots that last as long as the worker, and the rules around them. */
 import { createHash } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
+import { hostResolvers, loadRules } from "../../core/host/firewall.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { policyRules, slotAddresses, slotBatch, slotInnerBatch, type SlotNetwork } from "./commands/network.ts";
 import { startRegistryProxy, type RegistryProxy, type RegistryProxyOptions } from "./registry-proxy.ts";
@@ -45,11 +46,8 @@ export async function openBuildNetwork(options: BuildNetworkOptions, slotsAhead:
   const slots: Slot[] = [];
   const free: Slot[] = [];
   let nextIndex = 0;
-  const loadRules = (next: readonly SlotNetwork[]) =>
-    run(["nft", "-f", "-"], {
-      input: policyRules({ ...options, table: names.table, devicePrefix: names.device, resolvers, slots: next }),
-    });
-  await loadRules([]);
+  const load = (next: readonly SlotNetwork[]) => loadRules(policyRules({ ...options, table: names.table, devicePrefix: names.device, resolvers, slots: next }));
+  await load([]);
 
   const makeSlot = async (): Promise<Slot> => {
     const number = slots.length;
@@ -59,7 +57,7 @@ export async function openBuildNetwork(options: BuildNetworkOptions, slotsAhead:
       const network: SlotNetwork = { netns: names.netns + index, device: names.device + index, hostAddress: host, sandboxAddress: sandbox };
       if (await addressTaken(host)) continue;
       // The rules are there before the first packet can be.
-      await loadRules([...slots, network]);
+      await load([...slots, network]);
       await run(["ip", "netns", "add", network.netns]);
       await run(["ip", "-batch", "-"], { input: slotBatch(network) });
       await run(["ip", "-n", network.netns, "-batch", "-"], { input: slotInnerBatch(network) });
@@ -111,15 +109,4 @@ async function addressTaken(address: string): Promise<boolean> {
   const { stdout } = await run(["ip", "-json", "-4", "addr", "show"]);
   const links = JSON.parse(stdout) as { addr_info?: { local?: string }[] }[];
   return links.some((link) => link.addr_info?.some((info) => info.local === address));
-}
-
-/** The host's name servers, as a build can reach them: not those on a loopback. */
-async function hostResolvers(): Promise<string[]> {
-  for (const path of ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]) {
-    const text = await readFile(path, "utf8").catch(() => "");
-    const found = [...text.matchAll(/^nameserver\s+(\d+\.\d+\.\d+\.\d+)\s*$/gm)].map((match) => match[1] ?? "");
-    const outside = found.filter((address) => !address.startsWith("127."));
-    if (outside.length > 0) return outside;
-  }
-  return [];
 }

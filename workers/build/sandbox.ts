@@ -1,7 +1,9 @@
 /** One build's sandbox: a crun container that lives exactly as long as this worker holds its life line. */
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
+import { readOomKills } from "../../core/host/cgroup.ts";
+import { crunDelete, crunRun } from "../../core/host/commands/crun.ts";
 import { runUnchecked, start } from "../../core/host/spawn.ts";
 
 export interface SandboxOptions {
@@ -42,9 +44,9 @@ const SIGKILL_EXIT = 137;
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   await mkdir(options.bundleDir, { recursive: true, mode: 0o755 });
   await writeFile(join(options.bundleDir, "config.json"), JSON.stringify(options.spec), { mode: 0o600 });
-  const crun = [options.crun, "--root", options.stateDir, "--cgroup-manager=cgroupfs"];
+  const runtime = { crun: options.crun, stateDir: options.stateDir };
   // 0 context, 1 and 2 output, 3 messages, 4 life line.
-  const child = start([...crun, "run", "--preserve-fds=2", "--bundle", options.bundleDir, options.id], { stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"] });
+  const child = start(crunRun(runtime, options.id, options.bundleDir, 2), { stdio: ["pipe", "pipe", "pipe", "pipe", "pipe"] });
   const [stdin, stdout, stderrStream, messages, lifeLine] = child.stdio as [Writable, Readable, Readable, Readable & Writable, Writable];
   for (const stream of [stdin, messages, lifeLine]) stream.on("error", () => {});
   let stderr = "";
@@ -57,7 +59,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     if (words[0] === "done") lifeLine.end();
   });
   let weKilled = false;
-  const remove = () => runUnchecked([...crun, "delete", "--force", options.id], { timeoutMs: 10_000 });
+  const remove = () => runUnchecked(crunDelete(runtime, options.id), { timeoutMs: 10_000 });
   const ended = new Promise<{ killed: boolean; stderr: string }>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
@@ -110,13 +112,4 @@ function splitLines(stream: Readable, maxBytes: number, onLine: (line: string) =
   });
   stream.on("end", end);
   stream.on("error", () => {});
-}
-
-/** v1 counts in `memory.oom_control`, v2 in `memory.events`. */
-async function readOomKills(cgroupsPath: string): Promise<number> {
-  for (const path of [`/sys/fs/cgroup/memory${cgroupsPath}/memory.oom_control`, `/sys/fs/cgroup${cgroupsPath}/memory.events`]) {
-    const text = await readFile(path, "utf8").catch(() => undefined);
-    if (text !== undefined) return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
-  }
-  return 0;
 }

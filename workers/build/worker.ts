@@ -20,6 +20,7 @@ import {
   type ClaimedBuild,
   type Fence,
 } from "../../core/db/system-queries/builds.ts";
+import { crunDelete } from "../../core/host/commands/crun.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { runBuild, type BuildDeps, type StopReason } from "./run-build.ts";
 
@@ -171,8 +172,8 @@ async function removeCgroup(prefix: string): Promise<void> {
 async function removeLeftovers({ config }: BuildDeps): Promise<void> {
   const data = config.workerData;
   for (const name of ["jobs", "bundles", "crun", "logs", "tenants"]) await mkdir(join(data, name), { recursive: true, mode: 0o711 });
-  const crun = [config.crun, "--root", join(data, "crun"), "--cgroup-manager=cgroupfs"];
-  for (const id of await readdir(join(data, "crun"))) await runUnchecked([...crun, "delete", "--force", id]);
+  const runtime = { crun: config.crun, stateDir: join(data, "crun") };
+  for (const id of await readdir(runtime.stateDir)) await runUnchecked(crunDelete(runtime, id));
   for (const name of ["jobs", "bundles", "logs"]) {
     for (const entry of await readdir(join(data, name))) await rm(join(data, name, entry), { recursive: true, force: true });
   }

@@ -16,15 +16,16 @@ export function slotOfNetns(prefix: string, name: string): number | undefined {
   return name.startsWith(start) && /^\d+$/.test(digits) ? Number(digits) : undefined;
 }
 
-/** The address of a slot in a subnet such as `10.201.0.0/16`. @throws RangeError when the subnet has none left */
-export function slotAddress(subnet: string, slot: number): string {
+/** The address so far behind the start of a subnet such as `10.201.0.0/16`; the last one is broadcast's. @throws RangeError when it has none there */
+export function addressAt(subnet: string, offset: number): string {
   const [base = "", bits = ""] = subnet.split("/");
-  const start = base.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  const offset = RESERVED + slot;
-  if (offset >= 2 ** (32 - Number(bits)) - 1) throw new RangeError(`the subnet ${subnet} has no address for slot ${slot}`);
-  const value = start + offset;
+  if (offset >= 2 ** (32 - Number(bits)) - 1) throw new RangeError(`the subnet ${subnet} has no address ${offset}`);
+  const value = base.split(".").reduce((sum, part) => sum * 256 + Number(part), 0) + offset;
   return [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
 }
+
+/** The address of an instance's slot. @throws RangeError when the subnet has none left */
+export const slotAddress = (subnet: string, slot: number) => addressAt(subnet, RESERVED + slot);
 
 /** First batch, in the host's namespace. */
 export function hostBatch(prefix: string, subnet: string, slot: number): string {

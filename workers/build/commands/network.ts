@@ -1,4 +1,6 @@
 /** Commands for `ip -batch` and `nft -f` of the build network. Pure. */
+import { PRIVATE_CIDRS } from "../../../core/host/commands/firewall.ts";
+import { addressAt } from "../../../core/host/commands/net.ts";
 
 /** One build's way out: a veth pair whose inner end is all that the sandbox has. */
 export interface SlotNetwork {
@@ -14,12 +16,8 @@ const ADDRESSES_PER_SLOT = 4;
 
 /** The addresses of slot `index` within a subnet such as `10.202.0.0/16`. Throws when it has none left. */
 export function slotAddresses(subnet: string, index: number): { host: string; sandbox: string } {
-  const [base = "", length = "32"] = subnet.split("/");
-  const start = base.split(".").reduce((sum, part) => sum * 256 + Number(part), 0);
-  const first = start + index * ADDRESSES_PER_SLOT;
-  if (first + ADDRESSES_PER_SLOT > start + 2 ** (32 - Number(length))) throw new RangeError(`the build subnet ${subnet} has no room for slot ${index}`);
-  const dotted = (value: number) => [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join(".");
-  return { host: dotted(first + 1), sandbox: dotted(first + 2) };
+  const first = index * ADDRESSES_PER_SLOT;
+  return { host: addressAt(subnet, first + 1), sandbox: addressAt(subnet, first + 2) };
 }
 
 /** For `ip -batch -`: everything but the namespace itself. */
@@ -42,12 +40,6 @@ export function slotInnerBatch(slot: SlotNetwork): string {
     "",
   ].join("\n");
 }
-
-/** Where no build goes unless the operator allows it: private, shared, link-local, benchmark, multicast and reserved ranges. */
-const PRIVATE_RANGES = [
-  "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-  "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
-];
 
 export interface NetworkPolicy {
   table: string;
@@ -74,7 +66,7 @@ export function policyRules(policy: NetworkPolicy): string {
 table inet ${policy.table} {}
 delete table inet ${policy.table}
 table inet ${policy.table} {
-${set("private_ranges", PRIVATE_RANGES)}
+${set("private_ranges", PRIVATE_CIDRS)}
 ${set("allowed", policy.allowCidrs)}
 ${set("resolvers", policy.resolvers)}
   set proxies { type ifname . ipv4_addr . ipv4_addr . inet_service; ${proxies.length === 0 ? "" : `elements = { ${proxies.join(", ")} }`} }
