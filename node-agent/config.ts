@@ -16,10 +16,12 @@ export const AgentEnv = z.object({
   BERTH_LAYER_STORE_BYTES: z.coerce.number().int().positive().default(20 * 2 ** 30),
   /** Most bytes of one unpacked layer. */
   BERTH_LAYER_BYTES: z.coerce.number().int().positive().default(10 * 2 ** 30),
+  /** Most files, directories and links in one layer. */
+  BERTH_LAYER_ENTRIES: z.coerce.number().int().positive().default(1_000_000),
   /** Network namespaces kept ready. */
   BERTH_NETNS_READY: z.coerce.number().int().min(1).max(1000).default(8),
   /** Private destinations that instances may reach, comma-separated CIDRs. */
   BERTH_ALLOW_CIDRS: z.string().default("").transform((text) => text.split(",").map((part) => part.trim()).filter(Boolean)),
   BERTH_NODE_INSTANCES: z.coerce.number().int().positive().default(1000),
 });
-export type AgentConfig = z.infer<typeof AgentEnv>;
+type AgentConfig = z.infer<typeof AgentEnv>;

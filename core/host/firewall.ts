@@ -1,8 +1,8 @@
 /** The rules around instances: loaded before the first process, so that a failure leaves nothing running unguarded. */
 import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { firewallRules, tableName, type FirewallPolicy } from "./commands/firewall.ts";
-import { run, runUnchecked } from "./spawn.ts";
+import { firewallRules, type FirewallPolicy } from "./commands/firewall.ts";
+import { run } from "./spawn.ts";
 
 const LOAD_TRIES = 5;
 const LOAD_PAUSE_MS = 100;
@@ -27,10 +27,6 @@ export async function loadRules(rules: string): Promise<void> {
       await sleep(LOAD_PAUSE_MS * attempt);
     }
   }
-}
-
-export async function removeFirewall(prefix: string): Promise<void> {
-  await runUnchecked(["nft", "delete", "table", "inet", tableName(prefix)]);
 }
 
 /** The host's name servers that another network namespace can reach: not those on a loopback. IPv4. */
