@@ -42,30 +42,31 @@ function processesOfThisRun(): string[] {
   });
 }
 
-/** Network prefixes of Berths that run on this host beside the tests: what they make and remove is no leak. */
-function foreignPrefixes(): string[] {
+/** Berths that run on this host beside the tests: what they make and remove is no leak. */
+function foreignBerths(): { prefix: string; dataDir: string }[] {
   const mark = process.env["BERTH_TEST_RUN"];
-  const found = globSync("/proc/[0-9]*/environ").flatMap((path) => {
+  return globSync("/proc/[0-9]*/environ").flatMap((path) => {
     try {
       const environment = readFileSync(path, "utf8");
-      const prefix = /(?:^|\0)BERTH_NET_PREFIX=([a-z0-9]+)/.exec(environment)?.[1];
-      return prefix === undefined || (mark !== undefined && environment.includes(mark)) ? [] : [prefix];
+      const value = (name: string) => new RegExp(`(?:^|\\0)${name}=([^\\0]+)`).exec(environment)?.[1];
+      const [prefix, dataDir] = [value("BERTH_NET_PREFIX"), value("BERTH_DATA")];
+      return prefix === undefined || dataDir === undefined || (mark !== undefined && environment.includes(mark)) ? [] : [{ prefix, dataDir }];
     } catch {
       return [];
     }
   });
-  return [...new Set(found)];
 }
 
-function belongsTo(leak: string, prefix: string): boolean {
-  return [`network namespace ${prefix}-`, `link ${prefix}`, `nft table inet berth_${prefix}`].some((start) => leak.startsWith(start)) || leak.endsWith(`/berth-${prefix}`);
+function belongsTo(leak: string, { prefix, dataDir }: { prefix: string; dataDir: string }): boolean {
+  const starts = [`network namespace ${prefix}-`, `link ${prefix}`, `nft table inet berth_${prefix}`, `mount ${dataDir}/`];
+  return starts.some((start) => leak.startsWith(start)) || leak.endsWith(`/berth-${prefix}`);
 }
 
 /** What is there now and was not before, after things had time to end. */
 export async function awaitNoLeaks(before: ReadonlySet<string>): Promise<string[]> {
   for (const deadline = Date.now() + GRACE_MS; ; await sleep(200)) {
-    const foreign = foreignPrefixes();
-    const leaks = [...(await snapshot())].filter((each) => !before.has(each) && !foreign.some((prefix) => belongsTo(each, prefix)));
+    const foreign = foreignBerths();
+    const leaks = [...(await snapshot())].filter((each) => !before.has(each) && !foreign.some((berth) => belongsTo(each, berth)));
     if (leaks.length === 0 || Date.now() > deadline) return leaks;
   }
 }
