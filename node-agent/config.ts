@@ -24,4 +24,3 @@ export const AgentEnv = z.object({
   BERTH_ALLOW_CIDRS: z.string().default("").transform((text) => text.split(",").map((part) => part.trim()).filter(Boolean)),
   BERTH_NODE_INSTANCES: z.coerce.number().int().positive().default(1000),
 });
-type AgentConfig = z.infer<typeof AgentEnv>;
