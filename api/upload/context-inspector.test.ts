@@ -175,6 +175,10 @@ describe("bounds", () => {
     assert.match(await code(inspect(pax)), /^context_not_tar: .*header that is too large/);
     assert.match(await code(inspect(Buffer.concat([rawHeader("s", { type: "S" }), Buffer.alloc(1024)]))), /^context_not_tar: .*sparse/);
     assert.match(await code(inspect(Buffer.concat([rawHeader("s", { type: "Q" }), Buffer.alloc(1024)]))), /^context_not_tar: .*kind that is not known/);
+    // 0x82 begins no number of a tar: neither as the first header nor as a later one.
+    const junk = Buffer.alloc(1024, 0x82);
+    assert.match(await code(inspect(junk)), /^context_not_tar/);
+    assert.match(await code(inspect(Buffer.concat([rawHeader("a"), junk]))), /^context_not_tar/);
     const short = Buffer.concat([rawHeader("x", { type: "x", size: 10 }), Buffer.from("99 path=ab".padEnd(512, "\0")), Buffer.alloc(1024)]);
     assert.match(await code(inspect(short)), /^context_not_tar: .*extended header/);
   });

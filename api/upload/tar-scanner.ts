@@ -106,12 +106,12 @@ export class TarScanner {
   }
 
   #readBlock(): void {
-    const header = new Header(this.#block);
-    if (header.nullBlock) {
+    const header = readHeader(this.#block);
+    if (header?.nullBlock === true) {
       this.#zeroBlocks++;
       return;
     }
-    if (!header.cksumValid) throw new TarError("not-tar", "It has a block that is no header of a tar archive.");
+    if (header?.cksumValid !== true) throw new TarError("not-tar", "It has a block that is no header of a tar archive.");
     this.#zeroBlocks = 0;
     if (META.has(header.type)) {
       const sizeBytes = header.size ?? Infinity;
@@ -189,6 +189,15 @@ function decodePax(bytes: Buffer): Record<string, string> {
 /** Whether the bytes can begin a tar archive: a valid header, or the end mark of an empty one. */
 export function beginsTar(bytes: Buffer): boolean {
   if (bytes.length < BLOCK) return false;
-  const header = new Header(bytes.subarray(0, BLOCK));
-  return header.cksumValid || header.nullBlock;
+  const header = readHeader(bytes.subarray(0, BLOCK));
+  return header !== undefined && (header.cksumValid || header.nullBlock);
+}
+
+/** Undefined for bytes that are no header: the library throws at numbers that it cannot decode. */
+function readHeader(block: Buffer): Header | undefined {
+  try {
+    return new Header(block);
+  } catch {
+    return undefined;
+  }
 }
