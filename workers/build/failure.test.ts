@@ -61,9 +61,28 @@ test("base images", () => {
   const error = "creating build container: initializing source docker://nosuch:1: reading manifest 1 in registry.berth.internal:5000/library/nosuch: manifest unknown";
   const failure = describeFailure(input({ position, error }));
   assert.equal(failure.code, "base_image_not_found");
-  assert.match(failure.detail, /«nosuch:1»/);
+  assert.equal(failure.detail, "The image «nosuch:1» was not found: Berth's registry does not have it. Check the name and the tag.");
+  const mirrored =
+    "creating build container: initializing source docker://nosuch:1: (Mirrors also failed: [registry.berth.internal:5000/library/nosuch:1: reading manifest 1 in registry.berth.internal:5000/library/nosuch: manifest unknown: there is no manifest 1 in library/nosuch]): docker.io/library/nosuch:1: ";
+  const offline = `${mirrored}pinging container registry registry-1.docker.io: Get "https://registry-1.docker.io/v2/": dial tcp: lookup registry-1.docker.io on 10.255.255.53:53: no such host`;
+  assert.match(describeFailure(input({ position, error: offline })).detail, /: Berth's registry does not have it, and registry-1\.docker\.io cannot be reached from here\. Check/);
+  const unknown = `${mirrored}reading manifest 1 in docker.io/library/nosuch: requested access to the resource is denied`;
+  assert.match(describeFailure(input({ position, error: unknown })).detail, /does not have it, and docker\.io.*access to the resource is denied\. Check/);
   const copied = describeFailure(input({ position: { stage: 1, step: 2, text: "COPY --from=nosuch /x /x" }, error: 'building at STEP "COPY --from=nosuch /x /x": no stage or image found with that name' }));
   assert.equal(copied.code, "base_image_not_found");
+});
+
+test("files of the context are told without the builder's own paths", () => {
+  const context = "/var/lib/containers/tmp/bld_01m83mkrxcexvts0bw80qhjrde/context";
+  const copy = (error: string) => describeFailure(input({ position: { stage: 1, step: 2, text: "COPY a /x" }, error }));
+  const missing = copy(`building at STEP "COPY a /x": checking on sources under "${context}": copier: stat: "/a": no such file or directory`);
+  assert.deepEqual([missing.code, missing.detail], ["build_failed", "There is no «a» in the build context (or .dockerignore leaves it out)."]);
+  const staged = describeFailure(
+    input({ position: { stage: 1, step: 2, text: "COPY --from=a /nope /x" }, error: 'building at STEP "COPY --from=a /nope /x": checking on sources under "/x/merged": copier: stat: "/nope": no such file or directory' }),
+  );
+  assert.equal(staged.detail, "There is no «nope» in «a».");
+  const link = copy(`building at STEP "COPY a /x": reading "${context}/a": error during bulk transfer for copier.request{Request:"GET", Globs:[]string{"/a"}}: copier: get: globs [/a] matched nothing`);
+  assert.equal(link.detail, 'reading "a": copier: get: globs [/a] matched nothing');
 });
 
 test("limits come first", () => {

@@ -69,7 +69,7 @@ function describeUnpack({ detail, contextFormat }: BuildFailureInput): Failure {
 }
 
 function describeBuild(input: BuildFailureInput, at: Partial<Failure>): Failure {
-  const sentence = input.error.replace(/^building at STEP "(?:[^"\\]|\\.)*": /, "");
+  const sentence = plain(input.error.replace(/^building at STEP "(?:[^"\\]|\\.)*": /, ""), input.position?.text ?? "");
   const instruction = input.position?.text.split(/\s/, 1)[0]?.toUpperCase();
   const status = /exit status (\d+)$/.exec(input.error)?.[1];
   if (status !== undefined && instruction === "RUN") {
@@ -77,12 +77,37 @@ function describeBuild(input: BuildFailureInput, at: Partial<Failure>): Failure 
   }
   if (NO_IMAGE.test(input.error) && (instruction === "FROM" || instruction === undefined || /--from=/.test(input.position?.text ?? ""))) {
     const name = /docker:\/\/([^\s:]+(?::[^\s:]+)?)/.exec(input.error)?.[1] ?? input.position?.text.split(/\s+/)[1] ?? "";
-    return { code: "base_image_not_found", detail: `The image «${name}» was not found: ${shorten(sentence)}`, ...at };
+    return { code: "base_image_not_found", detail: shorten(imageNotFound(name, sentence)), ...at };
   }
   if (UNSUPPORTED.test(sentence) && instruction !== "RUN") return { code: "dockerfile_unsupported", detail: shorten(sentence), ...at };
   if (INVALID.test(sentence) && !/^(?:RUN|COPY|ADD)$/.test(instruction ?? "")) return { code: "dockerfile_invalid", detail: shorten(sentence), ...at };
   const exitCode = status === undefined ? {} : { exitCode: Number(status) };
   return { code: "build_failed", detail: sentence === "" ? `The builder ended with code ${input.exitCode}.` : shorten(sentence), ...at, ...exitCode, ...tailOf(input) };
+}
+
+const NOT_REACHED = /lookup (\S+) on \S+ no such host|Get "https?:\/\/([^/"]+)[^"]*": (?:dial tcp|net\/http|context deadline|EOF)/;
+
+/** buildah's chain of causes for an image, as a sentence: what each registry that was asked answered. */
+function imageNotFound(name: string, sentence: string): string {
+  const [, mirrors = "", rest = sentence] = /\(Mirrors also failed: \[(.*?)\]\): (.*)$/s.exec(sentence) ?? [];
+  const isUnknownHere = /manifest unknown|name unknown/.test(mirrors === "" ? sentence : mirrors);
+  const unreached = NOT_REACHED.exec(rest);
+  const parts: string[] = [];
+  if (isUnknownHere) parts.push("Berth's registry does not have it");
+  else if (mirrors !== "") parts.push(`Berth's registry said: ${mirrors.split(": ").slice(-2).join(": ")}`);
+  if (unreached !== null) parts.push(`${unreached[1] ?? unreached[2]} cannot be reached from here`);
+  else if (mirrors !== "" || !isUnknownHere) parts.push(rest.replace(/^creating build container: /, ""));
+  return `The image «${name}» was not found: ${parts.join(", and ")}. Check the name and the tag.`;
+}
+
+/** buildah's words about files of the context, without its own directories and structures. */
+function plain(sentence: string, instruction: string): string {
+  const missing = /copier: stat: "\/?(.*?)": no such file or directory/.exec(sentence)?.[1];
+  const from = /\s--from=(\S+)/.exec(instruction)?.[1];
+  if (missing !== undefined) return `There is no «${missing}» in ${from === undefined ? "the build context (or .dockerignore leaves it out)" : `«${from}»`}.`;
+  return sentence
+    .replace(/error during bulk transfer for copier\.request\{.*\}: /s, "")
+    .replace(/\/var\/lib\/containers\/tmp\/bld_\w+\/context\/?/g, "");
 }
 
 const DETAIL_MAX_CHARS = 1000;
