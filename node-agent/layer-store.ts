@@ -55,6 +55,7 @@ export class LayerStore {
 
   /** Throws away what a former agent left half-done. */
   async open(): Promise<void> {
+    await this.#options.unpacker.open();
     await rm(this.#temporary, { recursive: true, force: true });
     for (const dir of [this.layersDir, this.#index, this.#temporary]) await mkdir(dir, { recursive: true, mode: 0o711 });
     // The empty image, and what holds an overlay's place when an image has no layer.

@@ -40,7 +40,7 @@ const pool = new NetnsPool({
   ready: config.BERTH_NETNS_READY,
   onError: (error) => log.error({ err: error }, "a network namespace was not made"),
 });
-const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES });
+const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES, maxEntries: config.BERTH_LAYER_ENTRIES });
 const store = new LayerStore({ dir: dataDir, maxBytes: config.BERTH_LAYER_STORE_BYTES, unpacker, inUse: () => agent.layersInUse() });
 const host = {
   runtime,

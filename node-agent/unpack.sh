@@ -12,26 +12,31 @@ case $1 in
   *) refuse "unknown compression $1" ;;
 esac
 
-mkfifo /run/copy
+mkfifo /run/copy /run/names
 sha256sum </run/copy >/run/sum &
 summing=$!
+# Ends tar, by its next name, after so many.
+head -n "$3" </run/names >/dev/null &
 unpack() {
   local status=0
   # Names that leave the root are refused by tar; user.overlay.* would speak to the overlay above.
-  tar --extract --file=- --directory=/mnt --numeric-owner --same-owner --preserve-permissions --delay-directory-restore \
+  tar --extract --file=- --verbose --index-file=/run/names --directory=/mnt --numeric-owner --same-owner --preserve-permissions --delay-directory-restore \
     --xattrs --xattrs-include='security.capability' --xattrs-include='user.*' --xattrs-exclude='user.overlay.*' \
     2>/run/tar-errors || status=$?
   # What follows the archive's end belongs to the digest.
   cat >/dev/null
   return "$status"
 }
-status=0
-"${decompress[@]}" | head -c "$(($2 + 1))" | tee /run/copy | unpack || status=$?
+ended=(0 0 0 0)
+"${decompress[@]}" | head -c "$(($2 + 1))" | tee /run/copy | unpack || ended=("${PIPESTATUS[@]}")
 wait "$summing"
-if [[ $status -ne 0 ]]; then
+# 141: it wrote to a reader that had had enough.
+[[ ${ended[0]} -ne 141 ]] || refuse "the layer is larger than $2 bytes"
+[[ ${ended[3]} -ne 141 ]] || refuse "the layer has more than $3 entries"
+if [[ "${ended[*]}" != "0 0 0 0" ]]; then
   # Device nodes cannot be made here, and no container gets to use one: they are left out.
   problems=$(grep -v -e 'Cannot mknod: Operation not permitted' -e 'Exiting with failure status due to previous errors' /run/tar-errors || true)
-  [[ -z $problems && -s /run/tar-errors ]] || refuse "the archive cannot be unpacked: $(head -c 500 <<<"${problems:-cut short or larger than $2 bytes}")"
+  [[ -z $problems && -s /run/tar-errors ]] || refuse "the archive cannot be unpacked: $(head -c 500 <<<"${problems:-cut short, or not what its type says}")"
 fi
 
 cd /mnt

@@ -1,7 +1,7 @@
 /** Starts the confined helper that unpacks one layer: a crun container on the toolchain's root file system. */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { removeCgroup } from "../core/host/cgroup.ts";
@@ -15,7 +15,6 @@ const SCRIPT = readFileSync(new URL("unpack.sh", import.meta.url), "utf8");
 /** The script's way to say that the archive is at fault. */
 const REFUSED = 3;
 const TIMEOUT_MS = 600_000;
-const MAX_ENTRIES = 1_000_000;
 const LIMITS = { memoryBytes: 512 * 2 ** 20, cpuMillis: 2000, pidsMax: 64 };
 
 export interface Unpacking {
@@ -33,6 +32,7 @@ export interface UnpackerOptions {
   cgroupParent: string;
   openFiles: number;
   maxBytes: number;
+  maxEntries: number;
 }
 
 export class Unpacker {
@@ -40,6 +40,17 @@ export class Unpacker {
 
   constructor(options: UnpackerOptions) {
     this.#options = options;
+  }
+
+  /** Ends what a former agent left unpacking. */
+  async open(): Promise<void> {
+    const { dir, runtime, cgroupParent } = this.#options;
+    await mkdir(dir, { recursive: true });
+    for (const id of await readdir(dir)) {
+      await runUnchecked(crunDelete(runtime, id));
+      await removeCgroup(`${cgroupParent}/${id}`);
+      await rm(join(dir, id), { recursive: true, force: true });
+    }
   }
 
   /** `target`: an empty directory of the layer store's id range. */
@@ -54,7 +65,7 @@ export class Unpacker {
     const spec = unpackSpec({
       rootPath: this.#options.toolchain,
       targetPath: target,
-      args: ["bash", "-c", SCRIPT, "unpack", compression, String(this.#options.maxBytes), String(MAX_ENTRIES)],
+      args: ["bash", "-c", SCRIPT, "unpack", compression, String(this.#options.maxBytes), String(this.#options.maxEntries)],
       cgroupsPath,
       limits: { ...LIMITS, openFiles: this.#options.openFiles },
     });
