@@ -102,7 +102,7 @@ test("cancelling kills the sandbox within a second", async () => {
   const marker = `sleep 1${Date.now().toString().slice(-6)}`;
   const deployment = await world.upload("cancel", [["Dockerfile", `FROM busybox\nRUN ${marker}\n`]]);
   const running = async () => (await runUnchecked(["pgrep", "-f", `^${marker}`])).code === 0;
-  while (!(await running())) await sleep(20);
+  for (const deadline = Date.now() + 60_000; !(await running()); await sleep(20)) assert.ok(Date.now() < deadline, "the step did not start");
   const askedAt = Date.now();
   const { status } = await world.api.call("POST", `/v1/deployments/${deployment.id}/cancel`, { token: world.tenant.token });
   assert.ok(status < 300, String(status));

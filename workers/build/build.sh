@@ -23,10 +23,12 @@ percent_used() { df --output=pcent "$store" | tail -1 | tr -dc 0-9; }
 # Every build holds the lock with others while it has anything on this disk; who holds it alone may throw away what
 # others could be reading. Nothing of this build's is here yet: changing a lock may let go of it for a moment.
 enter() {
-  local leftover
+  local leftover patience=0
   mkdir -p "$store/tmp"
   exec 9>>"$store/.berth-lock"
-  if flock -xn 9; then
+  # A build that has just filled the disk may still be tidying: what it leaves would fail this one.
+  if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then patience=10; fi
+  if flock -x -w "$patience" 9; then
     for leftover in "$store"/tmp/*; do
       [[ -e $leftover ]] || continue
       # A build that was killed left this and its working containers.
