@@ -16,7 +16,7 @@ import { BadImage, Container, type ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { BadLayer, type LayerStore } from "./layer-store.ts";
 import { tailLog } from "./logs.ts";
-import { BACKOFF_RESET_MS, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
+import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
 import { readListeners, untilReady } from "./probe.ts";
 import { startTimeOf } from "./process.ts";
 
@@ -323,7 +323,8 @@ export class Instance {
     await this.#container.kill("KILL");
     const logTail = await this.#logTail();
     await this.#release();
-    this.#set({ phase: "failed", pid: null, startTime: null, netns: null, problem: { ...problem, logTail } });
+    const unable = problem.code === "app_exited" ? explainExec(logTail.at(-1) ?? "") : undefined;
+    this.#set({ phase: "failed", pid: null, startTime: null, netns: null, problem: { ...(unable ?? problem), logTail } });
   }
 
   async #shutDown(): Promise<void> {

@@ -100,3 +100,13 @@ export function explainNotReady(port: number, listeners: readonly Listener[], wa
   }
   return { code: "app_not_listening" as const, detail: `The app runs but did not listen on port ${port} ${waited}. Let it read the variable PORT.` };
 }
+
+const EXEC_FAILED = /^exec container process(?<missing> \(missing dynamic library\?\))? `(?<program>.*)`: (?<reason>.*)$/;
+
+/** What crun wrote into the log when the kernel refused the program, for the image's author; undefined for any other line. */
+export function explainExec(line: string) {
+  const { program, missing, reason = "" } = EXEC_FAILED.exec(line)?.groups ?? {};
+  if (program === undefined) return undefined;
+  const why = missing ? "its interpreter or its loader is not in the image" : /Exec format/.test(reason) ? "it is not made for this machine, or it is a script without a «#!» line" : reason;
+  return { code: "image_invalid" as const, detail: `The program «${program}» could not be started: ${why}.` };
+}
