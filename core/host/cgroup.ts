@@ -1,6 +1,6 @@
 /** Reading and ending control groups, on v1 and v2. Paths are below each hierarchy's root, `/berth-bth/ins_…`. */
-import { existsSync } from "node:fs";
-import { readdir, readFile, rmdir } from "node:fs/promises";
+import { existsSync, readFileSync } from "node:fs";
+import { readdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
@@ -22,14 +22,17 @@ async function directories(path: string): Promise<string[]> {
   return hierarchies.filter((entry) => entry.isDirectory() && entry.name !== "unified").map((entry) => join(ROOT, entry.name, path));
 }
 
-async function readText(path: string): Promise<string> {
-  return readFile(path, "utf8").catch(() => "");
-}
-
 /** How many processes of the group the kernel has ended for want of memory. 0 when the group is gone. */
 export async function readOomKills(path: string): Promise<number> {
   const file = cgroupVersion() === "v2" ? join(ROOT, path, "memory.events") : join(ROOT, "memory", path, "memory.oom_control");
-  return Number(/^oom_kill (\d+)$/m.exec(await readText(file))?.[1] ?? 0);
+  let text = "";
+  try {
+    // At once, before anything else can happen: the group may be removed by the time a promise is kept.
+    text = readFileSync(file, "utf8");
+  } catch {
+    // The group is gone.
+  }
+  return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
 /** Removes the group and what is below it. The kernel needs a moment after the last process; gives up quietly after one second. */

@@ -76,7 +76,7 @@ test("COPY of what is not there", async () => {
 
 test("too much memory", async () => {
   const failure = await fails("memory", "FROM busybox\nRUN x=aaaaaaaaaaaaaaaa; while :; do x=$x$x; done\n");
-  assert.deepEqual([failure.code, failure.line], ["build_out_of_memory", 2]);
+  assert.deepEqual([failure.code, failure.line], ["build_out_of_memory", 2], JSON.stringify(failure));
 });
 
 test("too much disk", async () => {
