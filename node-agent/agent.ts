@@ -11,6 +11,7 @@ import type { ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { Instance, readSaved } from "./instance.ts";
 import type { LayerStore } from "./layer-store.ts";
+import { logFiles } from "./logs.ts";
 import { accepts, planInstances } from "./plan.ts";
 
 /** Logs of instances that are gone, kept for those who ask why. */
@@ -175,8 +176,10 @@ export class Agent {
   async #pruneLogs(): Promise<void> {
     const { logsDir } = this.#deps.host;
     const living = new Set([...this.#instances.values()].map((instance) => instance.logFile));
-    const paths = (await readdir(logsDir)).map((name) => join(logsDir, name)).filter((path) => !living.has(path));
-    const files = await Promise.all(paths.map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
-    for (const { path } of files.toSorted((a, b) => b.at - a.at).slice(KEPT_LOGS)) await rm(path, { force: true });
+    const paths = (await readdir(logsDir)).filter((name) => name.endsWith(".log")).map((name) => join(logsDir, name));
+    const files = await Promise.all(paths.filter((path) => !living.has(path)).map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
+    for (const { path } of files.toSorted((a, b) => b.at - a.at).slice(KEPT_LOGS)) {
+      for (const name of logFiles(path)) await rm(name, { force: true });
+    }
   }
 }

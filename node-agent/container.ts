@@ -136,7 +136,8 @@ export class Container {
       exitDir: this.#host.exitDir,
       socketDir: this.#host.socketDir,
       logFile: this.logFile,
-      logBytes: this.#desired.limits.logBytes,
+      // The older half is kept beside it.
+      logBytes: Math.floor(this.#desired.limits.logBytes / 2),
     });
     const child = start(argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], detached: true, cwd: this.dir, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
     const answer = await firstLine(child.stdio[3] as Readable, child.stderr as Readable);

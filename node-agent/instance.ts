@@ -15,7 +15,7 @@ import type { Log } from "../core/log.ts";
 import { BadImage, Container, type ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { BadLayer, type LayerStore } from "./layer-store.ts";
-import { tailLog } from "./logs.ts";
+import { keepOlder, tailLog } from "./logs.ts";
 import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
 import { readListeners, untilReady } from "./probe.ts";
 import { startTimeOf } from "./process.ts";
@@ -264,6 +264,7 @@ export class Instance {
     return new Promise((resolve) => {
       const look = async () => {
         const { pid, startTime } = this.#saved;
+        await keepOlder(this.#container.logFile);
         if (pid === null || (await startTimeOf(pid)) !== startTime) {
           if (!signal.aborted) resolve(await this.#readExit());
         } else if ((await readOomKills(this.#container.cgroupsPath)) > 0) {
@@ -358,7 +359,7 @@ export class Instance {
   }
 
   async #logTail(): Promise<string[]> {
-    const { entries } = await tailLog(this.#container.logFile, this.#desired.id, LOG_TAIL_LINES);
+    const entries = await tailLog(this.#container.logFile, this.#desired.id, LOG_TAIL_LINES);
     return entries.map((entry) => entry.text.slice(0, 2000));
   }
 

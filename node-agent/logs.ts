@@ -1,5 +1,5 @@
 /** Reading what conmon wrote: one line each, `<time> <stdout|stderr> <F|P> <text>`, P when the line goes on. */
-import { open, stat } from "node:fs/promises";
+import { link, open, rename, stat, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEntry } from "../core/contract/node-channel.ts";
 
@@ -18,7 +18,7 @@ const LINE = /^(\S+) (stdout|stderr) ([FP]) (.*)$/s;
 /** Reads a log piece by piece: a line may begin in one and end in the next. */
 class LogParser {
   readonly #instanceId: string;
-  readonly #open = new Map<string, string>();
+  readonly #open = new Map<LogEntry["stream"], { time: string; text: string }>();
 
   constructor(instanceId: string) {
     this.#instanceId = instanceId;
@@ -30,28 +30,79 @@ class LogParser {
     for (const line of text.split("\n")) {
       const [, time, stream, flag, rest = ""] = LINE.exec(line) ?? [];
       if (time === undefined || (stream !== "stdout" && stream !== "stderr")) continue;
-      const open = this.#open.get(stream) ?? "";
+      const open = this.#open.get(stream)?.text ?? "";
       const whole = open.length > LINE_MAX_CHARS ? open : open + rest;
       if (flag === "P") {
-        this.#open.set(stream, whole);
-        continue;
+        this.#open.set(stream, { time, text: whole });
+      } else {
+        this.#open.delete(stream);
+        entries.push(...this.#entry(stream, time, whole));
       }
-      this.#open.delete(stream);
-      const at = new Date(time);
-      const shown = whole.length > LINE_MAX_CHARS ? `${whole.slice(0, LINE_MAX_CHARS)}…` : whole;
-      if (!Number.isNaN(at.getTime())) entries.push({ instanceId: this.#instanceId, stream, time: at.toISOString(), text: shown });
     }
     return entries;
   }
+
+  /** Lines that have not ended: an app's last words often have no line break. */
+  rest(): LogEntry[] {
+    return [...this.#open].flatMap(([stream, { time, text }]) => this.#entry(stream, time, text));
+  }
+
+  #entry(stream: LogEntry["stream"], time: string, whole: string): LogEntry[] {
+    const at = new Date(time);
+    if (Number.isNaN(at.getTime())) return [];
+    const text = whole.length > LINE_MAX_CHARS ? `${whole.slice(0, LINE_MAX_CHARS)}…` : whole;
+    return [{ instanceId: this.#instanceId, stream, time: at.toISOString(), text }];
+  }
+}
+
+/** The name that the dropped part of a log has. */
+const olderLog = (path: string) => `${path}.old`;
+
+/** All files that a log may have. */
+export const logFiles = (path: string) => [path, olderLog(path), `${path}.held`];
+
+/**
+ * conmon starts a log anew when it has grown to its limit, and what was there is gone. A second name for the file keeps
+ * it: called from time to time, this finds that the log is another file than before, and calls that one the older half.
+ */
+export async function keepOlder(path: string): Promise<void> {
+  const held = `${path}.held`;
+  const inode = (name: string) => stat(name).then((s) => s.ino, () => undefined);
+  const [now, before] = await Promise.all([inode(path), inode(held)]);
+  if (now === undefined || now === before) return;
+  if (before !== undefined) await rename(held, olderLog(path));
+  // Another reader may have been first.
+  await link(path, held).catch(() => {});
 }
 
 /** The last entries of a log, oldest first. Empty when there is no log. */
-export async function tailLog(path: string, instanceId: string, lines: number): Promise<{ entries: LogEntry[]; offset: number }> {
-  const size = await stat(path).then((s) => s.size, () => 0);
+export async function tailLog(path: string, instanceId: string, lines: number): Promise<LogEntry[]> {
+  await keepOlder(path);
+  const file = await openLog(path);
+  try {
+    return (await readTail(path, file, instanceId, lines)).entries;
+  } finally {
+    await file?.close();
+  }
+}
+
+/** `offset`: up to where the newest file was read. A line that has no end yet is shown, and may be shown again with it. */
+async function readTail(path: string, file: FileHandle | undefined, instanceId: string, lines: number): Promise<{ entries: LogEntry[]; offset: number }> {
+  const size = file ? (await file.stat()).size : 0;
   const start = Math.max(0, size - TAIL_BYTES);
-  const text = await readRange(path, start, size);
-  const entries = new LogParser(instanceId).read(start === 0 ? text : text.slice(text.indexOf("\n") + 1));
-  return { entries: lines === 0 ? [] : entries.slice(-lines), offset: size };
+  const parser = new LogParser(instanceId);
+  const text = await readRange(file, start, size);
+  const newer = [...parser.read(start === 0 ? text : text.slice(text.indexOf("\n") + 1)), ...parser.rest()];
+  if (lines === 0) return { entries: [], offset: size };
+  if (newer.length >= lines) return { entries: newer.slice(-lines), offset: size };
+  const older = await openLog(olderLog(path));
+  try {
+    const olderSize = older ? (await older.stat()).size : 0;
+    const olderText = await readRange(older, Math.max(0, olderSize - TAIL_BYTES), olderSize);
+    return { entries: [...new LogParser(instanceId).read(olderText), ...newer].slice(-lines), offset: size };
+  } finally {
+    await older?.close();
+  }
 }
 
 /** Sends batches of entries: the tail, then what comes, until the signal or, without `follow`, the end of the log. */
@@ -61,26 +112,44 @@ export async function streamLog(
   options: { tailLines: number; follow: boolean; signal: AbortSignal },
   send: (entries: LogEntry[]) => void,
 ): Promise<void> {
-  const tail = await tailLog(path, instanceId, options.tailLines);
-  sendBatches(tail.entries, send);
-  let { offset } = tail;
-  let rest = "";
-  const parser = new LogParser(instanceId);
-  while (options.follow && !options.signal.aborted) {
-    const size = await stat(path).then((s) => s.size, () => 0);
-    // The log has started anew.
-    if (size < offset) [offset, rest] = [0, ""];
-    if (size === offset) {
-      await sleep(FOLLOW_EVERY_MS, undefined, { signal: options.signal }).catch(() => {});
-      continue;
+  await keepOlder(path);
+  let file = await openLog(path);
+  try {
+    const tail = await readTail(path, file, instanceId, options.tailLines);
+    sendBatches(tail.entries, send);
+    let { offset } = tail;
+    let rest = "";
+    const parser = new LogParser(instanceId);
+    while (options.follow && !options.signal.aborted) {
+      const size = file ? (await file.stat()).size : 0;
+      if (size > offset) {
+        const end = Math.min(size, offset + CHUNK_BYTES);
+        const text = rest + (await readRange(file, offset, end));
+        offset = end;
+        const complete = text.lastIndexOf("\n") + 1;
+        rest = text.slice(complete);
+        sendBatches(parser.read(text.slice(0, complete)), send);
+      } else if (await isAnother(path, file)) {
+        // The log has started anew; the former file was read to its end.
+        await file?.close();
+        file = await openLog(path);
+        [offset, rest] = [0, ""];
+      } else {
+        await sleep(FOLLOW_EVERY_MS, undefined, { signal: options.signal }).catch(() => {});
+      }
     }
-    const end = Math.min(size, offset + CHUNK_BYTES);
-    const text = rest + (await readRange(path, offset, end));
-    offset = end;
-    const complete = text.lastIndexOf("\n") + 1;
-    rest = text.slice(complete);
-    sendBatches(parser.read(text.slice(0, complete)), send);
+  } finally {
+    await file?.close();
   }
+}
+
+async function isAnother(path: string, file: FileHandle | undefined): Promise<boolean> {
+  const named = await stat(path).catch(() => undefined);
+  return named !== undefined && named.ino !== (await file?.stat())?.ino;
+}
+
+function openLog(path: string): Promise<FileHandle | undefined> {
+  return open(path, "r").catch(() => undefined);
 }
 
 function sendBatches(entries: LogEntry[], send: (entries: LogEntry[]) => void): void {
@@ -97,14 +166,8 @@ function sendBatches(entries: LogEntry[], send: (entries: LogEntry[]) => void): 
   if (batch.length > 0) send(batch);
 }
 
-async function readRange(path: string, start: number, end: number): Promise<string> {
-  if (end <= start) return "";
-  const file = await open(path, "r").catch(() => undefined);
-  if (!file) return "";
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
-    return buffer.subarray(0, bytesRead).toString("utf8");
-  } finally {
-    await file.close();
-  }
+async function readRange(file: FileHandle | undefined, start: number, end: number): Promise<string> {
+  if (!file || end <= start) return "";
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(end - start), 0, end - start, start);
+  return buffer.subarray(0, bytesRead).toString("utf8");
 }

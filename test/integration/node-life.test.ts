@@ -1,6 +1,6 @@
 /** The node agent: instances start, serve, are watched and stop. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, globSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { HTTPD, shell, testTenant, TestNode } from "../support/node.ts";
@@ -156,6 +156,20 @@ test("cpu and processes have their limits", async () => {
     (error: Error) => error.message,
   );
   assert.match(bomb, /app_exited|app_not_listening/);
+});
+
+test("a log is bounded, its newest lines are kept, and lines can be followed across the limit", async () => {
+  const script = "while [ ! -e /tmp/go ]; do sleep 0.02; done; i=0; while [ $i -lt 1500 ]; do echo line $i; i=$((i+1)); done; sleep 2.5; while [ $i -lt 2600 ]; do echo line $i; i=$((i+1)); done; echo end; sleep 600";
+  const { desired } = await node.ready({ args: shell(`httpd -p 8080; ${script}`), limits: { logBytes: 128 * 1024 }, stopGraceMs: 0 });
+  const following = node.logs(desired.id, { until: (all) => all.some(({ text }) => text === "end") });
+  writeFileSync(`/proc/${node.pid(desired.id)}/root/tmp/go`, "");
+  const followed = await following;
+  assert.deepEqual(followed.map(({ text }) => text), [...Array.from({ length: 2600 }, (_, index) => `line ${index}`), "end"]);
+  const kept = await node.logs(desired.id, { tailLines: 10_000 });
+  assert.ok(kept.length < 2600 && kept.length > 1000, `${kept.length} lines are kept`);
+  assert.equal(kept.at(-1)?.text, "end");
+  const bytes = new Map(globSync(node.path("logs", `${desired.id}*`)).map((path) => [statSync(path).ino, statSync(path).size]));
+  assert.ok([...bytes.values()].reduce((sum, size) => sum + size, 0) <= 128 * 1024);
 });
 
 /** On cgroup v1 and v2. */
