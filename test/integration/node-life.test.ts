@@ -142,6 +142,15 @@ test("memory: the container that needs too much is ended and said so, its neighb
   assert.equal((await fetch(`${neighbour.url}/etc/hostname`)).status, 200);
 });
 
+test("memory: when one process of a container is ended, all of it is", async () => {
+  const desired = node.instance({ args: shell("httpd -p 8080; sleep 0.5; tail /dev/zero; echo left over; sleep 600"), limits: { memoryBytes: 32 * 2 ** 20 } });
+  node.add(desired);
+  await node.until(desired.id, "ready");
+  const report = await node.untilReport(desired.id, (each) => each?.phase === "backing-off");
+  assert.equal(report.problem?.code, "app_out_of_memory");
+  assert.equal(report.lastExit?.oomKilled, true);
+});
+
 test("cpu and processes have their limits", async () => {
   const burn = "i=0; while [ $i -lt 2 ]; do (while :; do :; done) & i=$((i+1)); done; exec httpd -f -p 8080";
   const { desired } = await node.ready({ args: shell(burn), limits: { cpuMillis: 200 } });

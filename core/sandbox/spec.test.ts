@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { LAYER_STORE_UID_BASE } from "../domain/id-ranges.ts";
+import { instanceSpec, unpackSpec, type InstanceSandbox } from "./spec.ts";
+
+const limits = { memoryBytes: 64 * 2 ** 20, cpuMillis: 500, pidsMax: 32, openFiles: 20_000 };
+const sandbox: InstanceSandbox = {
+  rootPath: "/r", hostname: "web", args: ["/app"], env: ["A=b"], cwd: "/", user: { uid: 0, gid: 0, additionalGids: [] }, uidBase: 2_162_688,
+  netnsPath: "/run/netns/x", cgroupsPath: "/berth-x/ins_1", binds: [{ source: "/s", destination: "/etc/hosts", readOnly: false }], limits,
+};
+
+test("an instance: its own ids and namespaces, no new privileges, the limits", () => {
+  const spec = instanceSpec(sandbox);
+  assert.deepEqual(spec.linux.uidMappings, [{ containerID: 0, hostID: 2_162_688, size: 65_536 }]);
+  assert.deepEqual(spec.linux.gidMappings, spec.linux.uidMappings);
+  assert.deepEqual(spec.linux.namespaces.map(({ type }) => type).toSorted(), ["cgroup", "ipc", "mount", "network", "pid", "user", "uts"]);
+  assert.deepEqual(spec.linux.namespaces.find(({ type }) => type === "network"), { type: "network", path: "/run/netns/x" });
+  assert.equal(spec.process.noNewPrivileges, true);
+  assert.equal(spec.linux.resources.memory.limit, limits.memoryBytes);
+  assert.deepEqual(spec.linux.resources.cpu, { period: 100_000, quota: 50_000 });
+  assert.equal(spec.linux.resources.pids.limit, 32);
+  for (const path of ["/proc/kcore", "/proc/keys", "/sys/firmware"]) assert.ok(spec.linux.maskedPaths.includes(path), path);
+  for (const path of ["/proc/sys", "/proc/sysrq-trigger"]) assert.ok(spec.linux.readonlyPaths.includes(path), path);
+  assert.ok(spec.mounts.filter(({ type }) => type === "bind").every(({ options }) => options.includes("nosuid") && options.includes("nodev")));
+});
+
+test("root of an image keeps eight capabilities, any other user none, nobody an ambient one", () => {
+  const root = instanceSpec(sandbox).process.capabilities;
+  assert.deepEqual(root.effective.toSorted(), ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETGID", "CAP_SETUID"]);
+  const app = instanceSpec({ ...sandbox, user: { uid: 1000, gid: 1000, additionalGids: [5] } }).process;
+  assert.deepEqual(app.capabilities, { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] });
+  assert.deepEqual(root.ambient, []);
+});
+
+test("no limit of open files is above the agent's own; core dumps are off", () => {
+  for (const openFiles of [512, 20_000]) {
+    const { rlimits } = instanceSpec({ ...sandbox, limits: { ...limits, openFiles } }).process;
+    const files = rlimits.find(({ type }) => type === "RLIMIT_NOFILE");
+    assert.ok(files && files.hard <= openFiles && files.soft <= files.hard);
+    assert.deepEqual(rlimits.find(({ type }) => type === "RLIMIT_CORE"), { type: "RLIMIT_CORE", soft: 0, hard: 0 });
+  }
+});
+
+test("seccomp: what Docker's default profile forbids", () => {
+  const { seccomp } = instanceSpec(sandbox).linux;
+  assert.equal(seccomp.defaultAction, "SCMP_ACT_ERRNO");
+  const allowed = new Set(seccomp.syscalls.filter(({ action }) => action === "SCMP_ACT_ALLOW").filter((rule) => !("args" in rule) || (rule.args ?? []).length === 0).flatMap(({ names }) => names));
+  for (const name of ["mount", "umount2", "unshare", "setns", "bpf", "io_uring_setup", "keyctl", "add_key", "kexec_load", "init_module", "open_by_handle_at", "perf_event_open", "userfaultfd", "socket", "clone", "pivot_root", "swapon", "reboot"]) {
+    assert.ok(!allowed.has(name), name);
+  }
+  for (const name of ["read", "openat", "execve", "futex", "epoll_wait", "accept4", "clock_gettime", "getrandom", "rseq"]) assert.ok(allowed.has(name), name);
+});
+
+test("the unpack helper: no network, ids of nobody, one directory to write to", () => {
+  const spec = unpackSpec({ rootPath: "/t", targetPath: "/layer", args: ["true"], cgroupsPath: "/berth-x/unpack", limits });
+  assert.deepEqual(spec.linux.namespaces.find(({ type }) => type === "network"), { type: "network" });
+  assert.equal(spec.root.readonly, true);
+  assert.equal(spec.linux.uidMappings[0]?.hostID, LAYER_STORE_UID_BASE);
+  const writable = spec.mounts.filter(({ type, options }) => type === "bind" && options.includes("rw"));
+  assert.deepEqual(writable.map(({ source, destination }) => [source, destination]), [["/layer", "/mnt"]]);
+  assert.ok(!spec.process.capabilities.effective.includes("CAP_SYS_ADMIN"));
+});

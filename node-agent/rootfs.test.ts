@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test, type TestContext } from "node:test";
+import { BadPath, ensureDirectory, readWithin, resolveWithin } from "./rootfs.ts";
+
+/** An image's root directory beside a directory of the host's that nothing may lead to. */
+function makeRoot(t: TestContext) {
+  const dir = mkdtempSync(join(tmpdir(), "berth-rootfs-"));
+  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  const [root, outside] = [join(dir, "root"), join(dir, "outside")];
+  mkdirSync(join(root, "etc"), { recursive: true });
+  mkdirSync(outside);
+  writeFileSync(join(outside, "secret"), "secret");
+  writeFileSync(join(root, "etc/passwd"), "inside");
+  return { root, outside };
+}
+const uid = process.getuid?.() ?? 0;
+
+test("links are followed as a process inside would follow them", async (t) => {
+  const { root, outside } = makeRoot(t);
+  symlinkSync("/etc", join(root, "absolute"));
+  symlinkSync("../../../../etc", join(root, "up"));
+  symlinkSync(outside, join(root, "out"));
+  symlinkSync("out/secret", join(root, "secret"));
+  for (const path of ["/etc/passwd", "absolute/passwd", "/up/passwd", "/../../etc/passwd", "/etc/./../up/passwd"]) {
+    assert.equal(await readWithin(root, path, 100), "inside", path);
+  }
+  assert.equal(await readWithin(root, "/out/secret", 100), "");
+  assert.equal(await readWithin(root, "/secret", 100), "");
+  assert.equal(await readWithin(root, "/etc", 100), "");
+  assert.equal(await readWithin(root, "/etc/passwd", 3), "ins");
+  assert.deepEqual(await resolveWithin(root, "/out/x"), { real: root, missing: [...outside.split("/").filter(Boolean), "x"] });
+});
+
+test("directories are made inside, wherever links lead", async (t) => {
+  const { root, outside } = makeRoot(t);
+  symlinkSync(outside, join(root, "out"));
+  await ensureDirectory(root, "/out/made", uid);
+  assert.deepEqual(readdirSync(outside), ["secret"]);
+  assert.ok(existsSync(join(root, outside, "made")));
+  await ensureDirectory(root, "/../../a/b", uid);
+  assert.ok(statSync(join(root, "a/b")).isDirectory());
+  await ensureDirectory(root, "/a/b", uid);
+  await ensureDirectory(root, "/", uid);
+});
+
+test("paths that make no sense", async (t) => {
+  const { root } = makeRoot(t);
+  symlinkSync("/loop", join(root, "loop"));
+  for (const path of ["/loop", "/loop/x", "/etc/passwd", "/a\0b", "/not/here/../../..", "/d".repeat(200)]) await assert.rejects(ensureDirectory(root, path, uid), BadPath, path);
+  await assert.rejects(ensureDirectory(root, "/etc/passwd/x", uid));
+});
