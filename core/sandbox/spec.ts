@@ -157,7 +157,8 @@ function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { 
     cgroupsPath,
     resources: {
       devices: [{ allow: false, access: "rwm" }, ...DEVICES],
-      memory: { limit: limits.memoryBytes },
+      // Memory and swap together: what does not fit into memory is not swapped to the host's disk. Ignored by crun where the host has no swap.
+      memory: { limit: limits.memoryBytes, swap: limits.memoryBytes },
       cpu: { period: CPU_PERIOD_US, quota },
       pids: { limit: limits.pidsMax },
     },
