@@ -3,9 +3,10 @@ import type { Redis } from "ioredis";
 import type { HttpBindings } from "@hono/node-server";
 import type { Bells } from "../core/bells.ts";
 import type { BlobStore } from "../core/blob-store/blob-store.ts";
-import type { BuildId, Id, InstanceId, NodeId, TenantId } from "../core/contract/ids.ts";
+import type { BuildId, InstanceId, NodeId } from "../core/contract/ids.ts";
 import type { LogEntry } from "../core/contract/node-channel.ts";
 import type { Db } from "../core/db/client.ts";
+import type { TokenHolder } from "../core/db/queries/tokens.ts";
 import type { Log } from "../core/log.ts";
 
 export interface ApiConfig {
@@ -53,13 +54,11 @@ export interface Deps {
   nodes: NodeHub;
 }
 
-/** Who asks: the tenant and the token that proved it. */
-export interface Actor {
-  tenantId: TenantId;
-  tenantName: string;
-  tokenId: Id<"token">;
-  tokenName: string;
-  tokenExpiresAt: Date | null;
+/** Who asks, and from where. */
+export interface Actor extends TokenHolder {
+  /** Address of the client. */
+  ip: string | null;
+  requestId: string;
 }
 
 /** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels. */

@@ -2,12 +2,11 @@
 import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
 import { removeCgroup } from "../core/host/cgroup.ts";
 import { conmon, crunDelete, crunKill, crunStart, type Runtime } from "../core/host/commands/crun.ts";
 import { mountOverlay, unmount } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
-import { run, runUnchecked, start } from "../core/host/spawn.ts";
+import { run, runLine, runUnchecked } from "../core/host/spawn.ts";
 import { instanceSpec } from "../core/sandbox/spec.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import { BadUser, resolveUser } from "./image-user.ts";
@@ -139,9 +138,9 @@ export class Container {
       // The older half is kept beside it.
       logBytes: Math.floor(this.#desired.limits.logBytes / 2),
     });
-    const child = start(argv, { stdio: ["ignore", "ignore", "pipe", "pipe"], detached: true, cwd: this.dir, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
-    const answer = await firstLine(child.stdio[3] as Readable, child.stderr as Readable);
-    const { data, message } = JSON.parse(answer) as { data: number; message?: string };
+    const { line, stderr } = await runLine(argv, { timeoutMs: CREATE_TIMEOUT_MS, cwd: this.dir, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
+    if (line === "") throw new Error(`the container's monitor ended: ${stderr.trim()}`);
+    const { data, message } = JSON.parse(line) as { data: number; message?: string };
     if (data > 0) return data;
     const reason = (message ?? "").trim().split("\n").at(-1) ?? "";
     throw createError(reason, this.#desired.args[0] ?? "");
@@ -176,29 +175,6 @@ export class Container {
     const text = await readFile(this.exitFile, "utf8").catch(() => "");
     return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
   }
-}
-
-/** What conmon says on its pipe, one JSON line; its complaint when it says nothing. */
-function firstLine(pipe: Readable, stderr: Readable): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    let complaint = "";
-    const timer = setTimeout(() => reject(new Error("the container's monitor did not answer")), CREATE_TIMEOUT_MS);
-    stderr.on("data", (chunk: Buffer) => (complaint = (complaint + chunk.toString("utf8")).slice(-4096)));
-    pipe.on("data", (chunk: Buffer) => {
-      text += chunk.toString("utf8");
-      if (text.includes("\n")) finish();
-    });
-    pipe.on("end", () => finish());
-    const finish = () => {
-      clearTimeout(timer);
-      pipe.destroy();
-      stderr.destroy();
-      const line = text.split("\n")[0] ?? "";
-      if (line === "") reject(new Error(`the container's monitor ended: ${complaint.trim()}`));
-      else resolve(line);
-    };
-  });
 }
 
 /** crun speaks to operators; a tenant reads what is wrong with the image. */

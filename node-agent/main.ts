@@ -9,6 +9,7 @@ import { readEnv } from "../core/env.ts";
 import { cgroupVersion } from "../core/host/cgroup.ts";
 import { hostResolvers, loadFirewall } from "../core/host/firewall.ts";
 import { NetnsPool } from "../core/host/net.ts";
+import { startSpawner } from "../core/host/spawner.ts";
 import type { FromNode, ToNode } from "../core/contract/node-channel.ts";
 import { openLog } from "../core/log.ts";
 import { Agent } from "./agent.ts";
@@ -31,6 +32,7 @@ const openFiles = hardOpenFiles();
 const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
 const resolvers = await hostResolvers();
 
+startSpawner((error) => log.error({ err: error }, "programs are started by the agent itself"));
 // Before the first process that could send a packet.
 await loadFirewall({ prefix: config.BERTH_NET_PREFIX, subnet: config.BERTH_SUBNET, allowCidrs: config.BERTH_ALLOW_CIDRS, resolvers });
 

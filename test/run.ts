@@ -38,6 +38,18 @@ interface Counts {
   skipped: number;
 }
 
+/** A test that failed; `file` is relative to the repository. */
+interface Failure {
+  file: string;
+  name: string;
+  error: string;
+}
+
+interface Outcome {
+  counts: Counts;
+  failures: Failure[];
+}
+
 const isRoot = process.getuid?.() === 0;
 const out = process.stdout;
 
@@ -46,7 +58,7 @@ function needsRoot(file: string): boolean {
   return !/^\/\/ needs no root/m.test(readFileSync(file, "utf8"));
 }
 
-async function runStage(stage: Stage, pattern: string | undefined, total: Counts): Promise<void> {
+async function runStage(stage: Stage, pattern: string | undefined, total: Counts, report: string[]): Promise<void> {
   const all = globSync(stage.globs, { cwd: REPOSITORY }).sort().map((file) => `${REPOSITORY}/${file}`);
   const wanted = all.filter((file) => pattern === undefined || file.includes(pattern));
   if (all.length === 0) throw new Error(`no test files for «${stage.name}»: ${stage.globs.join(" ")}`);
@@ -59,18 +71,38 @@ async function runStage(stage: Stage, pattern: string | undefined, total: Counts
   out.write(`\n${stage.name}: ${files.length} files\n`);
   const startedAtMs = performance.now();
   const before = await snapshot();
-  const counts = await runFiles(stage, files);
+  const { counts, failures } = await runFiles(stage, files);
+  if (failures.length > 0) await runAlone(stage, failures, counts, report);
   const leaks = await awaitNoLeaks(before);
   if (leaks.length > 0) {
     counts.failed++;
-    out.write(`✖ left behind by ${stage.name}:\n${leaks.map((leak) => `    ${leak}\n`).join("")}`);
+    const text = `✖ left behind by ${stage.name}:\n${leaks.map((leak) => `    ${leak}\n`).join("")}`;
+    out.write(text);
+    report.push(text);
   }
   out.write(`${stage.name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${seconds(performance.now() - startedAtMs)})\n`);
   for (const key of ["passed", "failed", "skipped"] as const) total[key] += counts[key];
 }
 
-function runFiles(stage: Stage, files: string[]): Promise<Counts> {
+/**
+ * A file that failed beside others runs once more, by itself. What passes then fails nothing, as a busy machine is no
+ * bug, but the summary names it: a test that needs this twice is to be mended.
+ */
+async function runAlone(stage: Stage, failures: Failure[], counts: Counts, report: string[]): Promise<void> {
+  const files = [...new Set(failures.map(({ file }) => file))];
+  out.write(`\n${stage.name}: once more, alone: ${files.join(", ")}\n`);
+  const again = await runFiles({ ...stage, concurrency: 1 }, files.map((file) => `${REPOSITORY}/${file}`));
+  const still = new Set(again.failures.map(({ file }) => file));
+  counts.failed = again.failures.length;
+  for (const { file, name, error } of failures) if (!still.has(file)) report.push(`~ ${file}: ${name}: failed beside others, passed alone\n${indent(error.slice(0, 600))}\n`);
+  for (const { file, name, error } of again.failures) report.push(`✖ ${file}: ${name}\n${indent(error.slice(0, 2000))}\n`);
+}
+
+const indent = (text: string) => text.replace(/^/gm, "    ");
+
+function runFiles(stage: Stage, files: string[]): Promise<Outcome> {
   const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const failures: Failure[] = [];
   const perFile = new Map<string, Counts & { ms: number }>();
   return new Promise((resolve, reject) => {
     const stream = run({ files, concurrency: stage.concurrency, timeout: stage.timeoutMs, cwd: REPOSITORY });
@@ -93,7 +125,9 @@ function runFiles(stage: Stage, files: string[]): Promise<Counts> {
       note(file, "failed", details.duration_ms);
       const cause = details.error.cause ?? details.error;
       const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-      out.write(`✖ ${file === undefined ? "" : relative(REPOSITORY, file)}: ${name} (${seconds(details.duration_ms)})\n${text.replace(/^/gm, "    ")}\n`);
+      const failure: Failure = { file: file === undefined ? "?" : relative(REPOSITORY, file), name, error: text };
+      failures.push(failure);
+      out.write(`✖ ${failure.file}: ${name} (${seconds(details.duration_ms)})\n${indent(text)}\n`);
     });
     stream.on("test:stderr", ({ message }) => void process.stderr.write(message));
     stream.on("test:summary", ({ file }) => {
@@ -102,7 +136,7 @@ function runFiles(stage: Stage, files: string[]): Promise<Counts> {
       if (stage.name === "unit" && name !== undefined && entry !== undefined && entry.failed === 0) out.write(`✔ ${name}: ${entry.passed} (${seconds(entry.ms)})\n`);
     });
     stream.on("error", reject);
-    stream.on("end", () => resolve(counts));
+    stream.on("end", () => resolve({ counts, failures }));
     stream.resume();
   });
 }
@@ -122,13 +156,15 @@ async function main(): Promise<number> {
   process.env["TMPDIR"] = dir;
   process.env["BERTH_TEST_RUN"] = dir;
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  const report: string[] = [];
   const startedAtMs = performance.now();
   try {
     if (isRoot) await sweepOldRuns(dir);
-    for (const stage of named.length > 0 ? named : STAGES) await runStage(stage, pattern, total);
+    for (const stage of named.length > 0 ? named : STAGES) await runStage(stage, pattern, total, report);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+  if (report.length > 0) out.write(`\n${report.join("")}`);
   out.write(`\n${seconds(performance.now() - startedAtMs)}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
 }

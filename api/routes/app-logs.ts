@@ -6,6 +6,7 @@ import { z } from "zod";
 import { SSE_EVENTS } from "../../core/contract/api.ts";
 import { LogEntrySchema, type LogEntry } from "../../core/contract/node-channel.ts";
 import type { Deps } from "../deps.ts";
+import { needs } from "../middleware/authenticate.ts";
 import { createRouter } from "../router.ts";
 import { cutWhenRevoked } from "../stream-guard.ts";
 import { readAppLogs } from "../use-cases/read-app-logs.ts";
@@ -26,6 +27,7 @@ export function createAppLogRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/logs",
+      ...needs("logs"),
       summary: "What an app's instances wrote",
       request: { params: AppParam, query: LogsQuerySchema },
       responses: {

@@ -14,6 +14,7 @@ import {
 } from "../../core/contract/api.ts";
 import { EnvSchema } from "../../core/contract/release-config.ts";
 import type { Deps } from "../deps.ts";
+import { needs } from "../middleware/authenticate.ts";
 import { invalid, invalidInput } from "../problems.ts";
 import { createRouter } from "../router.ts";
 import { appStatus, listInstances } from "../use-cases/app-status.ts";
@@ -46,6 +47,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "post",
       path: "/v1/apps",
+      ...needs("apps"),
       summary: "Create an app",
       request: { body: body(AppCreateSchema) },
       responses: { 201: json("The new app", AppSchema), ...problems(400, 401, 409, 422) },
@@ -60,6 +62,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps",
+      ...needs("read"),
       summary: "List apps, oldest first",
       request: { query: PageQuery },
       responses: { 200: json("A page of apps", pageOf(AppSchema)), ...problems(400, 401) },
@@ -70,6 +73,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}",
+      ...needs("read"),
       summary: "Show an app",
       request: { params: AppParam },
       responses: { 200: json("The app", AppSchema), ...problems(401, 404) },
@@ -80,6 +84,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "delete",
       path: "/v1/apps/{app}",
+      ...needs("apps"),
       summary: "Destroy an app: its URL stops answering, its instances end",
       request: { params: AppParam },
       responses: { 204: { description: "It is being removed" }, ...problems(401, 404) },
@@ -93,6 +98,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/status",
+      ...needs("read"),
       summary: "Show an app with its instances and its last deployment",
       request: { params: AppParam },
       responses: { 200: json("The status", AppStatusSchema), ...problems(401, 404) },
@@ -103,6 +109,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/instances",
+      ...needs("read"),
       summary: "List the instances of an app",
       request: { params: AppParam },
       responses: { 200: json("All instances that are not gone", pageOf(InstanceSchema)), ...problems(401, 404) },
@@ -116,6 +123,7 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "patch",
       path: "/v1/apps/{app}",
+      ...needs("apps"),
       summary: "Change an app's settings",
       request: { params: AppParam, body: body(AppPatchSchema) },
       responses: { 200: json("The app: nothing had to be rolled out", AppSchema), 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 404, 422) },
@@ -129,6 +137,7 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/env",
+      ...needs("config"),
       summary: "Show an app's environment",
       request: { params: AppParam },
       responses: { 200: json("Values by name", EnvSchema), ...problems(401, 404) },
@@ -139,6 +148,7 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "patch",
       path: "/v1/apps/{app}/env",
+      ...needs("config"),
       summary: "Set and unset variables",
       request: { params: AppParam, body: body(EnvPatchSchema) },
       responses: { 202: json(ROLLOUT, DeploymentSchema), 204: { description: "Nothing had to be rolled out" }, ...problems(400, 401, 404, 422) },
@@ -159,6 +169,7 @@ function addReleases(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/releases",
+      ...needs("read"),
       summary: "List releases, newest first",
       request: { params: AppParam, query: PageQuery },
       responses: { 200: json("A page of releases", pageOf(ReleaseSchema)), ...problems(400, 401, 404) },
@@ -169,6 +180,7 @@ function addReleases(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "post",
       path: "/v1/apps/{app}/rollback",
+      ...needs("deploy"),
       summary: "Return to an older release",
       request: { params: AppParam, body: body(RollbackSchema) },
       responses: { 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 404, 409) },

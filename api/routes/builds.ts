@@ -4,6 +4,7 @@ import { z } from "zod";
 import { BuildSchema, SSE_EVENTS } from "../../core/contract/api.ts";
 import { BuildLogEntrySchema } from "../../core/contract/build-log.ts";
 import type { Deps } from "../deps.ts";
+import { needs } from "../middleware/authenticate.ts";
 import { createRouter } from "../router.ts";
 import { cancelBuild } from "../use-cases/cancel-deployment.ts";
 import { readBuildLog, type BuildLogPiece } from "../use-cases/read-build-log.ts";
@@ -25,6 +26,7 @@ export function createBuildRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/builds/{id}",
+      ...needs("read"),
       summary: "Show a build",
       request: { params: BuildParam },
       responses: { 200: json("The build", BuildSchema), ...problems(401, 404) },
@@ -35,6 +37,7 @@ export function createBuildRoutes(deps: Deps) {
     createRoute({
       method: "post",
       path: "/v1/builds/{id}/cancel",
+      ...needs("deploy"),
       summary: "Cancel a build: a running one ends within a second",
       request: { params: BuildParam },
       responses: { 200: json("The build", BuildSchema), ...problems(401, 404, 409) },
@@ -45,6 +48,7 @@ export function createBuildRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/builds/{id}/logs",
+      ...needs("logs"),
       summary: "What a build wrote: events until it ends, or lines of JSON",
       request: { params: BuildParam, query: LogQuery },
       responses: {

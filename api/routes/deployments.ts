@@ -6,6 +6,7 @@ import { z } from "zod";
 import { DEPLOY_CONFIG_HEADER, DeployConfigSchema, DeployImageSchema, DeploymentSchema, pageOf, SSE_EVENTS } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import type { ApiEnv, Deps } from "../deps.ts";
+import { needs } from "../middleware/authenticate.ts";
 import { invalidInput } from "../problems.ts";
 import { createRouter } from "../router.ts";
 import { cancelDeployment } from "../use-cases/cancel-deployment.ts";
@@ -22,6 +23,7 @@ const binary = { schema: z.string().meta({ format: "binary" }) };
 const uploadRoute = createRoute({
   method: "post",
   path: "/v1/apps/{app}/deployments",
+  ...needs("deploy"),
   summary: "Deploy a build context, a bare Dockerfile or an image; makes the app when there is none",
   description: `The format is known by its first bytes. The configuration is the part «config» of a form, or JSON in the header ${DEPLOY_CONFIG_HEADER}.`,
   request: {
@@ -63,6 +65,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/deployments",
+      ...needs("read"),
       summary: "List an app's deployments, newest first",
       request: { params: AppParam, query: PageQuery },
       responses: { 200: json("A page of deployments", pageOf(DeploymentSchema)), ...problems(400, 401, 404) },
@@ -73,6 +76,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/deployments/{id}",
+      ...needs("read"),
       summary: "Show a deployment",
       request: { params: DeploymentParam },
       responses: { 200: json("The deployment", DeploymentSchema), ...problems(401, 404) },
@@ -83,6 +87,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "post",
       path: "/v1/deployments/{id}/cancel",
+      ...needs("deploy"),
       summary: "Cancel a deployment that has not ended; the live release goes on",
       request: { params: DeploymentParam },
       responses: { 200: json("The deployment", DeploymentSchema), ...problems(401, 404, 409) },
@@ -93,6 +98,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/deployments/{id}/events",
+      ...needs("read"),
       summary: "Follow a deployment to its end",
       request: { params: DeploymentParam },
       responses: {

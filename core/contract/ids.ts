@@ -8,7 +8,12 @@ import { z } from "zod";
 
 const PREFIXES = {
   tenant: "ten",
+  user: "usr",
+  invite: "inv",
   token: "tok",
+  trust: "tru",
+  domain: "dom",
+  secret: "sec",
   app: "app",
   build: "bld",
   deployment: "dep",

@@ -1,5 +1,6 @@
 /** What runs: the configuration of an app, frozen into each release, and what an image says of itself. */
 import { z } from "zod";
+import type { Id } from "./ids.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export const EnvSchema = z.record(
@@ -56,6 +57,21 @@ export const SettingsPatchSchema = z.object({
   concurrency: SettingsSchema.shape.concurrency.unwrap().optional(),
 }).strict();
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
+
+/**
+ * env: a variable of the app; file: a file below `/run/secrets/` of its instances; build: for `RUN --mount=type=secret`
+ * of its builds alone.
+ */
+export const SECRET_KINDS = ["env", "file", "build"] as const;
+export type SecretKind = (typeof SECRET_KINDS)[number];
+
+/** A secret as a release holds it: which version of which one, never its value. */
+export interface ReleaseSecret {
+  id: Id<"secret">;
+  name: string;
+  kind: "env" | "file";
+  version: number;
+}
 
 export const DIGEST = /^sha256:[0-9a-f]{64}$/;
 export const DigestSchema = z.string().regex(DIGEST, "a digest is «sha256:» and 64 hexadecimal digits");

@@ -1,43 +1,15 @@
-CREATE TABLE "app_counts" (
-	"app_id" text NOT NULL,
-	"minute" timestamp with time zone NOT NULL,
-	"requests" bigint DEFAULT 0 NOT NULL,
-	"responses_2xx" bigint DEFAULT 0 NOT NULL,
-	"responses_4xx" bigint DEFAULT 0 NOT NULL,
-	"responses_5xx" bigint DEFAULT 0 NOT NULL,
-	"bytes_in" bigint DEFAULT 0 NOT NULL,
-	"bytes_out" bigint DEFAULT 0 NOT NULL,
-	CONSTRAINT "app_counts_app_id_minute_pk" PRIMARY KEY("app_id","minute")
-);
---> statement-breakpoint
 CREATE TABLE "apps" (
 	"id" text PRIMARY KEY NOT NULL,
 	"tenant_id" text NOT NULL,
 	"name" text NOT NULL,
 	"settings" jsonb NOT NULL,
 	"env" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"labels" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"version" integer DEFAULT 1 NOT NULL,
 	"live_release_id" text,
 	"target_release_id" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone
-);
---> statement-breakpoint
-CREATE TABLE "audit" (
-	"id" text PRIMARY KEY NOT NULL,
-	"tenant_id" text,
-	"actor" text NOT NULL,
-	"verb" text NOT NULL,
-	"target" text NOT NULL,
-	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
-	"at" timestamp with time zone DEFAULT now() NOT NULL
-);
---> statement-breakpoint
-CREATE TABLE "blobs" (
-	"digest" text PRIMARY KEY NOT NULL,
-	"size_bytes" bigint NOT NULL,
-	"storage_key" text NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"touched_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "builds" (
@@ -84,17 +56,6 @@ CREATE TABLE "deployments" (
 	CONSTRAINT "deployments_state" CHECK (state in ('building', 'releasing', 'live', 'failed', 'cancelled'))
 );
 --> statement-breakpoint
-CREATE TABLE "gateways" (
-	"id" text PRIMARY KEY NOT NULL,
-	"name" text NOT NULL,
-	"token_hash" text NOT NULL,
-	"last_seen_at" timestamp with time zone,
-	"counts_sequence" bigint DEFAULT 0 NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "gateways_name_unique" UNIQUE("name"),
-	CONSTRAINT "gateways_token_hash_unique" UNIQUE("token_hash")
-);
---> statement-breakpoint
 CREATE TABLE "instances" (
 	"id" text PRIMARY KEY NOT NULL,
 	"tenant_id" text NOT NULL,
@@ -109,18 +70,72 @@ CREATE TABLE "instances" (
 	"draining_at" timestamp with time zone,
 	"drained_by" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"gone_at" timestamp with time zone,
+	"usage" jsonb,
 	CONSTRAINT "instances_state" CHECK (state in ('wanted', 'draining', 'stopping', 'gone'))
 );
 --> statement-breakpoint
-CREATE TABLE "manifests" (
+CREATE TABLE "releases" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"number" integer NOT NULL,
 	"repository" text NOT NULL,
-	"digest" text NOT NULL,
-	"media_type" text NOT NULL,
-	"content" "bytea" NOT NULL,
-	"subject_digest" text,
-	"artifact_type" text,
+	"image" jsonb NOT NULL,
+	"settings" jsonb NOT NULL,
+	"env" jsonb NOT NULL,
+	"secrets" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"build_id" text,
+	"build_key" text,
+	"reason" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "manifests_repository_digest_pk" PRIMARY KEY("repository","digest")
+	"live_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "secret_versions" (
+	"secret_id" text NOT NULL,
+	"number" integer NOT NULL,
+	"sealed" "bytea" NOT NULL,
+	"key_id" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "secret_versions_secret_id_number_pk" PRIMARY KEY("secret_id","number")
+);
+--> statement-breakpoint
+CREATE TABLE "secrets" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text,
+	"name" text NOT NULL,
+	"kind" text NOT NULL,
+	"version" integer NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "secrets_kind" CHECK (kind in ('env', 'file', 'build'))
+);
+--> statement-breakpoint
+CREATE TABLE "audit" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text,
+	"actor" text NOT NULL,
+	"actor_name" text DEFAULT '' NOT NULL,
+	"ip" text,
+	"request_id" text,
+	"verb" text NOT NULL,
+	"target" text NOT NULL,
+	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"before" jsonb,
+	"after" jsonb,
+	"at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "gateways" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"token_hash" text NOT NULL,
+	"last_seen_at" timestamp with time zone,
+	"counts_sequence" bigint DEFAULT 0 NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "gateways_name_unique" UNIQUE("name"),
+	CONSTRAINT "gateways_token_hash_unique" UNIQUE("token_hash")
 );
 --> statement-breakpoint
 CREATE TABLE "nodes" (
@@ -137,20 +152,23 @@ CREATE TABLE "nodes" (
 	CONSTRAINT "nodes_token_hash_unique" UNIQUE("token_hash")
 );
 --> statement-breakpoint
-CREATE TABLE "releases" (
-	"id" text PRIMARY KEY NOT NULL,
-	"tenant_id" text NOT NULL,
-	"app_id" text NOT NULL,
-	"number" integer NOT NULL,
-	"repository" text NOT NULL,
-	"image" jsonb NOT NULL,
-	"settings" jsonb NOT NULL,
-	"env" jsonb NOT NULL,
-	"build_id" text,
-	"build_key" text,
-	"reason" text NOT NULL,
+CREATE TABLE "blobs" (
+	"digest" text PRIMARY KEY NOT NULL,
+	"size_bytes" bigint NOT NULL,
+	"storage_key" text NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"live_at" timestamp with time zone
+	"touched_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "manifests" (
+	"repository" text NOT NULL,
+	"digest" text NOT NULL,
+	"media_type" text NOT NULL,
+	"content" "bytea" NOT NULL,
+	"subject_digest" text,
+	"artifact_type" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "manifests_repository_digest_pk" PRIMARY KEY("repository","digest")
 );
 --> statement-breakpoint
 CREATE TABLE "repository_blobs" (
@@ -160,40 +178,12 @@ CREATE TABLE "repository_blobs" (
 	CONSTRAINT "repository_blobs_repository_digest_pk" PRIMARY KEY("repository","digest")
 );
 --> statement-breakpoint
-CREATE TABLE "signing_keys" (
-	"kid" text PRIMARY KEY NOT NULL,
-	"jwk" jsonb NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"retired_at" timestamp with time zone
-);
---> statement-breakpoint
 CREATE TABLE "tags" (
 	"repository" text NOT NULL,
 	"tag" text NOT NULL,
 	"digest" text NOT NULL,
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "tags_repository_tag_pk" PRIMARY KEY("repository","tag")
-);
---> statement-breakpoint
-CREATE TABLE "tenants" (
-	"id" text PRIMARY KEY NOT NULL,
-	"name" text NOT NULL,
-	"ordinal" serial NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "tenants_name_unique" UNIQUE("name"),
-	CONSTRAINT "tenants_ordinal_unique" UNIQUE("ordinal")
-);
---> statement-breakpoint
-CREATE TABLE "tokens" (
-	"id" text PRIMARY KEY NOT NULL,
-	"tenant_id" text NOT NULL,
-	"name" text NOT NULL,
-	"hash" text NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"expires_at" timestamp with time zone,
-	"revoked_at" timestamp with time zone,
-	"last_used_at" timestamp with time zone,
-	CONSTRAINT "tokens_hash_unique" UNIQUE("hash")
 );
 --> statement-breakpoint
 CREATE TABLE "uploads" (
@@ -207,7 +197,161 @@ CREATE TABLE "uploads" (
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
-ALTER TABLE "app_counts" ADD CONSTRAINT "app_counts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE TABLE "domains" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"host" text NOT NULL,
+	"challenge" text NOT NULL,
+	"verified_at" timestamp with time zone,
+	"checked_at" timestamp with time zone,
+	"problem" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "idempotency" (
+	"tenant_id" text NOT NULL,
+	"key" text NOT NULL,
+	"fingerprint" text,
+	"locked_until" timestamp with time zone NOT NULL,
+	"answer" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "idempotency_tenant_id_key_pk" PRIMARY KEY("tenant_id","key")
+);
+--> statement-breakpoint
+CREATE TABLE "identities" (
+	"issuer" text NOT NULL,
+	"subject" text NOT NULL,
+	"user_id" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "identities_issuer_subject_pk" PRIMARY KEY("issuer","subject")
+);
+--> statement-breakpoint
+CREATE TABLE "invites" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"email" text NOT NULL,
+	"role" text NOT NULL,
+	"hash" text NOT NULL,
+	"invited_by" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone NOT NULL,
+	"accepted_at" timestamp with time zone,
+	CONSTRAINT "invites_hash_unique" UNIQUE("hash"),
+	CONSTRAINT "invites_role" CHECK (role in ('owner', 'developer', 'viewer'))
+);
+--> statement-breakpoint
+CREATE TABLE "members" (
+	"tenant_id" text NOT NULL,
+	"user_id" text NOT NULL,
+	"role" text NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "members_tenant_id_user_id_pk" PRIMARY KEY("tenant_id","user_id"),
+	CONSTRAINT "members_role" CHECK (role in ('owner', 'developer', 'viewer'))
+);
+--> statement-breakpoint
+CREATE TABLE "plans" (
+	"name" text PRIMARY KEY NOT NULL,
+	"limits" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "signing_keys" (
+	"kid" text PRIMARY KEY NOT NULL,
+	"jwk" jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"retired_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "tenants" (
+	"id" text PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"ordinal" serial NOT NULL,
+	"plan" text,
+	"limits" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"env" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"suspended_at" timestamp with time zone,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "tenants_name_unique" UNIQUE("name"),
+	CONSTRAINT "tenants_ordinal_unique" UNIQUE("ordinal")
+);
+--> statement-breakpoint
+CREATE TABLE "tokens" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text,
+	"kind" text DEFAULT 'deploy' NOT NULL,
+	"user_id" text,
+	"name" text NOT NULL,
+	"scopes" jsonb NOT NULL,
+	"app_id" text,
+	"hash" text NOT NULL,
+	"replaced_by" text,
+	"created_by" text DEFAULT 'system' NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"last_used_at" timestamp with time zone,
+	CONSTRAINT "tokens_hash_unique" UNIQUE("hash"),
+	CONSTRAINT "tokens_kind" CHECK (kind in ('personal', 'deploy', 'operator')),
+	CONSTRAINT "tokens_tenant_or_operator" CHECK (("tokens"."kind" = 'operator') = ("tokens"."tenant_id" is null))
+);
+--> statement-breakpoint
+CREATE TABLE "trusts" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"name" text NOT NULL,
+	"issuer" text NOT NULL,
+	"audience" text NOT NULL,
+	"claims" jsonb NOT NULL,
+	"scopes" jsonb NOT NULL,
+	"app_id" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "users" (
+	"id" text PRIMARY KEY NOT NULL,
+	"email" text NOT NULL,
+	"name" text NOT NULL,
+	"is_operator" boolean DEFAULT false NOT NULL,
+	"disabled_at" timestamp with time zone,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "users_email_unique" UNIQUE("email")
+);
+--> statement-breakpoint
+CREATE TABLE "app_counts" (
+	"app_id" text NOT NULL,
+	"minute" timestamp with time zone NOT NULL,
+	"requests" bigint DEFAULT 0 NOT NULL,
+	"responses_2xx" bigint DEFAULT 0 NOT NULL,
+	"responses_4xx" bigint DEFAULT 0 NOT NULL,
+	"responses_5xx" bigint DEFAULT 0 NOT NULL,
+	"bytes_in" bigint DEFAULT 0 NOT NULL,
+	"bytes_out" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "app_counts_app_id_minute_pk" PRIMARY KEY("app_id","minute")
+);
+--> statement-breakpoint
+CREATE TABLE "usage" (
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"app_name" text NOT NULL,
+	"hour" timestamp with time zone NOT NULL,
+	"cpu_micros" bigint DEFAULT 0 NOT NULL,
+	"memory_byte_seconds" numeric DEFAULT 0 NOT NULL,
+	"storage_byte_seconds" numeric DEFAULT 0 NOT NULL,
+	"requests" bigint DEFAULT 0 NOT NULL,
+	"ingress_bytes" bigint DEFAULT 0 NOT NULL,
+	"egress_bytes" bigint DEFAULT 0 NOT NULL,
+	"build_millis" bigint DEFAULT 0 NOT NULL,
+	CONSTRAINT "usage_tenant_id_hour_app_id_pk" PRIMARY KEY("tenant_id","hour","app_id")
+);
+--> statement-breakpoint
+CREATE TABLE "usage_exports" (
+	"tenant_id" text NOT NULL,
+	"hour" timestamp with time zone NOT NULL,
+	"sent_at" timestamp with time zone NOT NULL,
+	CONSTRAINT "usage_exports_tenant_id_hour_pk" PRIMARY KEY("tenant_id","hour")
+);
+--> statement-breakpoint
 ALTER TABLE "apps" ADD CONSTRAINT "apps_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "builds" ADD CONSTRAINT "builds_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "builds" ADD CONSTRAINT "builds_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -219,11 +363,29 @@ ALTER TABLE "instances" ADD CONSTRAINT "instances_release_id_releases_id_fk" FOR
 ALTER TABLE "instances" ADD CONSTRAINT "instances_node_id_nodes_id_fk" FOREIGN KEY ("node_id") REFERENCES "public"."nodes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "releases" ADD CONSTRAINT "releases_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "releases" ADD CONSTRAINT "releases_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "secret_versions" ADD CONSTRAINT "secret_versions_secret_id_secrets_id_fk" FOREIGN KEY ("secret_id") REFERENCES "public"."secrets"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "secrets" ADD CONSTRAINT "secrets_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "secrets" ADD CONSTRAINT "secrets_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "repository_blobs" ADD CONSTRAINT "repository_blobs_digest_blobs_digest_fk" FOREIGN KEY ("digest") REFERENCES "public"."blobs"("digest") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "domains" ADD CONSTRAINT "domains_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "domains" ADD CONSTRAINT "domains_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "idempotency" ADD CONSTRAINT "idempotency_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "identities" ADD CONSTRAINT "identities_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "invites" ADD CONSTRAINT "invites_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "members" ADD CONSTRAINT "members_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "members" ADD CONSTRAINT "members_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tenants" ADD CONSTRAINT "tenants_plan_plans_name_fk" FOREIGN KEY ("plan") REFERENCES "public"."plans"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tokens" ADD CONSTRAINT "tokens_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "trusts" ADD CONSTRAINT "trusts_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "trusts" ADD CONSTRAINT "trusts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "app_counts" ADD CONSTRAINT "app_counts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "usage" ADD CONSTRAINT "usage_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "usage_exports" ADD CONSTRAINT "usage_exports_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "apps_name" ON "apps" USING btree ("tenant_id","name") WHERE "apps"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "apps_tenant" ON "apps" USING btree ("tenant_id","id");--> statement-breakpoint
-CREATE INDEX "audit_tenant" ON "audit" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "apps_labels" ON "apps" USING gin ("labels");--> statement-breakpoint
 CREATE INDEX "builds_app" ON "builds" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "builds_open" ON "builds" USING btree ("state","lease_until") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint
 CREATE INDEX "builds_key" ON "builds" USING btree ("app_id","build_key");--> statement-breakpoint
@@ -233,9 +395,24 @@ CREATE INDEX "deployments_open" ON "deployments" USING btree ("state") WHERE "de
 CREATE INDEX "instances_app" ON "instances" USING btree ("app_id") WHERE "instances"."state" <> 'gone';--> statement-breakpoint
 CREATE INDEX "instances_node" ON "instances" USING btree ("node_id") WHERE "instances"."state" <> 'gone';--> statement-breakpoint
 CREATE INDEX "instances_release" ON "instances" USING btree ("release_id");--> statement-breakpoint
-CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
 CREATE UNIQUE INDEX "releases_number" ON "releases" USING btree ("app_id","number");--> statement-breakpoint
+CREATE INDEX "secret_versions_key" ON "secret_versions" USING btree ("key_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "secrets_name" ON "secrets" USING btree ("tenant_id",coalesce("app_id", ''),"name");--> statement-breakpoint
+CREATE INDEX "secrets_app" ON "secrets" USING btree ("app_id");--> statement-breakpoint
+CREATE INDEX "audit_tenant" ON "audit" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
 CREATE INDEX "tags_digest" ON "tags" USING btree ("repository","digest");--> statement-breakpoint
-CREATE INDEX "tokens_tenant" ON "tokens" USING btree ("tenant_id");--> statement-breakpoint
-CREATE INDEX "uploads_stale" ON "uploads" USING btree ("updated_at");
+CREATE INDEX "uploads_stale" ON "uploads" USING btree ("updated_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "domains_verified" ON "domains" USING btree ("host") WHERE "domains"."verified_at" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "domains_claim" ON "domains" USING btree ("tenant_id","host");--> statement-breakpoint
+CREATE INDEX "domains_app" ON "domains" USING btree ("app_id");--> statement-breakpoint
+CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("created_at");--> statement-breakpoint
+CREATE INDEX "identities_user" ON "identities" USING btree ("user_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "invites_open" ON "invites" USING btree ("tenant_id","email") WHERE "invites"."accepted_at" is null;--> statement-breakpoint
+CREATE INDEX "members_user" ON "members" USING btree ("user_id");--> statement-breakpoint
+CREATE INDEX "tokens_tenant" ON "tokens" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "tokens_user" ON "tokens" USING btree ("user_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "trusts_name" ON "trusts" USING btree ("tenant_id","name");--> statement-breakpoint
+CREATE INDEX "trusts_issuer" ON "trusts" USING btree ("issuer");--> statement-breakpoint
+CREATE INDEX "usage_hour" ON "usage" USING btree ("hour");

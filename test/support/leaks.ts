@@ -19,11 +19,14 @@ export async function snapshot(): Promise<Set<string>> {
     ...(await names("network namespace", ["ip", "netns", "list"], /^(\S+)/)),
     ...(await names("link", ["ip", "-o", "link", "show"], /^\d+: ([^:@]+)/)),
     ...(await names("nft table", ["nft", "list", "tables"], /^table (.+)$/)),
-    ...readFileSync("/proc/self/mountinfo", "utf8").split("\n").filter(Boolean).map((line) => `mount ${line.split(" ")[4]}`),
+    ...readFileSync("/proc/self/mountinfo", "utf8").split("\n").flatMap((line) => line.split(" ")[4] ?? []).filter((path) => path !== IPROUTE2).map((path) => `mount ${path}`),
     ...globSync(["/sys/fs/cgroup/berth-*", "/sys/fs/cgroup/*/berth-*"]).map((path) => `cgroup ${path}`),
     ...processesOfThisRun(),
   ]);
 }
+
+/** The first `ip netns add` since the host started makes this a mount, once and for all. */
+const IPROUTE2 = "/run/netns";
 
 /** Processes that carry this run's mark in their environment or arguments, but for the runner's own. */
 function processesOfThisRun(): string[] {

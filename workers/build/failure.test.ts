@@ -91,6 +91,8 @@ test("limits come first", () => {
   assert.equal(describeFailure(input({ position, error: "write /x: no space left on device" })).code, "build_disk_full");
   assert.equal(describeFailure(input({ position, detail: "0 100000", error: "exit status 1" })).code, "build_disk_full");
   assert.equal(describeFailure(input({ position, detail: "100000 3", error: "exit status 1" })).code, "build_disk_full");
+  // A sandbox without room for another process says nothing about its disk.
+  assert.equal(describeFailure(input({ position, detail: "", error: "exit status 1" })).code, "build_failed");
 });
 
 test("contexts", () => {

@@ -54,8 +54,9 @@ function isDiskFull(input: BuildFailureInput): boolean {
   if (input.phase === "disk" || NO_SPACE.test(input.error) || input.tail.slice(-5).some((line) => NO_SPACE.test(line))) return true;
   if (input.phase === "unpack" || input.phase === "push") return NO_SPACE.test(input.detail);
   if (input.phase !== "build") return false;
-  const [kib = Infinity, inodes = Infinity] = input.detail.trim().split(/\s+/).map(Number);
-  return kib < LOW_DISK_KIB || inodes < LOW_INODES;
+  // Empty when not even `df` could be started: that says nothing about the disk.
+  const [, kib = Infinity, inodes = Infinity] = /^(\d+)\s+(\d+)$/.exec(input.detail.trim()) ?? [];
+  return Number(kib) < LOW_DISK_KIB || Number(inodes) < LOW_INODES;
 }
 
 function describeUnpack({ detail, contextFormat }: BuildFailureInput): Failure {

@@ -2,10 +2,11 @@
 import { and, eq, isNull, lt, or, sql } from "drizzle-orm";
 import { LRUCache } from "lru-cache";
 import { AppError } from "../../contract/errors.ts";
-import type { Id, TenantId } from "../../contract/ids.ts";
+import type { AppId, Id, TenantId } from "../../contract/ids.ts";
+import { effectiveScopes, type Role, type Scope, type TokenKind } from "../../domain/access.ts";
 import { hashToken, isToken } from "../../tokens.ts";
 import type { Db } from "../client.ts";
-import { tenants, tokens } from "../schema.ts";
+import { members, tenants, tokens, users } from "../schema.ts";
 
 /** A revoked token works at most this long in a process that has just seen it. */
 const CACHE_MS = 1000;
@@ -17,11 +18,23 @@ export interface TokenHolder {
   tokenId: Id<"token">;
   tokenName: string;
   tokenExpiresAt: Date | null;
+  kind: TokenKind;
+  /** Of a personal token. */
+  userId: Id<"user"> | null;
+  role: Role | null;
+  /** What it may do now. */
+  scopes: ReadonlySet<Scope>;
+  /** Not null: it sees this app alone. */
+  appId: AppId | null;
+  isSuspended: boolean;
 }
 
-interface Row extends TokenHolder {
+interface Row {
+  holder: TokenHolder;
   revokedAt: Date | null;
   lastUsedAt: Date | null;
+  /** Of a personal token whose person was shut out or has left the tenant. */
+  isStranger: boolean;
 }
 
 // One cache per database handle, so that two in one process (tests) do not share answers.
@@ -32,13 +45,13 @@ export async function authenticateToken(db: Db, token: string, now: Date): Promi
   if (!isToken(token)) throw new AppError("unauthenticated", "The token is not one of Berth's: check that it was copied whole.");
   const hash = hashToken(token);
   const row = cacheOf(db).get(hash) ?? (await lookUp(db, hash, now));
-  if (row === undefined || row.revokedAt !== null) {
-    throw new AppError("unauthenticated", row === undefined ? "This token is unknown." : "This token was revoked.");
+  if (row === undefined) throw new AppError("unauthenticated", "This token is unknown.");
+  if (row.revokedAt !== null) throw new AppError("unauthenticated", "This token was revoked.");
+  const { holder } = row;
+  if (holder.tokenExpiresAt !== null && holder.tokenExpiresAt <= now) {
+    throw new AppError("token_expired", `This token expired at ${holder.tokenExpiresAt.toISOString()}: make a new one.`);
   }
-  if (row.tokenExpiresAt !== null && row.tokenExpiresAt <= now) {
-    throw new AppError("token_expired", `This token expired at ${row.tokenExpiresAt.toISOString()}: make a new one.`);
-  }
-  const { revokedAt: _revokedAt, lastUsedAt: _lastUsedAt, ...holder } = row;
+  if (row.isStranger) throw new AppError("unauthenticated", `Whoever this token was made for is no member of ${holder.tenantName} any more.`);
   return holder;
 }
 
@@ -60,20 +73,30 @@ function cacheOf(db: Db): LRUCache<string, Row> {
 }
 
 async function lookUp(db: Db, hash: string, now: Date): Promise<Row | undefined> {
-  const [row] = await db
-    .select({
-      tenantId: tokens.tenantId,
-      tenantName: tenants.name,
-      tokenId: tokens.id,
-      tokenName: tokens.name,
-      tokenExpiresAt: tokens.expiresAt,
-      revokedAt: tokens.revokedAt,
-      lastUsedAt: tokens.lastUsedAt,
-    })
+  const [found] = await db
+    .select({ token: tokens, tenantName: tenants.name, suspendedAt: tenants.suspendedAt, role: members.role, disabledAt: users.disabledAt })
     .from(tokens)
     .innerJoin(tenants, eq(tenants.id, tokens.tenantId))
+    .leftJoin(users, eq(users.id, tokens.userId))
+    .leftJoin(members, and(eq(members.userId, tokens.userId), eq(members.tenantId, tokens.tenantId)))
     .where(eq(tokens.hash, hash));
-  if (row === undefined) return undefined;
+  if (found === undefined || found.token.tenantId === null) return undefined;
+  const { token, role } = found;
+  const holder: TokenHolder = {
+    tenantId: found.token.tenantId,
+    tenantName: found.tenantName,
+    tokenId: token.id,
+    tokenName: token.name,
+    tokenExpiresAt: token.expiresAt,
+    kind: token.kind,
+    userId: token.userId,
+    role,
+    scopes: effectiveScopes(token.scopes, role),
+    appId: token.appId,
+    isSuspended: found.suspendedAt !== null,
+  };
+  const isStranger = token.userId !== null && (role === null || found.disabledAt !== null);
+  const row: Row = { holder, revokedAt: token.revokedAt, lastUsedAt: token.lastUsedAt, isStranger };
   cacheOf(db).set(hash, row);
   await noteUse(db, row, now);
   return row;
@@ -86,5 +109,5 @@ async function noteUse(db: Db, row: Row, now: Date): Promise<void> {
   await db
     .update(tokens)
     .set({ lastUsedAt: sql`${now.toISOString()}::timestamptz` })
-    .where(and(eq(tokens.id, row.tokenId), or(isNull(tokens.lastUsedAt), lt(tokens.lastUsedAt, before))));
+    .where(and(eq(tokens.id, row.holder.tokenId), or(isNull(tokens.lastUsedAt), lt(tokens.lastUsedAt, before))));
 }

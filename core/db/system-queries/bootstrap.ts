@@ -2,6 +2,7 @@
 import { sql } from "drizzle-orm";
 import { newId, type Id, type NodeId, type TenantId } from "../../contract/ids.ts";
 import { TenantNameSchema } from "../../contract/names.ts";
+import { SCOPES, type Scope } from "../../domain/access.ts";
 import { createToken as newToken, hashToken } from "../../tokens.ts";
 import type { Db } from "../client.ts";
 import { audit, gateways, nodes, tenants, tokens } from "../schema.ts";
@@ -26,12 +27,12 @@ export async function ensureTenant(db: Db, name: string): Promise<{ id: TenantId
 export async function createToken(
   db: Db,
   tenantId: TenantId,
-  options: { name: string; expiresAt?: Date },
+  options: { name: string; expiresAt?: Date; scopes?: readonly Scope[] },
 ): Promise<{ id: Id<"token">; token: string }> {
   const token = newToken();
   const id = newId("token");
   await db.transaction(async (tx) => {
-    await tx.insert(tokens).values({ id, tenantId, name: options.name, hash: hashToken(token), expiresAt: options.expiresAt ?? null });
+    await tx.insert(tokens).values({ id, tenantId, name: options.name, scopes: [...(options.scopes ?? SCOPES)], hash: hashToken(token), expiresAt: options.expiresAt ?? null });
     await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: "token.create", target: id, detail: { name: options.name } });
   });
   return { id, token };

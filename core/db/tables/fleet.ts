@@ -1,0 +1,28 @@
+/** Hosts: nodes and gateways. */
+import { bigint, jsonb, pgTable, text } from "drizzle-orm/pg-core";
+import type { Id, NodeId } from "../../contract/ids.ts";
+import { at, createdAt } from "./columns.ts";
+
+export const nodes = pgTable("nodes", {
+  id: text("id").$type<NodeId>().primaryKey(),
+  name: text("name").notNull().unique(),
+  tokenHash: text("token_hash").notNull().unique(),
+  /** Grows in the same transaction as any change of what the node must run. */
+  generation: bigint("generation", { mode: "number" }).notNull().default(0),
+  /** What the agent last said it acts on. */
+  seenGeneration: bigint("seen_generation", { mode: "number" }).notNull().default(0),
+  capacity: jsonb("capacity").$type<{ memoryBytes: number; cpuMillis: number; instances: number }>(),
+  facts: jsonb("facts").$type<Record<string, string>>().notNull().default({}),
+  lastSeenAt: at("last_seen_at"),
+  createdAt: createdAt(),
+});
+
+export const gateways = pgTable("gateways", {
+  id: text("id").$type<Id<"gateway">>().primaryKey(),
+  name: text("name").notNull().unique(),
+  tokenHash: text("token_hash").notNull().unique(),
+  lastSeenAt: at("last_seen_at"),
+  /** Highest `counts` message that was added up. */
+  countsSequence: bigint("counts_sequence", { mode: "number" }).notNull().default(0),
+  createdAt: createdAt(),
+});
