@@ -1,4 +1,5 @@
 /** The one truth. Tables of PostgreSQL, with drizzle-orm; `npm run migrations` writes the SQL into `migrations/`. */
+export * from "./tables/access.ts";
 export * from "./tables/apps.ts";
 export * from "./tables/audit.ts";
 export * from "./tables/fleet.ts";

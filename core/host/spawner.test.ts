@@ -34,7 +34,7 @@ test("many at once get their own answers", async () => {
 });
 
 test("the first line of descriptor 3; the program lives on", async () => {
-  const { line } = await runLine(["sh", "-c", "echo $$ >&3; exec 3>&-; sleep 60"], { timeoutMs: 5000 });
+  const { line } = await runLine(["sh", "-c", "echo $$ >&3; exec 3>&-; exec sleep 60"], { timeoutMs: 5000 });
   process.kill(Number(line), 0);
   process.kill(Number(line), "SIGKILL");
   assert.deepEqual(await runLine(["sh", "-c", "echo why >&2; exit 1"], { timeoutMs: 5000 }), { line: "", stderr: "why\n" });

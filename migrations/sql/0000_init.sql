@@ -1,3 +1,64 @@
+CREATE TABLE "domains" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"host" text NOT NULL,
+	"challenge" text NOT NULL,
+	"verified_at" timestamp with time zone,
+	"checked_at" timestamp with time zone,
+	"problem" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "idempotency" (
+	"tenant_id" text NOT NULL,
+	"key" text NOT NULL,
+	"fingerprint" text,
+	"locked_until" timestamp with time zone NOT NULL,
+	"answer" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "idempotency_tenant_id_key_pk" PRIMARY KEY("tenant_id","key")
+);
+--> statement-breakpoint
+CREATE TABLE "signing_keys" (
+	"kid" text PRIMARY KEY NOT NULL,
+	"jwk" jsonb NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"retired_at" timestamp with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "tokens" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text,
+	"kind" text DEFAULT 'deploy' NOT NULL,
+	"user_id" text,
+	"name" text NOT NULL,
+	"scopes" jsonb NOT NULL,
+	"app_id" text,
+	"hash" text NOT NULL,
+	"replaced_by" text,
+	"created_by" text DEFAULT 'system' NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone,
+	"revoked_at" timestamp with time zone,
+	"last_used_at" timestamp with time zone,
+	CONSTRAINT "tokens_hash_unique" UNIQUE("hash"),
+	CONSTRAINT "tokens_kind" CHECK (kind in ('personal', 'deploy', 'operator')),
+	CONSTRAINT "tokens_tenant_or_operator" CHECK (("tokens"."kind" = 'operator') = ("tokens"."tenant_id" is null))
+);
+--> statement-breakpoint
+CREATE TABLE "trusts" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"name" text NOT NULL,
+	"issuer" text NOT NULL,
+	"audience" text NOT NULL,
+	"claims" jsonb NOT NULL,
+	"scopes" jsonb NOT NULL,
+	"app_id" text,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "apps" (
 	"id" text PRIMARY KEY NOT NULL,
 	"tenant_id" text NOT NULL,
@@ -197,28 +258,6 @@ CREATE TABLE "uploads" (
 	"updated_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
-CREATE TABLE "domains" (
-	"id" text PRIMARY KEY NOT NULL,
-	"tenant_id" text NOT NULL,
-	"app_id" text NOT NULL,
-	"host" text NOT NULL,
-	"challenge" text NOT NULL,
-	"verified_at" timestamp with time zone,
-	"checked_at" timestamp with time zone,
-	"problem" text,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL
-);
---> statement-breakpoint
-CREATE TABLE "idempotency" (
-	"tenant_id" text NOT NULL,
-	"key" text NOT NULL,
-	"fingerprint" text,
-	"locked_until" timestamp with time zone NOT NULL,
-	"answer" jsonb,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "idempotency_tenant_id_key_pk" PRIMARY KEY("tenant_id","key")
-);
---> statement-breakpoint
 CREATE TABLE "identities" (
 	"issuer" text NOT NULL,
 	"subject" text NOT NULL,
@@ -256,13 +295,6 @@ CREATE TABLE "plans" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
-CREATE TABLE "signing_keys" (
-	"kid" text PRIMARY KEY NOT NULL,
-	"jwk" jsonb NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"retired_at" timestamp with time zone
-);
---> statement-breakpoint
 CREATE TABLE "tenants" (
 	"id" text PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
@@ -274,38 +306,6 @@ CREATE TABLE "tenants" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "tenants_name_unique" UNIQUE("name"),
 	CONSTRAINT "tenants_ordinal_unique" UNIQUE("ordinal")
-);
---> statement-breakpoint
-CREATE TABLE "tokens" (
-	"id" text PRIMARY KEY NOT NULL,
-	"tenant_id" text,
-	"kind" text DEFAULT 'deploy' NOT NULL,
-	"user_id" text,
-	"name" text NOT NULL,
-	"scopes" jsonb NOT NULL,
-	"app_id" text,
-	"hash" text NOT NULL,
-	"replaced_by" text,
-	"created_by" text DEFAULT 'system' NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
-	"expires_at" timestamp with time zone,
-	"revoked_at" timestamp with time zone,
-	"last_used_at" timestamp with time zone,
-	CONSTRAINT "tokens_hash_unique" UNIQUE("hash"),
-	CONSTRAINT "tokens_kind" CHECK (kind in ('personal', 'deploy', 'operator')),
-	CONSTRAINT "tokens_tenant_or_operator" CHECK (("tokens"."kind" = 'operator') = ("tokens"."tenant_id" is null))
-);
---> statement-breakpoint
-CREATE TABLE "trusts" (
-	"id" text PRIMARY KEY NOT NULL,
-	"tenant_id" text NOT NULL,
-	"name" text NOT NULL,
-	"issuer" text NOT NULL,
-	"audience" text NOT NULL,
-	"claims" jsonb NOT NULL,
-	"scopes" jsonb NOT NULL,
-	"app_id" text,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "users" (
@@ -352,6 +352,14 @@ CREATE TABLE "usage_exports" (
 	CONSTRAINT "usage_exports_tenant_id_hour_pk" PRIMARY KEY("tenant_id","hour")
 );
 --> statement-breakpoint
+ALTER TABLE "domains" ADD CONSTRAINT "domains_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "domains" ADD CONSTRAINT "domains_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "idempotency" ADD CONSTRAINT "idempotency_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "tokens" ADD CONSTRAINT "tokens_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "trusts" ADD CONSTRAINT "trusts_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "trusts" ADD CONSTRAINT "trusts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "apps" ADD CONSTRAINT "apps_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "builds" ADD CONSTRAINT "builds_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "builds" ADD CONSTRAINT "builds_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -367,22 +375,22 @@ ALTER TABLE "secret_versions" ADD CONSTRAINT "secret_versions_secret_id_secrets_
 ALTER TABLE "secrets" ADD CONSTRAINT "secrets_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "secrets" ADD CONSTRAINT "secrets_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "repository_blobs" ADD CONSTRAINT "repository_blobs_digest_blobs_digest_fk" FOREIGN KEY ("digest") REFERENCES "public"."blobs"("digest") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "domains" ADD CONSTRAINT "domains_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "domains" ADD CONSTRAINT "domains_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "idempotency" ADD CONSTRAINT "idempotency_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "identities" ADD CONSTRAINT "identities_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "invites" ADD CONSTRAINT "invites_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "members" ADD CONSTRAINT "members_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "members" ADD CONSTRAINT "members_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "tenants" ADD CONSTRAINT "tenants_plan_plans_name_fk" FOREIGN KEY ("plan") REFERENCES "public"."plans"("name") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "tokens" ADD CONSTRAINT "tokens_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "tokens" ADD CONSTRAINT "tokens_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "tokens" ADD CONSTRAINT "tokens_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "trusts" ADD CONSTRAINT "trusts_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
-ALTER TABLE "trusts" ADD CONSTRAINT "trusts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "app_counts" ADD CONSTRAINT "app_counts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "usage" ADD CONSTRAINT "usage_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "usage_exports" ADD CONSTRAINT "usage_exports_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+CREATE UNIQUE INDEX "domains_verified" ON "domains" USING btree ("host") WHERE "domains"."verified_at" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "domains_claim" ON "domains" USING btree ("tenant_id","host");--> statement-breakpoint
+CREATE INDEX "domains_app" ON "domains" USING btree ("app_id");--> statement-breakpoint
+CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("created_at");--> statement-breakpoint
+CREATE INDEX "tokens_tenant" ON "tokens" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "tokens_user" ON "tokens" USING btree ("user_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "trusts_name" ON "trusts" USING btree ("tenant_id","name");--> statement-breakpoint
+CREATE INDEX "trusts_issuer" ON "trusts" USING btree ("issuer");--> statement-breakpoint
 CREATE UNIQUE INDEX "apps_name" ON "apps" USING btree ("tenant_id","name") WHERE "apps"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "apps_tenant" ON "apps" USING btree ("tenant_id","id");--> statement-breakpoint
 CREATE INDEX "apps_labels" ON "apps" USING gin ("labels");--> statement-breakpoint
@@ -404,15 +412,7 @@ CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subje
 CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
 CREATE INDEX "tags_digest" ON "tags" USING btree ("repository","digest");--> statement-breakpoint
 CREATE INDEX "uploads_stale" ON "uploads" USING btree ("updated_at");--> statement-breakpoint
-CREATE UNIQUE INDEX "domains_verified" ON "domains" USING btree ("host") WHERE "domains"."verified_at" is not null;--> statement-breakpoint
-CREATE UNIQUE INDEX "domains_claim" ON "domains" USING btree ("tenant_id","host");--> statement-breakpoint
-CREATE INDEX "domains_app" ON "domains" USING btree ("app_id");--> statement-breakpoint
-CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "identities_user" ON "identities" USING btree ("user_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "invites_open" ON "invites" USING btree ("tenant_id","email") WHERE "invites"."accepted_at" is null;--> statement-breakpoint
 CREATE INDEX "members_user" ON "members" USING btree ("user_id");--> statement-breakpoint
-CREATE INDEX "tokens_tenant" ON "tokens" USING btree ("tenant_id","id");--> statement-breakpoint
-CREATE INDEX "tokens_user" ON "tokens" USING btree ("user_id");--> statement-breakpoint
-CREATE UNIQUE INDEX "trusts_name" ON "trusts" USING btree ("tenant_id","name");--> statement-breakpoint
-CREATE INDEX "trusts_issuer" ON "trusts" USING btree ("issuer");--> statement-breakpoint
 CREATE INDEX "usage_hour" ON "usage" USING btree ("hour");

@@ -1,0 +1,107 @@
+/** What opens doors: tokens, trust of pipelines, signing keys; and what a tenant claims: domains, idempotency keys. */
+import { sql } from "drizzle-orm";
+import { check, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import type { AppId, Id, TenantId } from "../../contract/ids.ts";
+import { TOKEN_KINDS, type Scope, type TokenKind } from "../../domain/access.ts";
+import { apps } from "./apps.ts";
+import { at, createdAt, oneOf } from "./columns.ts";
+import { tenants, users } from "./tenancy.ts";
+
+export const tokens = pgTable(
+  "tokens",
+  {
+    id: text("id").$type<Id<"token">>().primaryKey(),
+    /** Null: of an operator. */
+    tenantId: text("tenant_id").$type<TenantId>().references(() => tenants.id, { onDelete: "cascade" }),
+    kind: text("kind").$type<TokenKind>().notNull().default("deploy"),
+    /** Of a personal token: whose role bounds it. */
+    userId: text("user_id").$type<Id<"user">>().references(() => users.id, { onDelete: "cascade" }),
+    name: text("name").notNull(),
+    scopes: jsonb("scopes").$type<Scope[]>().notNull(),
+    /** Not null: it sees this app alone. */
+    appId: text("app_id").$type<AppId>().references(() => apps.id, { onDelete: "cascade" }),
+    /** SHA-256 of the token, hexadecimal: the token has 190 random bits, so a fast hash is enough. */
+    hash: text("hash").notNull().unique(),
+    /** The token that was made from it by a rotation. */
+    replacedBy: text("replaced_by").$type<Id<"token">>(),
+    createdBy: text("created_by").notNull().default("system"),
+    createdAt: createdAt(),
+    expiresAt: at("expires_at"),
+    revokedAt: at("revoked_at"),
+    lastUsedAt: at("last_used_at"),
+  },
+  (t) => [
+    index("tokens_tenant").on(t.tenantId, t.id),
+    index("tokens_user").on(t.userId),
+    check("tokens_kind", oneOf("kind", TOKEN_KINDS)),
+    check("tokens_tenant_or_operator", sql`(${t.kind} = 'operator') = (${t.tenantId} is null)`),
+  ],
+);
+
+/** Whom a tenant's deploy tokens are given to: a pipeline whose OIDC token has this issuer, audience and these claims. */
+export const trusts = pgTable(
+  "trusts",
+  {
+    id: text("id").$type<Id<"trust">>().primaryKey(),
+    tenantId: text("tenant_id").$type<TenantId>().notNull().references(() => tenants.id, { onDelete: "cascade" }),
+    name: text("name").notNull(),
+    issuer: text("issuer").notNull(),
+    audience: text("audience").notNull(),
+    /** Claim → value; `*` stands for any characters but none of `/` and `:`. */
+    claims: jsonb("claims").$type<Record<string, string>>().notNull(),
+    scopes: jsonb("scopes").$type<Scope[]>().notNull(),
+    appId: text("app_id").$type<AppId>().references(() => apps.id, { onDelete: "cascade" }),
+    createdAt: createdAt(),
+  },
+  (t) => [uniqueIndex("trusts_name").on(t.tenantId, t.name), index("trusts_issuer").on(t.issuer)],
+);
+
+/** Host names of tenants' own. One is served only after its TXT record proved whose it is. */
+export const domains = pgTable(
+  "domains",
+  {
+    id: text("id").$type<Id<"domain">>().primaryKey(),
+    tenantId: text("tenant_id").$type<TenantId>().notNull().references(() => tenants.id, { onDelete: "cascade" }),
+    appId: text("app_id").$type<AppId>().notNull().references(() => apps.id, { onDelete: "cascade" }),
+    /** Lower case, without port. */
+    host: text("host").notNull(),
+    /** What the TXT record must hold; another one for each claim, so that an old record proves nothing. */
+    challenge: text("challenge").notNull(),
+    verifiedAt: at("verified_at"),
+    checkedAt: at("checked_at"),
+    /** What the last look found, for people. */
+    problem: text("problem"),
+    createdAt: createdAt(),
+  },
+  (t) => [
+    uniqueIndex("domains_verified").on(t.host).where(sql`${t.verifiedAt} is not null`),
+    uniqueIndex("domains_claim").on(t.tenantId, t.host),
+    index("domains_app").on(t.appId),
+  ],
+);
+
+/** Requests that were sent with an `Idempotency-Key`, and what was answered. */
+export const idempotency = pgTable(
+  "idempotency",
+  {
+    tenantId: text("tenant_id").$type<TenantId>().notNull().references(() => tenants.id, { onDelete: "cascade" }),
+    key: text("key").notNull(),
+    /** SHA-256 of method, path and body, hexadecimal; null while the body is still being read. */
+    fingerprint: text("fingerprint"),
+    /** Until then the first request is taken to be under way. */
+    lockedUntil: at("locked_until").notNull(),
+    /** Null until it was answered. */
+    answer: jsonb("answer").$type<{ status: number; headers: Record<string, string>; body: string }>(),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.tenantId, t.key] }), index("idempotency_age").on(t.createdAt)],
+);
+
+/** Keys that sign JWTs: of the registry, of nodes, of builds, of sessions. */
+export const signingKeys = pgTable("signing_keys", {
+  kid: text("kid").primaryKey(),
+  /** JWK, private. */
+  jwk: jsonb("jwk").$type<Record<string, unknown>>().notNull(),
+  createdAt: createdAt(),
+  retiredAt: at("retired_at"),
+});
