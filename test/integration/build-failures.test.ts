@@ -86,6 +86,13 @@ test("too much disk", async () => {
   assert.equal(next.build.state, "succeeded", JSON.stringify(next.build.failure));
 });
 
+test("what failed steps wrote does not stay on the disk", async () => {
+  for (let i = 0; i < 3; i++) {
+    const failure = await fails(`left${i}`, `FROM busybox\nRUN dd if=/dev/zero of=/big${i} bs=1M count=350 && false\n`);
+    assert.deepEqual([failure.code, failure.exitCode], ["build_failed", 1], JSON.stringify(failure));
+  }
+});
+
 test("too many processes hurt only the build itself", async () => {
   const failure = await fails("fork", "FROM busybox\nRUN i=0; while [ $i -lt 400 ]; do sleep 5 & i=$((i+1)); done; wait\n");
   assert.equal(failure.code, "build_failed");

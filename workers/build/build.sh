@@ -37,6 +37,7 @@ enter() {
       break
     done
     if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then
+      buildah rm --all >/dev/null 2>&1 9>&-
       buildah rmi --prune --force >/dev/null 2>&1 9>&-
       if (( $(percent_used) > BERTH_PRUNE_PERCENT )); then buildah prune --all --force >/dev/null 2>&1 9>&-; rm -f "$store"/apps/*; fi
     fi

@@ -27,6 +27,8 @@ const localName = (buildId: string) => `localhost/${buildId.replace("_", "-")}`;
 export function buildArgs(input: BuildArgsInput): string[] {
   return [
     "--layers",
+    // Without it what a failed step wrote would stay on the disk for good.
+    "--force-rm",
     "--format=docker",
     "--pull=missing",
     "--identity-label=false",
