@@ -86,9 +86,15 @@ build() {
 }
 
 push() {
-  local args
+  local args pause code
   read_args push.args
-  buildah push "${args[@]}" >"$work/error" 2>&1 3>&- 4>&- 9>&- </dev/null || { fail push $?; return 1; }
+  # A registry that is away for a moment must not cost a build of many minutes.
+  for pause in 1 2 4 last; do
+    buildah push "${args[@]}" >"$work/error" 2>&1 3>&- 4>&- 9>&- </dev/null && break
+    code=$?
+    if [[ $pause == last ]]; then fail push $code; return 1; fi
+    sleep "$pause"
+  done
   tell "pushed $(<"$work/digest")"
 }
 

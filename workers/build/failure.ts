@@ -43,8 +43,10 @@ export function describeFailure(input: BuildFailureInput): Failure {
       return { code: "dockerfile_missing", detail: `There is no file «${input.dockerfilePath}» in the build context.` };
     case "build":
       return describeBuild(input, at);
-    case "push":
-      return { code: "internal", detail: "The image could not be stored in the registry. Deploy again in a moment.", logTail: lastLines(input.detail) };
+    case "push": {
+      const code = /\b50[234]\b|connection refused|i\/o timeout/i.test(input.detail) ? "storage_unavailable" : "internal";
+      return { code, detail: "The image was built, but could not be stored in the registry. Deploy again in a moment.", logTail: lastLines(input.detail) };
+    }
     default:
       return { code: "internal", detail: "The build's sandbox ended unexpectedly. Deploy again in a moment.", ...tailOf(input) };
   }
