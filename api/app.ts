@@ -12,6 +12,7 @@ import { createAppRoutes } from "./routes/apps.ts";
 import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createHealthRoutes } from "./routes/health.ts";
+import { createQuotaRoutes } from "./routes/quota.ts";
 import { createWhoamiRoutes } from "./routes/whoami.ts";
 
 export const OPENAPI_INFO = {
@@ -34,6 +35,7 @@ export function createApp(deps: Deps): OpenAPIHono<ApiEnv> {
 
   app.use("/v1/*", authenticate(deps));
   app.route("/", createWhoamiRoutes(deps));
+  app.route("/", createQuotaRoutes(deps));
   app.route("/", createAppRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
   app.route("/", createBuildRoutes(deps));

@@ -93,6 +93,7 @@ function toRegistryError(deps: RegistryDeps, c: Ctx, error: unknown): RegistryEr
   if (error instanceof BlobStoreUnavailable) return new RegistryError("UNAVAILABLE", error.message, { "retry-after": "2" });
   const known = toAppError(error);
   if (known.status === 503) return new RegistryError("UNAVAILABLE", known.message, { "retry-after": "2" });
+  if (known.code === "quota_exceeded") return new RegistryError("DENIED", known.message);
   deps.log.error({ requestId: c.get("requestId"), err: error }, "the registry failed");
   return new RegistryError("UNKNOWN", "something broke on our side");
 }

@@ -149,6 +149,8 @@ async function receive(deps: RegistryDeps, c: Ctx, upload: rows.UploadRow, span:
   const before = { upload, offsetBytes: upload.offsetBytes, pieces: upload.pieces, newKeys: [], hash };
   if (!body || !hasBody) return before;
   if (upload.pieces.length >= MAX_PIECES) throw new RegistryError("SIZE_INVALID", `an upload has at most ${MAX_PIECES} pieces`);
+  // An upload that cannot fit is not taken in; what it comes to is asked again when it is published.
+  await rows.checkRoom(deps.db, upload.repository, Math.max(1, Number(declared ?? 1) || 1));
   const key = `uploads/${upload.id}/${upload.pieces.length}-${randomBytes(6).toString("hex")}`;
   const expected = span ? span.end - span.start + 1 : declared === undefined ? undefined : Number(declared);
   if (declared !== undefined && Number(declared) !== expected) throw new RegistryError("RANGE_INVALID", "Content-Range and Content-Length differ");
@@ -211,7 +213,7 @@ async function finish(deps: RegistryDeps, received: Received, digest: string): P
   const storageKey = blobKey(digest);
   try {
     await assemble(deps, pieces, { digest, sizeBytes: offsetBytes, storageKey });
-    await rows.publishBlob(deps.db, upload.repository, { digest, sizeBytes: offsetBytes, storageKey });
+    await rows.publishBlob(deps.db, upload, { digest, sizeBytes: offsetBytes, storageKey });
   } catch (error) {
     await deps.blobs.delete(received.newKeys).catch(() => {});
     throw error;

@@ -42,7 +42,7 @@ const uploadRoute = createRoute({
   responses: {
     200: json("This is live already: nothing was built", DeploymentSchema),
     202: json("Accepted", DeploymentSchema),
-    ...problems(400, 401, 404, 409, 413, 415, 422),
+    ...problems(400, 401, 403, 404, 409, 413, 415, 422),
   },
 });
 
@@ -50,13 +50,15 @@ export function createDeploymentRoutes(deps: Deps) {
   const app = createRouter();
   // Described above; registered without the validators, which would read the body into memory.
   app.openAPIRegistry.registerPath(uploadRoute);
-  app.post("/v1/apps/:app/deployments", async (c) => {
+  app.post("/v1/apps/:app/deployments", needs("deploy").middleware, async (c) => {
     if (/^application\/json\b/i.test(c.req.header("content-type") ?? "")) {
       const deployment = await deployImage(deps, c.get("actor"), c.req.param("app"), await readImageRequest(c));
       c.header("location", `/v1/deployments/${deployment.id}`);
       return c.json(deployment, 202);
     }
-    const upload = { body: bodyOf(c), headers: { contentType: c.req.header("content-type") ?? "", config: c.req.header(DEPLOY_CONFIG_HEADER) } };
+    const declared = c.req.header("content-length");
+    const declaredBytes = declared === undefined ? undefined : Number(declared);
+    const upload = { body: bodyOf(c), declaredBytes, headers: { contentType: c.req.header("content-type") ?? "", config: c.req.header(DEPLOY_CONFIG_HEADER) } };
     const deployment = await deployUpload(deps, c.get("actor"), c.req.param("app"), upload);
     c.header("location", `/v1/deployments/${deployment.id}`);
     return c.json(deployment, deployment.alreadyLive ? 200 : 202);

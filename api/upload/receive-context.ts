@@ -13,7 +13,8 @@ export interface ReceiveOptions {
   key: string;
   body: Readable;
   inspector: ContextInspector;
-  maxBytes: number;
+  /** Why a context of so many bytes is not taken; undefined when it is. */
+  tooLarge: (sizeBytes: number) => AppError | undefined;
 }
 
 export interface ReceivedContext {
@@ -31,7 +32,7 @@ const collect = runInNewContext("gc") as (options: { type: "minor" }) => void;
 
 /** Stores and reads the whole body, or nothing: on any error the blob is not there. @throws AppError, BlobStoreUnavailable */
 export async function receiveContext(options: ReceiveOptions): Promise<ReceivedContext> {
-  const { blobs, key, body, inspector, maxBytes } = options;
+  const { blobs, key, body, inspector, tooLarge } = options;
   const abort = new AbortController();
   const toStore = new PassThrough();
   const stored = blobs.put(key, toStore, { contentType: "application/octet-stream", signal: abort.signal });
@@ -48,7 +49,8 @@ export async function receiveContext(options: ReceiveOptions): Promise<ReceivedC
         garbageBytes = 0;
         collect({ type: "minor" });
       }
-      if (sizeBytes > maxBytes) throw new AppError("context_too_large", `The build context has more than ${maxBytes} bytes.`);
+      const refusal = tooLarge(sizeBytes);
+      if (refusal !== undefined) throw refusal;
       await inspector.write(chunk);
       if (toStore.destroyed) break;
       if (!toStore.write(chunk)) await drained(toStore);

@@ -5,17 +5,19 @@ import { AppError } from "../../core/contract/errors.ts";
 import { newId } from "../../core/contract/ids.ts";
 import { SettingsSchema } from "../../core/contract/release-config.ts";
 import { insertApp } from "../../core/db/queries/apps.ts";
+import { requireRoom } from "../../core/db/queries/quota.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { applySettingsPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { toApp } from "../views/app.ts";
 import { requireAppDetails } from "./require.ts";
 
-/** @throws AppError name_taken */
+/** @throws AppError name_taken, quota_exceeded */
 export async function createApp(deps: Deps, actor: Actor, input: z.infer<typeof AppCreateSchema>): Promise<App> {
   const settings = applySettingsPatch(SettingsSchema.parse({}), input.settings);
   const id = newId("app");
   const details = await deps.db.transaction(async (tx) => {
+    await requireRoom(tx, actor.tenantId, "apps", 1);
     const made = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env });
     if (!made) throw new AppError("name_taken", `${actor.tenantName} has an app «${input.name}» already.`);
     await writeAudit(tx, actor, "app.create", id, { name: input.name });

@@ -4,6 +4,7 @@ import type { Deployment, DeployImageSchema } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import { findDigests } from "../../core/db/queries/builds.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
+import { requireRoom } from "../../core/db/queries/quota.ts";
 import { deployWithoutBuild } from "../../core/db/system-queries/publish-release.ts";
 import { parseImageRef, placesOfImage, type RegistryPlace } from "../../core/domain/image-ref.ts";
 import { loadImage } from "../../core/registry/image.ts";
@@ -11,7 +12,7 @@ import type { Actor, Deps } from "../deps.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { checkApp, takeOrCreateApp } from "./deploy-upload.ts";
 
-/** @throws AppError invalid_name, not_found, image_not_found, image_invalid */
+/** @throws AppError invalid_name, not_found, image_not_found, image_invalid, quota_exceeded */
 export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, input: z.infer<typeof DeployImageSchema>): Promise<Deployment> {
   await checkApp(deps.db, actor, nameOrId);
   const place = await findPlace(deps, actor, input.image);
@@ -19,6 +20,7 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
   const now = deps.clock();
   const { app, isNew, published, details } = await deps.db.transaction(async (tx) => {
     const taken = await takeOrCreateApp(tx, actor, nameOrId);
+    await requireRoom(tx, actor.tenantId, "egressBytesMonth", 1);
     const outcome = await deployWithoutBuild(
       tx,
       {

@@ -3,6 +3,7 @@
  * is the truth: with Redis away the upload is accepted all the same, and the workers' sweep finds the build.
  */
 import type { Readable } from "node:stream";
+import { TransactionRollbackError } from "drizzle-orm/errors";
 import type { DeployConfig, Deployment } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import { newId, parseId, type AppId, type BuildId, type DeploymentId } from "../../core/contract/ids.ts";
@@ -11,12 +12,14 @@ import { SettingsSchema } from "../../core/contract/release-config.ts";
 import { findApp, insertApp, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDigests, findSettledRelease, insertDeployment, insertUpload } from "../../core/db/queries/builds.ts";
+import { readLimits, requireRoom, requireRoomForApp, requireRooms } from "../../core/db/queries/quota.ts";
 import { findDeployment, type DeploymentDetails } from "../../core/db/queries/deployments.ts";
 import type { Db, Tx } from "../../core/db/client.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
 import { buildKey } from "../../core/domain/build-key.ts";
 import { parseDockerfile, type ParsedDockerfile } from "../../core/domain/dockerfile.ts";
 import { parseImageRef, placeOfBase } from "../../core/domain/image-ref.ts";
+import { exceeded } from "../../core/domain/quota.ts";
 import { applyEnvPatch, applySettingsPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { invalid } from "../problems.ts";
@@ -31,19 +34,24 @@ const PLATFORM = "linux/amd64";
 export interface Upload {
   body: Readable;
   headers: UploadHeaders;
+  /** As the client says it; undefined when it does not. */
+  declaredBytes?: number | undefined;
   limits?: ContextLimits;
 }
 
 /** The new deployment: being built, or live already. Whatever fails, neither a row nor a blob is left. @throws AppError */
 export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, upload: Upload): Promise<Deployment> {
   await checkApp(deps.db, actor, nameOrId);
+  const tooLarge = await uploadLimit(deps, actor);
+  const refusal = tooLarge(upload.declaredBytes ?? 0);
+  if (refusal !== undefined) throw refusal;
   const deploymentId = newId("deployment");
   const key = `contexts/${actor.tenantId}/${deploymentId}`;
   let kept = false;
   try {
     const { context, config } = await readBody(upload.body, upload.headers, (body, isDockerfile) => {
       const inspector = new ContextInspector({ isDockerfile, ...(upload.limits ? { limits: upload.limits } : {}) });
-      return receiveContext({ blobs: deps.blobs, key, body, inspector, maxBytes: deps.config.maxContextBytes });
+      return receiveContext({ blobs: deps.blobs, key, body, inspector, tooLarge });
     });
     const plan = await planBuild(deps, actor, context, config);
     const written = await deps.db.transaction((tx) => write(tx, actor, nameOrId, { deploymentId, key, context, config, plan }, deps.clock()));
@@ -55,6 +63,16 @@ export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, u
   } finally {
     if (!kept) await deleteContext(deps.blobs, key, deps.log);
   }
+}
+
+/** Says why a context of so many bytes is not taken: the platform takes none so large, or the tenant's plan allows none. */
+async function uploadLimit({ db, config }: Deps, actor: Actor): Promise<(sizeBytes: number) => AppError | undefined> {
+  const { uploadBytes } = await readLimits(db, actor.tenantId);
+  return (sizeBytes) => {
+    if (sizeBytes > config.maxContextBytes) return new AppError("context_too_large", `The build context has more than ${config.maxContextBytes} bytes.`);
+    const found = exceeded("uploadBytes", uploadBytes, 0, sizeBytes);
+    return found && new AppError("quota_exceeded", `The build context is too large for the plan. ${found.detail}`, { quota: found.quota });
+  };
 }
 
 /** An app that exists, or a name that may become one. Before any byte is read. @throws AppError invalid_name, not_found */
@@ -73,7 +91,7 @@ export async function takeOrCreateApp(tx: Tx, actor: Actor, nameOrId: string): P
   let isNew = false;
   if (app === undefined) {
     const id = newId("app");
-    isNew = await insertApp(tx, { id, tenantId: actor.tenantId, name: nameOrId, settings: SettingsSchema.parse({}), env: {} });
+    isNew = await insertNewApp(tx, actor, { id, tenantId: actor.tenantId, name: nameOrId, settings: SettingsSchema.parse({}), env: {} });
     if (isNew) await writeAudit(tx, actor, "app.create", id, { name: nameOrId });
     app = await checkApp(tx, actor, nameOrId);
   }
@@ -84,6 +102,21 @@ export async function takeOrCreateApp(tx: Tx, actor: Actor, nameOrId: string): P
   }
   if (app === undefined) throw new AppError("conflict", `«${nameOrId}» was made or destroyed at the same time: try again.`);
   return { app, isNew };
+}
+
+/** False when another request has just made it: then the tenant's lock is given back, as the app's comes before it. */
+async function insertNewApp(tx: Tx, actor: Actor, row: Parameters<typeof insertApp>[1]): Promise<boolean> {
+  try {
+    return await tx.transaction(async (inner) => {
+      await requireRoom(inner, actor.tenantId, "apps", 1);
+      return (await insertApp(inner, row)) || inner.rollback();
+    });
+  } catch (error) {
+    if (error instanceof TransactionRollbackError) return false;
+    // Its last place may have been taken by the same app.
+    if (error instanceof AppError && (await findApp(tx, actor.tenantId, row.name)) !== undefined) return false;
+    throw error;
+  }
 }
 
 interface BuildPlan {
@@ -160,6 +193,8 @@ async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, 
   if (live !== undefined) {
     await insertDeployment(tx, { ...ids, state: "live", reason: ALREADY_LIVE, buildId: live.buildId, releaseId: live.id, createdAt: now, finishedAt: now });
   } else {
+    await requireRooms(tx, actor.tenantId, { buildsQueued: 1, buildMinutesMonth: 1, egressBytesMonth: 1, storageBytes: 1 });
+    await requireRoomForApp(tx, actor.tenantId, app.id, applySettingsPatch(app.settings, upload.config.settings));
     buildId = newId("build");
     const build = {
       id: buildId,

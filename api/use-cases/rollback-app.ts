@@ -5,6 +5,7 @@ import { newId } from "../../core/contract/ids.ts";
 import { pointAt, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment, insertRollback } from "../../core/db/queries/deployments.ts";
+import { requireRoomForApp } from "../../core/db/queries/quota.ts";
 import { findRelease, findReleaseBefore, type ReleaseRow } from "../../core/db/queries/releases.ts";
 import { supersedeReleasing } from "../../core/db/system-queries/publish-release.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
@@ -13,7 +14,7 @@ import type { Actor, Deps } from "../deps.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { requireApp } from "./require.ts";
 
-/** @throws AppError not_found, no_release, conflict */
+/** @throws AppError not_found, no_release, conflict, quota_exceeded */
 export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to: string | undefined): Promise<Deployment> {
   const now = deps.clock();
   const { app, details, superseded } = await deps.db.transaction(async (tx) => {
@@ -24,6 +25,7 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
     const release = await chooseRelease(tx, actor, found, to);
     const id = newId("deployment");
     const isLive = release.id === found.liveReleaseId;
+    await requireRoomForApp(tx, actor.tenantId, found.id, release.settings);
     const ended = await supersedeReleasing(tx, found.id, null, `The app was rolled back to v${release.number}.`, now);
     await insertRollback(tx, { id, tenantId: actor.tenantId, appId: found.id, releaseId: release.id, releaseNumber: release.number, isLive }, now);
     await pointAt(tx, actor.tenantId, found.id, release);

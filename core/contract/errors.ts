@@ -68,6 +68,10 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 export const ErrorCodeSchema = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
 
+/** The limit that stood in the way: `core/domain/limits.ts` names them. */
+export const QuotaSchema = z.object({ limit: z.string(), max: z.number(), used: z.number(), asked: z.number() });
+export type Quota = z.infer<typeof QuotaSchema>;
+
 /** What a failed build or deployment remembers: shown by `berth deploy`, `berth status` and the API. */
 export const FailureSchema = z.object({
   code: ErrorCodeSchema,
@@ -78,6 +82,8 @@ export const FailureSchema = z.object({
   exitCode: z.number().int().optional(),
   /** The last lines of output, oldest first. */
   logTail: z.array(z.string()).optional(),
+  /** Of `quota_exceeded`. */
+  quota: QuotaSchema.optional(),
 }).meta({ id: "Failure" });
 export type Failure = z.infer<typeof FailureSchema>;
 

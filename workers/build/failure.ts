@@ -44,6 +44,8 @@ export function describeFailure(input: BuildFailureInput): Failure {
     case "build":
       return describeBuild(input, at);
     case "push": {
+      const [, quota] = /denied: (The limit «\w+».*?were asked for\.)/s.exec(input.detail) ?? [];
+      if (quota !== undefined) return { code: "quota_exceeded", detail: `The image was built, but there is no room for it. ${quota}` };
       const code = /\b50[234]\b|connection refused|i\/o timeout/i.test(input.detail) ? "storage_unavailable" : "internal";
       return { code, detail: "The image was built, but could not be stored in the registry. Deploy again in a moment.", logTail: lastLines(input.detail) };
     }

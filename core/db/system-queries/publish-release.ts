@@ -4,12 +4,13 @@
  * each deployment named here; until the rollout has ended, the live release serves.
  */
 import { and, desc, eq, inArray, isNull, ne, notInArray, sql } from "drizzle-orm";
-import type { Failure } from "../../contract/errors.ts";
+import { AppError, type Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type BuildId, type DeploymentId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
 import type { Image, SettingsPatch } from "../../contract/release-config.ts";
 import { applyEnvPatch, applySettingsPatch } from "../../domain/settings.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Tx } from "../client.ts";
+import { requireRoomForApp } from "../queries/quota.ts";
 import { apps, audit, deployments, releases } from "../schema.ts";
 import { lockApp } from "./rollout.ts";
 
@@ -24,8 +25,8 @@ export interface ReleaseImage {
 
 export type Published =
   | { outcome: "released"; appId: AppId; releaseId: ReleaseId; number: number; deployments: DeploymentId[] }
-  /** The deployment was cancelled, or its app destroyed, or a newer one overtook it: nothing is released. */
-  | { outcome: "cancelled" | "superseded"; appId: AppId; deployments: DeploymentId[] };
+  /** The deployment was cancelled, or its app destroyed, or a newer one overtook it, or there is no room: nothing is released. */
+  | { outcome: "cancelled" | "superseded" | "refused"; appId: AppId; deployments: DeploymentId[] };
 
 /** Reasons of deployments that only change configuration: they do not overtake a build that began before them. */
 const CONFIG_REASONS = ["env", "settings"];
@@ -51,7 +52,15 @@ export async function publishRelease(tx: Tx, deploymentId: DeploymentId, source:
     await endDeployment(tx, deployment.id, "failed", { code: "superseded", detail: "A newer deployment was released before this one was built." }, now);
     return { outcome: "superseded", appId: app.id, deployments: [deployment.id] };
   }
-  return release(tx, app, deployment, source, now);
+  try {
+    // Within a savepoint: what it wrote before it was refused is undone.
+    return await tx.transaction((inner) => release(inner, app, deployment, source, now));
+  } catch (error) {
+    // Room may have been taken, or the configuration changed, while it was built.
+    if (!(error instanceof AppError)) throw error;
+    await endDeployment(tx, deployment.id, "failed", error.failure, now);
+    return { outcome: "refused", appId: app.id, deployments: [deployment.id] };
+  }
 }
 
 export interface ReleaseRequest {
@@ -70,6 +79,7 @@ export interface ReleaseRequest {
 /**
  * A deployment that needs no build, and its release. Undefined when there is no image yet: the change is then
  * stored in the app alone, for its first release. The deployment is the first of the result's `deployments`.
+ * @throws AppError quota_exceeded, invalid_config
  */
 export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: Date): Promise<(Published & { outcome: "released" }) | undefined> {
   const app = await takeApp(tx, request.appId);
@@ -145,6 +155,7 @@ async function isOvertaken(tx: Tx, deployment: DeploymentRow): Promise<boolean> 
 async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: ReleaseImage, now: Date): Promise<Published & { outcome: "released" }> {
   const settings = applySettingsPatch(app.settings, deployment.settingsPatch as SettingsPatch);
   const env = applyEnvPatch(app.env, deployment.envPatch);
+  await requireRoomForApp(tx, app.tenantId, app.id, settings);
   const [last] = await tx.select({ number: releases.number }).from(releases).where(eq(releases.appId, app.id)).orderBy(desc(releases.number)).limit(1);
   const number = (last?.number ?? 0) + 1;
   const releaseId = newId("release");

@@ -1,7 +1,8 @@
 /** Rows of the registry. What a repository may show is what has a row for it: a digest by itself grants nothing. */
 import { and, asc, eq, gt, inArray, lt, or, sql } from "drizzle-orm";
 import type { Id } from "../../contract/ids.ts";
-import type { Db } from "../client.ts";
+import type { Db, Tx } from "../client.ts";
+import { requireRoomInRegistry } from "../queries/quota.ts";
 import { blobs, manifests, repositoryBlobs, tags, uploads } from "../schema.ts";
 
 export type UploadRow = typeof uploads.$inferSelect;
@@ -42,23 +43,44 @@ export async function missingManifests(db: Db, repository: string, digests: read
   return digests.filter((digest) => !found.has(digest));
 }
 
-/** Makes whole bytes visible in a repository. */
-export async function publishBlob(db: Db, repository: string, blob: { digest: string; sizeBytes: number; storageKey: string }): Promise<void> {
-  await db.execute(sql`
-    with stored as (
-      insert into ${blobs} (digest, size_bytes, storage_key) values (${blob.digest}, ${blob.sizeBytes}, ${blob.storageKey})
-      on conflict (digest) do update set touched_at = now()
-    )
-    insert into ${repositoryBlobs} (repository, digest) values (${repository}, ${blob.digest}) on conflict do nothing`);
+/** Makes the whole bytes of an upload visible in its repository. @throws AppError quota_exceeded */
+export async function publishBlob(db: Db, upload: UploadRow, blob: { digest: string; sizeBytes: number; storageKey: string }): Promise<void> {
+  const { repository } = upload;
+  await db.transaction(async (tx) => {
+    await requireRoomForBlob(tx, repository, blob.digest, blob.sizeBytes - upload.offsetBytes);
+    await tx.execute(sql`
+      with stored as (
+        insert into ${blobs} (digest, size_bytes, storage_key) values (${blob.digest}, ${blob.sizeBytes}, ${blob.storageKey})
+        on conflict (digest) do update set touched_at = now()
+      )
+      insert into ${repositoryBlobs} (repository, digest) values (${repository}, ${blob.digest}) on conflict do nothing`);
+  });
 }
 
-/** Lets `to` read a blob that `from` has. False when `from` has none. */
+/** Lets `to` read a blob that `from` has. False when `from` has none. @throws AppError quota_exceeded */
 export async function mountBlob(db: Db, from: string, to: string, digest: string): Promise<boolean> {
-  const rows = await db.execute(sql`
-    insert into ${repositoryBlobs} (repository, digest)
-    select ${to}, digest from ${repositoryBlobs} where repository = ${from} and digest = ${digest}
-    on conflict (repository, digest) do update set digest = excluded.digest returning digest`);
-  return rows.rows.length > 0;
+  const blob = await findBlob(db, from, digest);
+  if (blob === undefined) return false;
+  return db.transaction(async (tx) => {
+    await requireRoomForBlob(tx, to, digest, blob.sizeBytes);
+    const rows = await tx.execute(sql`
+      insert into ${repositoryBlobs} (repository, digest)
+      select ${to}, digest from ${repositoryBlobs} where repository = ${from} and digest = ${digest}
+      on conflict (repository, digest) do update set digest = excluded.digest returning digest`);
+    return rows.rows.length > 0;
+  });
+}
+
+/** What the tenant holds already, in whatever repository, costs nothing more. */
+async function requireRoomForBlob(tx: Tx, repository: string, digest: string, askedBytes: number): Promise<void> {
+  const { rows } = await tx.execute(sql`
+    select 1 from ${repositoryBlobs} r where r.digest = ${digest} and split_part(r.repository, '/', 1) = split_part(${repository}::text, '/', 1) limit 1`);
+  if (rows.length === 0) await requireRoomInRegistry(tx, repository, askedBytes);
+}
+
+/** Before bytes are taken: whether there is room for them. @throws AppError quota_exceeded */
+export async function checkRoom(db: Db, repository: string, askedBytes: number): Promise<void> {
+  await db.transaction((tx) => requireRoomInRegistry(tx, repository, askedBytes));
 }
 
 export async function unlinkBlob(db: Db, repository: string, digest: string): Promise<boolean> {
