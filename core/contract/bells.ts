@@ -18,7 +18,7 @@ export const BELLS = {
 } as const;
 export type Bell = keyof typeof BELLS;
 
-/** BullMQ queue of builds: job name `build`, job id = build id, data `{ buildId }`. */
+/** BullMQ queue of builds: job name `build`. A job is a bell: whoever takes it looks into the database for the build that is next. */
 export const BUILD_QUEUE = "builds";
 /** BullMQ's `prefix` for its keys, the same in the API and in workers. */
 export const buildQueuePrefix = (redisPrefix: string) => `${redisPrefix}bull`;

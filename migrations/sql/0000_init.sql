@@ -14,6 +14,7 @@ CREATE TABLE "idempotency" (
 	"tenant_id" text NOT NULL,
 	"key" text NOT NULL,
 	"fingerprint" text,
+	"holder" text NOT NULL,
 	"locked_until" timestamp with time zone NOT NULL,
 	"answer" jsonb,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
@@ -397,6 +398,8 @@ CREATE INDEX "apps_labels" ON "apps" USING gin ("labels");--> statement-breakpoi
 CREATE INDEX "builds_app" ON "builds" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "builds_open" ON "builds" USING btree ("state","lease_until") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint
 CREATE INDEX "builds_key" ON "builds" USING btree ("app_id","build_key");--> statement-breakpoint
+CREATE INDEX "builds_turn" ON "builds" USING btree ("tenant_id","started_at");--> statement-breakpoint
+CREATE INDEX "builds_waiting" ON "builds" USING btree ("tenant_id","state") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint
 CREATE INDEX "deployments_app" ON "deployments" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "deployments_build" ON "deployments" USING btree ("build_id");--> statement-breakpoint
 CREATE INDEX "deployments_open" ON "deployments" USING btree ("state") WHERE "deployments"."state" in ('building', 'releasing');--> statement-breakpoint
@@ -410,8 +413,10 @@ CREATE INDEX "secrets_app" ON "secrets" USING btree ("app_id");--> statement-bre
 CREATE INDEX "audit_tenant" ON "audit" USING btree ("tenant_id","id");--> statement-breakpoint
 CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
+CREATE INDEX "repository_blobs_tenant" ON "repository_blobs" USING btree (split_part(repository, '/', 1));--> statement-breakpoint
 CREATE INDEX "tags_digest" ON "tags" USING btree ("repository","digest");--> statement-breakpoint
 CREATE INDEX "uploads_stale" ON "uploads" USING btree ("updated_at");--> statement-breakpoint
+CREATE INDEX "uploads_tenant" ON "uploads" USING btree (split_part(repository, '/', 1));--> statement-breakpoint
 CREATE INDEX "identities_user" ON "identities" USING btree ("user_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "invites_open" ON "invites" USING btree ("tenant_id","email") WHERE "invites"."accepted_at" is null;--> statement-breakpoint
 CREATE INDEX "members_user" ON "members" USING btree ("user_id");--> statement-breakpoint

@@ -106,6 +106,12 @@ test("contexts", () => {
   assert.equal(describeFailure(input({ phase: "dockerfile", dockerfilePath: "web/Dockerfile" })).code, "dockerfile_missing");
 });
 
+test("an image that its tenant has no room for", () => {
+  const detail = 'writing blob: initiating layer upload: denied: The limit «storageBytes» is 1 GiB; 1 GiB of it are used, 10 MiB more were asked for.\n';
+  const failure = describeFailure(input({ phase: "push", detail }));
+  assert.deepEqual([failure.code, failure.detail.includes("«storageBytes» is 1 GiB")], ["quota_exceeded", true]);
+});
+
 test("what the builder does not offer", () => {
   const position = { stage: 1, step: 2, text: "COPY --parents a /x" };
   assert.equal(describeFailure(input({ position, error: 'building at STEP "COPY --parents a /x": --parents is not supported' })).code, "dockerfile_unsupported");

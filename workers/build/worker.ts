@@ -1,6 +1,7 @@
 /**
- * Builds, taken from the queue. The queue only says «look at this build»: the row decides who may build it, and a
- * sweep finds what the queue has lost. Redis may lose everything at any time.
+ * Builds, one for each job that this worker has room for. A job only says «look for a build»: PostgreSQL decides which
+ * one is next, a job that finds none has ended, and one that has built looks again. A sweep rings for what the queue
+ * has lost, and for what may run only now. Redis may lose everything at any time.
  */
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,18 +9,8 @@ import { Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { BUILD_QUEUE, buildQueuePrefix } from "../../core/contract/bells.ts";
 import { parseId, type BuildId } from "../../core/contract/ids.ts";
-import {
-  cancelQueuedBuilds,
-  claimableBuilds,
-  claimBuild,
-  dropLeases,
-  giveUpLostBuilds,
-  isCancelRequested,
-  renewLease,
-  returnBuild,
-  type ClaimedBuild,
-  type Fence,
-} from "../../core/db/system-queries/builds.ts";
+import { claimNextBuild, countTakeable, type ClaimedBuild } from "../../core/db/system-queries/build-claims.ts";
+import { cancelQueuedBuilds, dropLeases, giveUpLostBuilds, isCancelRequested, renewLease, returnBuild } from "../../core/db/system-queries/builds.ts";
 import { crunDelete } from "../../core/host/commands/crun.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { runBuild, type BuildDeps, type StopReason } from "./run-build.ts";
@@ -31,6 +22,8 @@ export interface BuildWorkerOptions {
   /** Connections of `openRedisPatient`, of this worker's own. */
   queueRedis: Redis;
   workerRedis: Redis;
+  /** Builds what was claimed; tests have their own. */
+  build?: typeof runBuild;
 }
 
 export interface BuildWorker {
@@ -39,7 +32,6 @@ export interface BuildWorker {
 }
 
 const SWEEP_MS = 5000;
-const SWEEP_LIMIT = 1000;
 /** A job whose worker died is another's after so long; the database's lease decides whether its build is, too. */
 const JOB_LOCK_MS = 8000;
 
@@ -50,11 +42,11 @@ export async function startBuildWorker(options: BuildWorkerOptions): Promise<Bui
   const running = new Map<BuildId, (reason: StopReason) => void>();
   const prefix = buildQueuePrefix(deps.redisPrefix);
   const queue = new Queue(BUILD_QUEUE, { connection: options.queueRedis, prefix });
-  const worker = new Worker<{ buildId: string }>(
+  let closing = false;
+  const worker = new Worker(
     BUILD_QUEUE,
-    async (job) => {
-      const id = parseId("build", job.data.buildId);
-      if (id !== undefined && !running.has(id)) await buildOnce(options, id, running);
+    async () => {
+      while (!closing && (await buildNext(options, running))) continue;
     },
     { connection: options.workerRedis, prefix, concurrency: config.concurrency, lockDuration: JOB_LOCK_MS, stalledInterval: JOB_LOCK_MS / 2, maxStalledCount: 100 },
   );
@@ -66,16 +58,18 @@ export async function startBuildWorker(options: BuildWorkerOptions): Promise<Bui
     if (buildId !== undefined) void stopIfCancelled(deps, buildId, running);
   });
 
-  const firstSweep = () => dropLeases(deps.db, name, deps.clock()).then(() => sweep(deps, queue));
+  const sweepNow = () => sweep(deps, queue, config.concurrency - running.size);
+  const firstSweep = () => dropLeases(deps.db, name, deps.clock()).then(sweepNow);
   let sweeping: Promise<void> = Promise.resolve();
   const timer = setInterval(() => {
-    sweeping = sweeping.then(() => sweep(deps, queue)).catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
+    sweeping = sweeping.then(sweepNow).catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
   }, SWEEP_MS);
   sweeping = firstSweep().catch((error: unknown) => log.warn({ err: error }, "the sweep failed"));
   log.info({ worker: name, concurrency: config.concurrency }, "build worker started");
 
   return {
     close: async (graceMs) => {
+      closing = true;
       clearInterval(timer);
       stopListening();
       const grace = setTimeout(() => {
@@ -90,12 +84,14 @@ export async function startBuildWorker(options: BuildWorkerOptions): Promise<Bui
   };
 }
 
-async function buildOnce({ deps, name }: BuildWorkerOptions, id: BuildId, running: Map<BuildId, (reason: StopReason) => void>): Promise<void> {
+/** False when there is nothing to build. */
+async function buildNext({ deps, name, build: work = runBuild }: BuildWorkerOptions, running: Map<BuildId, (reason: StopReason) => void>): Promise<boolean> {
   const { db, config, log, clock } = deps;
   const startedAt = clock().getTime();
-  const claimed = await claimBuild(db, id, name, config.leaseMs, clock());
-  if (claimed === undefined) return;
+  const claimed = await claimNextBuild(db, { worker: name, leaseMs: config.leaseMs, busyWith: [...running.keys()] }, clock());
+  if (claimed === undefined) return false;
   const { build } = claimed;
+  const { id } = build;
   const fence = { id, attempt: build.attempt };
   const stopper = new AbortController();
   const stop = (reason: StopReason) => stopper.abort(reason);
@@ -104,7 +100,7 @@ async function buildOnce({ deps, name }: BuildWorkerOptions, id: BuildId, runnin
   let outcome: string = "error";
   try {
     if (build.cancelRequestedAt !== null) stop("cancelled");
-    outcome = await runBuild(deps, claimed, stopper.signal, () => clearInterval(lease));
+    outcome = await work(deps, claimed, stopper.signal, () => clearInterval(lease));
     if (outcome === "drained") await returnBuild(db, fence);
   } catch (error) {
     log.error({ err: error, build: id }, "a build broke; another attempt will follow");
@@ -113,6 +109,7 @@ async function buildOnce({ deps, name }: BuildWorkerOptions, id: BuildId, runnin
     running.delete(id);
     log.info({ build: id, tenant: build.tenantId, app: build.appId, attempt: build.attempt, outcome, ms: clock().getTime() - startedAt }, "build");
   }
+  return true;
 }
 
 /** Renews the lease and hears of cancelling, until cleared. A worker that could not renew in time stops: another may have begun. */
@@ -150,16 +147,15 @@ async function endCancelled({ db, bells, clock }: BuildDeps): Promise<void> {
   for (const { deployments } of ended) for (const id of deployments) bells.ring("deployment", id);
 }
 
-/** What the queue should know but may have lost. */
-async function sweep(deps: BuildDeps, queue: Queue): Promise<void> {
+/** Ends what nobody works on; rings for what the queue has lost, or for what its tenant may run only now, while this worker has room. */
+async function sweep(deps: BuildDeps, queue: Queue, room: number): Promise<void> {
   const { db, bells, clock } = deps;
   await endCancelled(deps);
   for (const { deployments } of await giveUpLostBuilds(db, clock())) for (const id of deployments) bells.ring("deployment", id);
-  const claimable = await claimableBuilds(db, SWEEP_LIMIT, clock());
-  if (claimable.length === 0 || deps.redis.status !== "ready") return;
-  // A job that is there already stays as it is. That of a worker that died is held for a while: the next attempt has its own.
-  const jobId = ({ id, attempt }: Fence) => (attempt === 0 ? id : `${id}-${attempt}`);
-  await queue.addBulk(claimable.map((build) => ({ name: "build", data: { buildId: build.id }, opts: { jobId: jobId(build), removeOnComplete: true, removeOnFail: true } })));
+  if (room <= 0 || deps.redis.status !== "ready") return;
+  const count = await countTakeable(db, room, clock());
+  // Jobs without names of their own: one that is at work must not stand in the way of a bell.
+  if (count > 0) await queue.addBulk(Array.from({ length: count }, () => ({ name: "build", data: {}, opts: { removeOnComplete: true, removeOnFail: true } })));
 }
 
 /** The empty parent of this Berth's cgroups, on v1 and v2; others of this host may still have theirs in it. */

@@ -2,12 +2,12 @@
  * What workers read and write of builds. A worker owns a build by its attempt number: every write names it, so that
  * a worker that was paused or cut off changes nothing once another one has taken over.
  */
-import { and, asc, eq, gte, inArray, isNotNull, lt, or, sql } from "drizzle-orm";
+import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type BuildId, type DeploymentId, type TenantId } from "../../contract/ids.ts";
 import type { Image } from "../../contract/release-config.ts";
 import type { Db, Tx } from "../client.ts";
-import { apps, audit, builds, deployments, tenants } from "../schema.ts";
+import { audit, builds, deployments } from "../schema.ts";
 import { endDeployment, publishRelease, type Published } from "./publish-release.ts";
 import { lockApp } from "./rollout.ts";
 
@@ -16,13 +16,6 @@ export const BUILD_ATTEMPTS_MAX = 3;
 
 export type BuildRow = typeof builds.$inferSelect;
 
-export interface ClaimedBuild {
-  build: BuildRow;
-  tenantName: string;
-  tenantOrdinal: number;
-  appName: string;
-}
-
 /** A build's owner, as each of its writes names it. */
 export interface Fence {
   id: BuildId;
@@ -30,34 +23,6 @@ export interface Fence {
 }
 
 const ownedBy = (fence: Fence) => and(eq(builds.id, fence.id), eq(builds.attempt, fence.attempt), eq(builds.state, "running"));
-
-/** Takes a build that is queued, or whose worker's lease has run out. Undefined when there is nothing to take. */
-export async function claimBuild(db: Db, id: BuildId, worker: string, leaseMs: number, now: Date): Promise<ClaimedBuild | undefined> {
-  const [build] = await db
-    .update(builds)
-    .set({
-      state: "running",
-      attempt: sql`${builds.attempt} + 1`,
-      worker,
-      leaseUntil: new Date(now.getTime() + leaseMs),
-      startedAt: sql`coalesce(${builds.startedAt}, ${now.toISOString()}::timestamptz)`,
-    })
-    .where(
-      and(
-        eq(builds.id, id),
-        lt(builds.attempt, BUILD_ATTEMPTS_MAX),
-        or(eq(builds.state, "queued"), and(eq(builds.state, "running"), lt(builds.leaseUntil, now))),
-      ),
-    )
-    .returning();
-  if (build === undefined) return undefined;
-  const [owner] = await db
-    .select({ tenantName: tenants.name, tenantOrdinal: tenants.ordinal, appName: apps.name })
-    .from(apps)
-    .innerJoin(tenants, eq(tenants.id, apps.tenantId))
-    .where(eq(apps.id, build.appId));
-  return owner === undefined ? undefined : { build, ...owner };
-}
 
 /** Says that the worker still lives. `lost`: another worker has it, or it has ended. */
 export async function renewLease(db: Db, fence: Fence, leaseMs: number, now: Date): Promise<"held" | "cancelled" | "lost"> {
@@ -171,22 +136,6 @@ export async function dropLeases(db: Db, worker: string, now: Date): Promise<voi
     .update(builds)
     .set({ leaseUntil: new Date(now.getTime() - 1) })
     .where(and(eq(builds.state, "running"), eq(builds.worker, worker)));
-}
-
-/** Builds that some worker should take now, oldest first. */
-export async function claimableBuilds(db: Db, limit: number, now: Date): Promise<Fence[]> {
-  return db
-    .select({ id: builds.id, attempt: builds.attempt })
-    .from(builds)
-    .where(
-      and(
-        inArray(builds.state, ["queued", "running"]),
-        lt(builds.attempt, BUILD_ATTEMPTS_MAX),
-        or(eq(builds.state, "queued"), lt(builds.leaseUntil, now)),
-      ),
-    )
-    .orderBy(asc(builds.id))
-    .limit(limit);
 }
 
 async function waitingDeployments(tx: Tx, buildId: BuildId): Promise<DeploymentId[]> {

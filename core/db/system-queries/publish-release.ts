@@ -4,7 +4,7 @@
  * each deployment named here; until the rollout has ended, the live release serves.
  */
 import { and, desc, eq, inArray, isNull, ne, notInArray, sql } from "drizzle-orm";
-import { AppError, type Failure } from "../../contract/errors.ts";
+import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type BuildId, type DeploymentId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
 import type { Image, SettingsPatch } from "../../contract/release-config.ts";
 import { applyEnvPatch, applySettingsPatch } from "../../domain/settings.ts";
@@ -25,8 +25,8 @@ export interface ReleaseImage {
 
 export type Published =
   | { outcome: "released"; appId: AppId; releaseId: ReleaseId; number: number; deployments: DeploymentId[] }
-  /** The deployment was cancelled, or its app destroyed, or a newer one overtook it, or there is no room: nothing is released. */
-  | { outcome: "cancelled" | "superseded" | "refused"; appId: AppId; deployments: DeploymentId[] };
+  /** The deployment was cancelled, or its app destroyed, or a newer one overtook it: nothing is released. */
+  | { outcome: "cancelled" | "superseded"; appId: AppId; deployments: DeploymentId[] };
 
 /** Reasons of deployments that only change configuration: they do not overtake a build that began before them. */
 const CONFIG_REASONS = ["env", "settings"];
@@ -34,7 +34,7 @@ const CONFIG_REASONS = ["env", "settings"];
 type AppRow = typeof apps.$inferSelect;
 type DeploymentRow = typeof deployments.$inferSelect;
 
-/** Makes the release of a deployment that is `building`; a deployment in another state is left as it is. */
+/** Makes the release of a deployment that is `building`; a deployment in another state is left as it is. @throws AppError quota_exceeded, invalid_config */
 export async function publishRelease(tx: Tx, deploymentId: DeploymentId, source: ReleaseImage, now: Date): Promise<Published> {
   const [found] = await tx.select({ appId: deployments.appId }).from(deployments).where(eq(deployments.id, deploymentId));
   if (found === undefined) throw new Error(`no deployment ${deploymentId}`);
@@ -52,15 +52,7 @@ export async function publishRelease(tx: Tx, deploymentId: DeploymentId, source:
     await endDeployment(tx, deployment.id, "failed", { code: "superseded", detail: "A newer deployment was released before this one was built." }, now);
     return { outcome: "superseded", appId: app.id, deployments: [deployment.id] };
   }
-  try {
-    // Within a savepoint: what it wrote before it was refused is undone.
-    return await tx.transaction((inner) => release(inner, app, deployment, source, now));
-  } catch (error) {
-    // Room may have been taken, or the configuration changed, while it was built.
-    if (!(error instanceof AppError)) throw error;
-    await endDeployment(tx, deployment.id, "failed", error.failure, now);
-    return { outcome: "refused", appId: app.id, deployments: [deployment.id] };
-  }
+  return release(tx, app, deployment, source, now);
 }
 
 export interface ReleaseRequest {

@@ -88,6 +88,8 @@ export const idempotency = pgTable(
     key: text("key").notNull(),
     /** SHA-256 of method, path and body, hexadecimal; null while the body is still being read. */
     fingerprint: text("fingerprint"),
+    /** The request that has it: whatever another one writes does not count. */
+    holder: text("holder").notNull(),
     /** Until then the first request is taken to be under way. */
     lockedUntil: at("locked_until").notNull(),
     /** Null until it was answered. */

@@ -78,6 +78,8 @@ export const builds = pgTable(
     index("builds_app").on(t.appId, t.id),
     index("builds_open").on(t.state, t.leaseUntil).where(sql`${t.state} in ('queued', 'running')`),
     index("builds_key").on(t.appId, t.buildKey),
+    index("builds_turn").on(t.tenantId, t.startedAt),
+    index("builds_waiting").on(t.tenantId, t.state).where(sql`${t.state} in ('queued', 'running')`),
     check("builds_state", oneOf("state", BUILD_STATES)),
   ],
 );

@@ -1,7 +1,11 @@
 /** The OCI registry. */
+import { sql } from "drizzle-orm";
 import { boolean, index, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { Id } from "../../contract/ids.ts";
 import { at, bytea, bytes, createdAt } from "./columns.ts";
+
+/** Name of the tenant that a repository belongs to, as in `core/db/queries/quota.ts`. */
+const tenantOf = sql`split_part(repository, '/', 1)`;
 
 /** Bytes in the blob store, one row a digest, however many repositories hold it. A row exists only when the bytes are whole. */
 export const blobs = pgTable("blobs", {
@@ -21,7 +25,7 @@ export const repositoryBlobs = pgTable(
     digest: text("digest").notNull().references(() => blobs.digest),
     createdAt: createdAt(),
   },
-  (t) => [primaryKey({ columns: [t.repository, t.digest] }), index("repository_blobs_digest").on(t.digest)],
+  (t) => [primaryKey({ columns: [t.repository, t.digest] }), index("repository_blobs_digest").on(t.digest), index("repository_blobs_tenant").on(tenantOf)],
 );
 
 export const manifests = pgTable(
@@ -68,5 +72,5 @@ export const uploads = pgTable(
     createdAt: createdAt(),
     updatedAt: at("updated_at").notNull().defaultNow(),
   },
-  (t) => [index("uploads_stale").on(t.updatedAt)],
+  (t) => [index("uploads_stale").on(t.updatedAt), index("uploads_tenant").on(tenantOf)],
 );
