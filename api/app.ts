@@ -3,6 +3,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { TrieRouter } from "hono/router/trie-router";
 import { AppError } from "../core/contract/errors.ts";
 import type { ApiEnv, Deps } from "./deps.ts";
+import { idempotent } from "./idempotency.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { requestLog } from "./middleware/request-log.ts";
 import { problemResponse, toAppError } from "./problems.ts";
@@ -34,6 +35,7 @@ export function createApp(deps: Deps): OpenAPIHono<ApiEnv> {
   app.get("/openapi.json", (c) => c.json(describe(app)));
 
   app.use("/v1/*", authenticate(deps));
+  app.use("/v1/*", idempotent(deps));
   app.route("/", createWhoamiRoutes(deps));
   app.route("/", createQuotaRoutes(deps));
   app.route("/", createAppRoutes(deps));

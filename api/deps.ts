@@ -8,6 +8,7 @@ import type { LogEntry } from "../core/contract/node-channel.ts";
 import type { Db } from "../core/db/client.ts";
 import type { TokenHolder } from "../core/db/queries/tokens.ts";
 import type { Log } from "../core/log.ts";
+import type { Once } from "./idempotency.ts";
 
 export interface ApiConfig {
   /** Where clients reach this API: the registry's realm, links. */
@@ -59,6 +60,8 @@ export interface Actor extends TokenHolder {
   /** Address of the client. */
   ip: string | null;
   requestId: string;
+  /** Of a request with an `Idempotency-Key`. */
+  once?: Once;
 }
 
 /** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels. */

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
+import { removeOldKeys } from "../core/db/queries/idempotency.ts";
 import { removeStaleUploads } from "./registry/uploads.ts";
 import { isHarmlessRejection, startServer } from "./server.ts";
 
@@ -19,7 +20,7 @@ const Env = z.object({
   BERTH_MAX_CONTEXT_BYTES: z.coerce.number().int().positive().default(4 * 2 ** 30),
 });
 
-const STALE_UPLOADS_EVERY_MS = 10 * 60_000;
+const TIDY_EVERY_MS = 10 * 60_000;
 
 const env = readEnv(Env, process.env);
 const log = openLog("api", env.BERTH_LOG_LEVEL);
@@ -53,7 +54,8 @@ setInterval(() => {
     (count) => count > 0 && log.info({ count }, "uploads to the registry that nobody ended are removed"),
     (error: unknown) => log.warn({ err: error }, "stale uploads were not removed"),
   );
-}, STALE_UPLOADS_EVERY_MS).unref();
+  removeOldKeys(server.deps.db, new Date()).catch((error: unknown) => log.warn({ err: error }, "old idempotency keys were not removed"));
+}, TIDY_EVERY_MS).unref();
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {

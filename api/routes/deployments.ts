@@ -3,15 +3,16 @@ import { Readable } from "node:stream";
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
-import { DEPLOY_CONFIG_HEADER, DeployConfigSchema, DeployImageSchema, DeploymentSchema, pageOf, SSE_EVENTS } from "../../core/contract/api.ts";
+import { DEPLOY_CONFIG_HEADER, DeployConfigSchema, DeployImageSchema, DeploymentSchema, pageOf, SSE_EVENTS, type Deployment } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import type { ApiEnv, Deps } from "../deps.ts";
+import { answerOnce, fingerprintOf, IDEMPOTENCY_HEADER } from "../idempotency.ts";
 import { needs } from "../middleware/authenticate.ts";
 import { invalidInput } from "../problems.ts";
 import { createRouter } from "../router.ts";
 import { cancelDeployment } from "../use-cases/cancel-deployment.ts";
 import { deployImage } from "../use-cases/deploy-image.ts";
-import { deployUpload } from "../use-cases/deploy-upload.ts";
+import { deployUpload, fingerprintUpload } from "../use-cases/deploy-upload.ts";
 import { followDeployment, getDeployment } from "../use-cases/follow-deployment.ts";
 import { listDeployments } from "../use-cases/list-deployments.ts";
 import { answerStream, EVENT_STREAM, sseEvent } from "./event-stream.ts";
@@ -51,17 +52,23 @@ export function createDeploymentRoutes(deps: Deps) {
   // Described above; registered without the validators, which would read the body into memory.
   app.openAPIRegistry.registerPath(uploadRoute);
   app.post("/v1/apps/:app/deployments", needs("deploy").middleware, async (c) => {
+    const key = c.req.header(IDEMPOTENCY_HEADER);
+    const name = c.req.param("app");
     if (/^application\/json\b/i.test(c.req.header("content-type") ?? "")) {
-      const deployment = await deployImage(deps, c.get("actor"), c.req.param("app"), await readImageRequest(c));
-      c.header("location", `/v1/deployments/${deployment.id}`);
-      return c.json(deployment, 202);
+      const { bytes, request } = await readImageRequest(c);
+      const deploy = async () => answer(c, await deployImage(deps, c.get("actor"), name, request));
+      if (key === undefined) return deploy();
+      const fingerprint = fingerprintOf(c.req, bytes);
+      return answerOnce(deps, c, key, async () => fingerprint, (once) => {
+        once.fingerprint = fingerprint;
+        return deploy();
+      });
     }
     const declared = c.req.header("content-length");
     const declaredBytes = declared === undefined ? undefined : Number(declared);
     const upload = { body: bodyOf(c), declaredBytes, headers: { contentType: c.req.header("content-type") ?? "", config: c.req.header(DEPLOY_CONFIG_HEADER) } };
-    const deployment = await deployUpload(deps, c.get("actor"), c.req.param("app"), upload);
-    c.header("location", `/v1/deployments/${deployment.id}`);
-    return c.json(deployment, deployment.alreadyLive ? 200 : 202);
+    const deploy = async () => answer(c, await deployUpload(deps, c.get("actor"), name, upload));
+    return key === undefined ? deploy() : answerOnce(deps, c, key, () => fingerprintUpload(deps, c.get("actor"), c.req, upload), deploy);
   });
   app.openapi(
     createRoute({
@@ -119,10 +126,15 @@ export function createDeploymentRoutes(deps: Deps) {
   return app;
 }
 
+function answer(c: Context<ApiEnv>, deployment: Deployment): Response {
+  c.header("location", `/v1/deployments/${deployment.id}`);
+  return c.json(deployment, deployment.alreadyLive ? 200 : 202);
+}
+
 const JSON_MAX_BYTES = 2 * 2 ** 20;
 
 /** @throws AppError payload_too_large, invalid_request, invalid_config */
-async function readImageRequest(c: Context<ApiEnv>): Promise<z.infer<typeof DeployImageSchema>> {
+async function readImageRequest(c: Context<ApiEnv>): Promise<{ bytes: Buffer; request: z.infer<typeof DeployImageSchema> }> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
   for await (const chunk of bodyOf(c).iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
@@ -130,15 +142,16 @@ async function readImageRequest(c: Context<ApiEnv>): Promise<z.infer<typeof Depl
     if (sizeBytes > JSON_MAX_BYTES) throw new AppError("payload_too_large", `The JSON is larger than ${JSON_MAX_BYTES} bytes.`);
     chunks.push(chunk);
   }
+  const bytes = Buffer.concat(chunks);
   let value: unknown;
   try {
-    value = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    value = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
     throw new AppError("invalid_request", `The body is no valid JSON: ${(error as Error).message}.`);
   }
   const parsed = DeployImageSchema.safeParse(value);
   if (!parsed.success) throw invalidInput("json", parsed.error.issues);
-  return parsed.data;
+  return { bytes, request: parsed.data };
 }
 
 /** The request's bytes as Node has them: no copy through web streams. */

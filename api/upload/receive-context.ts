@@ -1,4 +1,5 @@
 /** One pass over an upload: to the blob store and through the inspector, at the pace of the slower one. */
+import { createHash, type Hash } from "node:crypto";
 import { once } from "node:events";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -13,9 +14,13 @@ export interface ReceiveOptions {
   key: string;
   body: Readable;
   inspector: ContextInspector;
-  /** Why a context of so many bytes is not taken; undefined when it is. */
-  tooLarge: (sizeBytes: number) => AppError | undefined;
+  tooLarge: Refuse;
+  /** Hashes the bytes as they came. */
+  digest?: Hash | undefined;
 }
+
+/** Why a context of so many bytes is not taken; undefined when it is. */
+export type Refuse = (sizeBytes: number) => AppError | undefined;
 
 export interface ReceivedContext {
   findings: ContextFindings;
@@ -32,7 +37,7 @@ const collect = runInNewContext("gc") as (options: { type: "minor" }) => void;
 
 /** Stores and reads the whole body, or nothing: on any error the blob is not there. @throws AppError, BlobStoreUnavailable */
 export async function receiveContext(options: ReceiveOptions): Promise<ReceivedContext> {
-  const { blobs, key, body, inspector, tooLarge } = options;
+  const { blobs, key, body, inspector, tooLarge, digest } = options;
   const abort = new AbortController();
   const toStore = new PassThrough();
   const stored = blobs.put(key, toStore, { contentType: "application/octet-stream", signal: abort.signal });
@@ -51,6 +56,7 @@ export async function receiveContext(options: ReceiveOptions): Promise<ReceivedC
       }
       const refusal = tooLarge(sizeBytes);
       if (refusal !== undefined) throw refusal;
+      digest?.update(chunk);
       await inspector.write(chunk);
       if (toStore.destroyed) break;
       if (!toStore.write(chunk)) await drained(toStore);
@@ -67,6 +73,19 @@ export async function receiveContext(options: ReceiveOptions): Promise<ReceivedC
     await stored.catch(() => {});
     throw error;
   }
+}
+
+/** Reads a context to its end for its digest alone. @throws AppError */
+export async function hashContext(body: Readable, tooLarge: Refuse): Promise<string> {
+  const digest = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of chunksOf(body)) {
+    sizeBytes += chunk.length;
+    const refusal = tooLarge(sizeBytes);
+    if (refusal !== undefined) throw refusal;
+    digest.update(chunk);
+  }
+  return digest.digest("hex");
 }
 
 /** Waits until the stream takes more, or never will again. */

@@ -9,6 +9,7 @@ import { requireRoom } from "../../core/db/queries/quota.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { applySettingsPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { keepInside } from "../idempotency.ts";
 import { toApp } from "../views/app.ts";
 import { requireAppDetails } from "./require.ts";
 
@@ -16,14 +17,16 @@ import { requireAppDetails } from "./require.ts";
 export async function createApp(deps: Deps, actor: Actor, input: z.infer<typeof AppCreateSchema>): Promise<App> {
   const settings = applySettingsPatch(SettingsSchema.parse({}), input.settings);
   const id = newId("app");
-  const details = await deps.db.transaction(async (tx) => {
+  const made = await deps.db.transaction(async (tx) => {
     await requireRoom(tx, actor.tenantId, "apps", 1);
-    const made = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env });
-    if (!made) throw new AppError("name_taken", `${actor.tenantName} has an app «${input.name}» already.`);
+    const isNew = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env });
+    if (!isNew) throw new AppError("name_taken", `${actor.tenantName} has an app «${input.name}» already.`);
     await writeAudit(tx, actor, "app.create", id, { name: input.name });
-    return requireAppDetails(tx, actor, id);
+    const app = toApp(await requireAppDetails(tx, actor, id), actor, deps.config);
+    await keepInside(tx, actor, { status: 201, location: `/v1/apps/${app.name}`, body: app });
+    return app;
   });
   // The gateway learns the host, so that it can say «nothing deployed yet».
   deps.bells.ring("route", id);
-  return toApp(details, actor, deps.config);
+  return made;
 }

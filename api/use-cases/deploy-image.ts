@@ -9,6 +9,7 @@ import { deployWithoutBuild } from "../../core/db/system-queries/publish-release
 import { parseImageRef, placesOfImage, type RegistryPlace } from "../../core/domain/image-ref.ts";
 import { loadImage } from "../../core/registry/image.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { keepInside } from "../idempotency.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { checkApp, takeOrCreateApp } from "./deploy-upload.ts";
 
@@ -18,7 +19,7 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
   const place = await findPlace(deps, actor, input.image);
   const image = await loadImage(deps, place.repository, place.reference);
   const now = deps.clock();
-  const { app, isNew, published, details } = await deps.db.transaction(async (tx) => {
+  const { app, isNew, published, deployment } = await deps.db.transaction(async (tx) => {
     const taken = await takeOrCreateApp(tx, actor, nameOrId);
     await requireRoom(tx, actor.tenantId, "egressBytesMonth", 1);
     const outcome = await deployWithoutBuild(
@@ -35,13 +36,16 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
       now,
     );
     const [id] = outcome?.deployments ?? [];
-    return { ...taken, published: outcome, details: id === undefined ? undefined : await findDeployment(tx, actor.tenantId, id) };
+    const details = id === undefined ? undefined : await findDeployment(tx, actor.tenantId, id);
+    if (details === undefined || outcome === undefined) throw new Error("the deployment was not written");
+    const made = toDeployment(details, actor, deps.config);
+    await keepInside(tx, actor, { status: 202, location: `/v1/deployments/${made.id}`, body: made });
+    return { ...taken, published: outcome, deployment: made };
   });
-  if (details === undefined || published === undefined) throw new Error("the deployment was not written");
   if (isNew) deps.bells.ring("route", app.id);
   deps.bells.ring("reconcile", app.id);
   for (const id of published.deployments) deps.bells.ring("deployment", id);
-  return toDeployment(details, actor, deps.config);
+  return deployment;
 }
 
 /** Where the image lies, by its digest: a tag that moves in the meantime changes nothing. */

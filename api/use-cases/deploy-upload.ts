@@ -2,6 +2,7 @@
  * `POST /v1/apps/{app}/deployments` with a build context: one pass over the bytes, one transaction, one bell. PostgreSQL
  * is the truth: with Redis away the upload is accepted all the same, and the workers' sweep finds the build.
  */
+import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { TransactionRollbackError } from "drizzle-orm/errors";
 import type { DeployConfig, Deployment } from "../../core/contract/api.ts";
@@ -22,10 +23,11 @@ import { parseImageRef, placeOfBase } from "../../core/domain/image-ref.ts";
 import { exceeded } from "../../core/domain/quota.ts";
 import { applyEnvPatch, applySettingsPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { fingerprintOf, keepInside, type Once } from "../idempotency.ts";
 import { invalid } from "../problems.ts";
 import { ContextInspector, type ContextLimits } from "../upload/context-inspector.ts";
 import { readBody, type UploadHeaders } from "../upload/read-body.ts";
-import { deleteContext, receiveContext, type ReceivedContext } from "../upload/receive-context.ts";
+import { deleteContext, hashContext, receiveContext, type ReceivedContext, type Refuse } from "../upload/receive-context.ts";
 import { ALREADY_LIVE, toDeployment } from "../views/deployment.ts";
 
 /** What all nodes run. */
@@ -49,24 +51,38 @@ export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, u
   const key = `contexts/${actor.tenantId}/${deploymentId}`;
   let kept = false;
   try {
+    const digest = actor.once === undefined ? undefined : createHash("sha256");
     const { context, config } = await readBody(upload.body, upload.headers, (body, isDockerfile) => {
       const inspector = new ContextInspector({ isDockerfile, ...(upload.limits ? { limits: upload.limits } : {}) });
-      return receiveContext({ blobs: deps.blobs, key, body, inspector, tooLarge });
+      return receiveContext({ blobs: deps.blobs, key, body, inspector, tooLarge, digest });
     });
+    if (actor.once !== undefined && digest !== undefined) actor.once.fingerprint = fingerprintOf(actor.once.request, canonical(config), digest.digest());
     const plan = await planBuild(deps, actor, context, config);
-    const written = await deps.db.transaction((tx) => write(tx, actor, nameOrId, { deploymentId, key, context, config, plan }, deps.clock()));
+    const written = await deps.db.transaction(async (tx) => {
+      const done = await write(tx, actor, nameOrId, { deploymentId, key, context, config, plan }, deps.clock());
+      const deployment = toDeployment(done.details, actor, deps.config);
+      await keepInside(tx, actor, { status: deployment.alreadyLive ? 200 : 202, location: `/v1/deployments/${deploymentId}`, body: deployment });
+      return { ...done, deployment };
+    });
     kept = written.buildId !== null;
     if (written.buildId !== null) await enqueue(deps, written.buildId);
     deps.bells.ring("deployment", deploymentId);
     if (written.isNewApp) deps.bells.ring("route", written.appId);
-    return toDeployment(written.details, actor, deps.config);
+    return written.deployment;
   } finally {
     if (!kept) await deleteContext(deps.blobs, key, deps.log);
   }
 }
 
+/** What tells this upload from another one, for one that may have been sent before. Reads it to its end. @throws AppError */
+export async function fingerprintUpload(deps: Deps, actor: Actor, request: Once["request"], upload: Upload): Promise<string> {
+  const tooLarge = await uploadLimit(deps, actor);
+  const { context, config } = await readBody(upload.body, upload.headers, (body) => hashContext(body, tooLarge));
+  return fingerprintOf(request, canonical(config), Buffer.from(context, "hex"));
+}
+
 /** Says why a context of so many bytes is not taken: the platform takes none so large, or the tenant's plan allows none. */
-async function uploadLimit({ db, config }: Deps, actor: Actor): Promise<(sizeBytes: number) => AppError | undefined> {
+async function uploadLimit({ db, config }: Deps, actor: Actor): Promise<Refuse> {
   const { uploadBytes } = await readLimits(db, actor.tenantId);
   return (sizeBytes) => {
     if (sizeBytes > config.maxContextBytes) return new AppError("context_too_large", `The build context has more than ${config.maxContextBytes} bytes.`);

@@ -11,13 +11,14 @@ import { supersedeReleasing } from "../../core/db/system-queries/publish-release
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
 import type { Tx } from "../../core/db/client.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { keepInside } from "../idempotency.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { requireApp } from "./require.ts";
 
 /** @throws AppError not_found, no_release, conflict, quota_exceeded */
 export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to: string | undefined): Promise<Deployment> {
   const now = deps.clock();
-  const { app, details, superseded } = await deps.db.transaction(async (tx) => {
+  const { app, deployment, superseded } = await deps.db.transaction(async (tx) => {
     const { id: appId } = await requireApp(tx, actor, nameOrId);
     await lockApp(tx, appId);
     // Read again: a rollout may have ended while the lock was waited for.
@@ -30,12 +31,15 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
     await insertRollback(tx, { id, tenantId: actor.tenantId, appId: found.id, releaseId: release.id, releaseNumber: release.number, isLive }, now);
     await pointAt(tx, actor.tenantId, found.id, release);
     await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, release: `v${release.number}`, deployment: id });
-    return { app: found, details: await findDeployment(tx, actor.tenantId, id), superseded: ended };
+    const details = await findDeployment(tx, actor.tenantId, id);
+    if (details === undefined) throw new Error("the deployment was not written");
+    const made = toDeployment(details, actor, deps.config);
+    await keepInside(tx, actor, { status: 202, body: made });
+    return { app: found, deployment: made, superseded: ended };
   });
-  if (details === undefined) throw new Error("the deployment was not written");
   deps.bells.ring("reconcile", app.id);
-  for (const id of [details.deployment.id, ...superseded]) deps.bells.ring("deployment", id);
-  return toDeployment(details, actor, deps.config);
+  for (const id of [deployment.id, ...superseded]) deps.bells.ring("deployment", id);
+  return deployment;
 }
 
 async function chooseRelease(tx: Tx, actor: Actor, app: AppRow, to: string | undefined): Promise<ReleaseRow> {

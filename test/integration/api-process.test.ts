@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { after, before, test } from "node:test";
-import { createInterface } from "node:readline";
 import { connect } from "node:net";
+import { startApiProcess, type ApiProcess } from "../support/api-process.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -19,19 +19,10 @@ after(async () => {
 
 const MAIN = new URL("../../api/main.ts", import.meta.url).pathname;
 
-/** Starts the API as `infra/up` does; resolves to its address once it listens. */
-async function startApi(env: Record<string, string> = {}): Promise<{ child: ChildProcess; port: number; ended: Promise<number | null> }> {
-  const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env["PATH"] ?? "", BERTH_API_LISTEN: "127.0.0.1:0", ...stores.env, ...env }, stdio: ["ignore", "pipe", "inherit"] });
-  started.push(child);
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  for await (const line of createInterface({ input: child.stdout! })) {
-    const { msg, port } = JSON.parse(line) as { msg: string; port: number };
-    if (msg === "listening") {
-      child.stdout!.resume();
-      return { child, port, ended };
-    }
-  }
-  throw new Error(`the API ended with ${await ended}`);
+async function startApi(env: Record<string, string> = {}): Promise<ApiProcess> {
+  const api = await startApiProcess({ ...stores.env, ...env });
+  started.push(api.child);
+  return api;
 }
 
 test("the process starts, is ready, and ends in order on SIGTERM with code 0", async () => {
