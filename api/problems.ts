@@ -47,7 +47,7 @@ export function invalidInput(target: string, issues: Issues): AppError {
     const error = invalid("invalid_name", issues);
     return new AppError("invalid_name", issues[0]?.message ?? error.message, { fields: error.fields });
   }
-  if (target === "json" && (root === "settings" || root === "env")) return invalid("invalid_config", issues);
+  if (target === "json" && (root === "settings" || root === "env" || root === "labels")) return invalid("invalid_config", issues);
   return invalid("invalid_request", issues);
 }
 

@@ -16,6 +16,7 @@ import { EnvSchema } from "../../core/contract/release-config.ts";
 import type { Deps } from "../deps.ts";
 import { needs } from "../middleware/authenticate.ts";
 import { invalid, invalidInput } from "../problems.ts";
+import { answerTagged, etagOf, readIfMatch } from "../preconditions.ts";
 import { createRouter } from "../router.ts";
 import { appStatus, listInstances } from "../use-cases/app-status.ts";
 import { changeEnv } from "../use-cases/change-env.ts";
@@ -28,7 +29,7 @@ import { listReleases } from "../use-cases/list-releases.ts";
 import { rollbackApp } from "../use-cases/rollback-app.ts";
 import { updateApp } from "../use-cases/update-app.ts";
 import { createAppLogRoutes } from "./app-logs.ts";
-import { AppParam, body, json, jsonLimit, PageQuery, problems } from "./responses.ts";
+import { AppParam, body, json, jsonLimit, LabelQuery, NOT_MODIFIED, PageQuery, problems } from "./responses.ts";
 
 const ROLLOUT = "The change is being rolled out as this deployment";
 
@@ -50,7 +51,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
       ...needs("apps"),
       summary: "Create an app",
       request: { body: body(AppCreateSchema) },
-      responses: { 201: json("The new app", AppSchema), ...problems(400, 401, 409, 422) },
+      responses: { 201: json("The new app", AppSchema), ...problems(400, 401, 403, 409, 422) },
     }),
     async (c) => {
       const made = await createApp(deps, c.get("actor"), c.req.valid("json"));
@@ -63,8 +64,8 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
       method: "get",
       path: "/v1/apps",
       ...needs("read"),
-      summary: "List apps, oldest first",
-      request: { query: PageQuery },
+      summary: "List apps, oldest first; by labels: `label=env=prod`, `env!=prod`, `env`, `!env`, all must hold",
+      request: { query: PageQuery.extend({ label: LabelQuery }) },
       responses: { 200: json("A page of apps", pageOf(AppSchema)), ...problems(400, 401) },
     }),
     async (c) => c.json(await listApps(deps, c.get("actor"), c.req.valid("query")), 200),
@@ -76,9 +77,12 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
       ...needs("read"),
       summary: "Show an app",
       request: { params: AppParam },
-      responses: { 200: json("The app", AppSchema), ...problems(401, 404) },
+      responses: { 200: json("The app", AppSchema), 304: NOT_MODIFIED, ...problems(401, 404) },
     }),
-    async (c) => c.json(await getApp(deps, c.get("actor"), c.req.valid("param").app), 200),
+    async (c) => {
+      const found = await getApp(deps, c.get("actor"), c.req.valid("param").app);
+      return answerTagged(c, found.version, found) as never;
+    },
   );
   app.openapi(
     createRoute({
@@ -87,10 +91,10 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
       ...needs("apps"),
       summary: "Destroy an app: its URL stops answering, its instances end",
       request: { params: AppParam },
-      responses: { 204: { description: "It is being removed" }, ...problems(401, 404) },
+      responses: { 204: { description: "It is being removed" }, ...problems(401, 404, 412) },
     }),
     async (c) => {
-      await destroyApp(deps, c.get("actor"), c.req.valid("param").app);
+      await destroyApp(deps, c.get("actor"), c.req.valid("param").app, readIfMatch(c));
       return c.body(null, 204);
     },
   );
@@ -124,13 +128,14 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
       method: "patch",
       path: "/v1/apps/{app}",
       ...needs("apps"),
-      summary: "Change an app's settings",
+      summary: "Change an app's settings and labels",
       request: { params: AppParam, body: body(AppPatchSchema) },
-      responses: { 200: json("The app: nothing had to be rolled out", AppSchema), 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 404, 422) },
+      responses: { 200: json("The app: nothing had to be rolled out", AppSchema), 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 403, 404, 412, 422) },
     }),
     async (c) => {
-      const done = await updateApp(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json").settings);
-      return "deployment" in done ? c.json(done.deployment, 202) : c.json(done.app, 200);
+      const done = await updateApp(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json"), readIfMatch(c));
+      c.header("etag", etagOf(done.app.version, done.app));
+      return done.deployment === undefined ? c.json(done.app, 200) : c.json(done.deployment, 202);
     },
   );
   app.openapi(
@@ -140,9 +145,13 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
       ...needs("config"),
       summary: "Show an app's environment",
       request: { params: AppParam },
-      responses: { 200: json("Values by name", EnvSchema), ...problems(401, 404) },
+      responses: { 200: json("Values by name", EnvSchema), 304: NOT_MODIFIED, ...problems(401, 404) },
     }),
-    async (c) => c.json(await getEnv(deps, c.get("actor"), c.req.valid("param").app), 200, { "cache-control": "no-store" }),
+    async (c) => {
+      const { version, env } = await getEnv(deps, c.get("actor"), c.req.valid("param").app);
+      c.header("cache-control", "no-store");
+      return answerTagged(c, version, env) as never;
+    },
   );
   app.openapi(
     createRoute({
@@ -151,10 +160,10 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
       ...needs("config"),
       summary: "Set and unset variables",
       request: { params: AppParam, body: body(EnvPatchSchema) },
-      responses: { 202: json(ROLLOUT, DeploymentSchema), 204: { description: "Nothing had to be rolled out" }, ...problems(400, 401, 404, 422) },
+      responses: { 202: json(ROLLOUT, DeploymentSchema), 204: { description: "Nothing had to be rolled out" }, ...problems(400, 401, 403, 404, 412, 422) },
     }),
     async (c) => {
-      const deployment = await changeEnv(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json"));
+      const { deployment } = await changeEnv(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json"), readIfMatch(c));
       return deployment === undefined ? c.body(null, 204) : c.json(deployment, 202);
     },
     (result) => {
@@ -183,7 +192,7 @@ function addReleases(app: ReturnType<typeof createRouter>, deps: Deps): void {
       ...needs("deploy"),
       summary: "Return to an older release",
       request: { params: AppParam, body: body(RollbackSchema) },
-      responses: { 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 404, 409) },
+      responses: { 202: json(ROLLOUT, DeploymentSchema), ...problems(400, 401, 403, 404, 409) },
     }),
     async (c) => c.json(await rollbackApp(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("json").release), 202),
   );

@@ -19,6 +19,8 @@ export function json<T extends z.ZodType>(description: string, schema: T) {
 
 const PROBLEM = { description: "A problem, with a stable code", content: { "application/problem+json": { schema: ProblemSchema } } };
 
+export const NOT_MODIFIED = { description: "It is what `If-None-Match` named" };
+
 /** The problems that a route answers with; every route may also answer 500 and 503. */
 export function problems(...statuses: number[]): Record<never, never> {
   return Object.fromEntries([...statuses, 500, 503].map((status) => [status, PROBLEM]));
@@ -30,6 +32,9 @@ export function body<T extends z.ZodType>(schema: T) {
 
 /** `{app}` in a path: its name, or its id. */
 export const AppParam = z.object({ app: z.string().min(1).max(64) });
+
+/** `?label=env=prod&label=!old`: one, or several. */
+export const LabelQuery = z.preprocess((given) => (typeof given === "string" ? [given] : given), z.array(z.string().max(400)).max(20).optional());
 
 export const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(50),

@@ -1,33 +1,74 @@
 /** What `PATCH /v1/apps/{app}` and `PATCH /v1/apps/{app}/env` share: a changed configuration is a new release. */
-import type { Deployment } from "../../core/contract/api.ts";
+import type { App, Deployment } from "../../core/contract/api.ts";
+import type { LabelsPatch } from "../../core/contract/labels.ts";
 import type { SettingsPatch } from "../../core/contract/release-config.ts";
+import { writeLabels, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
+import type { Tx } from "../../core/db/client.ts";
 import { deployWithoutBuild } from "../../core/db/system-queries/publish-release.ts";
+import { lockApp } from "../../core/db/system-queries/rollout.ts";
+import { applyLabelsPatch } from "../../core/domain/labels.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { checkVersion, type IfMatch } from "../preconditions.ts";
+import { toApp } from "../views/app.ts";
 import { toDeployment } from "../views/deployment.ts";
-import { requireApp } from "./require.ts";
+import { requireApp, requireAppDetails } from "./require.ts";
 
 export interface ConfigChange {
   reason: "env" | "settings";
   settingsPatch: SettingsPatch;
   envPatch: Record<string, string | null>;
+  labelsPatch: LabelsPatch;
 }
 
-/** The deployment that rolls the change out; undefined when the app has nothing to run yet. @throws AppError not_found */
-export async function changeConfig(deps: Deps, actor: Actor, nameOrId: string, change: ConfigChange): Promise<Deployment | undefined> {
+export interface ConfigChanged {
+  /** What rolls it out; undefined when nothing has to be. */
+  deployment: Deployment | undefined;
+  app: App;
+}
+
+/** @throws AppError not_found, version_mismatch, quota_exceeded, invalid_config */
+export async function changeConfig(deps: Deps, actor: Actor, nameOrId: string, change: ConfigChange, ifMatch: IfMatch): Promise<ConfigChanged> {
   const now = deps.clock();
-  const { app, published, details } = await deps.db.transaction(async (tx) => {
-    const found = await requireApp(tx, actor, nameOrId);
-    const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: found.id, ...change, actor: `token:${actor.tokenId}` }, now);
-    // Names only: a value may be a secret.
-    const names = change.reason === "env" ? { names: Object.keys(change.envPatch) } : { settings: change.settingsPatch };
-    await writeAudit(tx, actor, `app.${change.reason}`, found.id, { name: found.name, ...names });
-    const [id] = outcome?.deployments ?? [];
-    return { app: found, published: outcome, details: id === undefined ? undefined : await findDeployment(tx, actor.tenantId, id) };
+  const { published, deployment, app } = await deps.db.transaction(async (tx) => {
+    const { id } = await requireApp(tx, actor, nameOrId);
+    await lockApp(tx, id);
+    // Read again: whoever had the lock may have changed it.
+    const before = await requireApp(tx, actor, id);
+    checkVersion(before.version, ifMatch);
+    await relabel(tx, actor, before, change.labelsPatch);
+    const outcome = isNews(before, change) ? await release(tx, actor, before, change, now) : undefined;
+    const [deploymentId] = outcome?.deployments ?? [];
+    const details = deploymentId === undefined ? undefined : await findDeployment(tx, actor.tenantId, deploymentId);
+    return {
+      published: outcome,
+      deployment: details && toDeployment(details, actor, deps.config),
+      app: toApp(await requireAppDetails(tx, actor, id), actor, deps.config),
+    };
   });
   deps.bells.ring("reconcile", app.id);
   deps.bells.ring("route", app.id);
   for (const id of published?.deployments ?? []) deps.bells.ring("deployment", id);
-  return details === undefined ? undefined : toDeployment(details, actor, deps.config);
+  return { deployment, app };
+}
+
+/** Settings are always taken as a change; variables that are already so are none. */
+function isNews(app: AppRow, { settingsPatch, envPatch }: ConfigChange): boolean {
+  return Object.keys(settingsPatch).length > 0 || Object.entries(envPatch).some(([name, value]) => (app.env[name] ?? null) !== value);
+}
+
+async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatch, envPatch }: ConfigChange, now: Date) {
+  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason, actor: `token:${actor.tokenId}` }, now);
+  // Names only: a value may be a secret.
+  const names = reason === "env" ? { names: Object.keys(envPatch) } : { settings: settingsPatch };
+  await writeAudit(tx, actor, `app.${reason}`, app.id, { name: app.name, ...names });
+  return outcome;
+}
+
+async function relabel(tx: Tx, actor: Actor, app: AppRow, patch: LabelsPatch): Promise<void> {
+  if (!Object.entries(patch).some(([key, value]) => (app.labels[key] ?? null) !== value)) return;
+  const labels = applyLabelsPatch(app.labels, patch);
+  await writeLabels(tx, actor.tenantId, app.id, labels);
+  await writeAudit(tx, actor, "app.labels", app.id, { name: app.name }, { before: { labels: app.labels }, after: { labels } });
 }

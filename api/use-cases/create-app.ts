@@ -19,7 +19,7 @@ export async function createApp(deps: Deps, actor: Actor, input: z.infer<typeof 
   const id = newId("app");
   const made = await deps.db.transaction(async (tx) => {
     await requireRoom(tx, actor.tenantId, "apps", 1);
-    const isNew = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env });
+    const isNew = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env, labels: input.labels });
     if (!isNew) throw new AppError("name_taken", `${actor.tenantName} has an app «${input.name}» already.`);
     await writeAudit(tx, actor, "app.create", id, { name: input.name });
     const app = toApp(await requireAppDetails(tx, actor, id), actor, deps.config);

@@ -5,14 +5,16 @@ import { writeAudit } from "../../core/db/queries/audit.ts";
 import { cancelOpenWork } from "../../core/db/queries/deployments.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { checkVersion, type IfMatch } from "../preconditions.ts";
 import { requireApp } from "./require.ts";
 
-/** The URL stops answering at once; instances end, then the rows go. @throws AppError not_found */
-export async function destroyApp(deps: Deps, actor: Actor, nameOrId: string): Promise<void> {
+/** The URL stops answering at once; instances end, then the rows go. @throws AppError not_found, version_mismatch */
+export async function destroyApp(deps: Deps, actor: Actor, nameOrId: string, ifMatch: IfMatch): Promise<void> {
   const now = deps.clock();
   const { app, cancelled } = await deps.db.transaction(async (tx) => {
     const found = await requireApp(tx, actor, nameOrId);
     await lockApp(tx, found.id);
+    if (ifMatch !== undefined) checkVersion((await requireApp(tx, actor, found.id)).version, ifMatch);
     if (!(await markDeleted(tx, actor.tenantId, found.id, now))) throw new AppError("not_found", `«${nameOrId}» was destroyed already.`);
     await writeAudit(tx, actor, "app.destroy", found.id, { name: found.name });
     return { app: found, cancelled: await cancelOpenWork(tx, actor.tenantId, found.id, now) };

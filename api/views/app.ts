@@ -15,6 +15,8 @@ export function toApp(details: AppDetails, actor: Pick<Actor, "tenantName">, con
     name: app.name,
     url: appUrl(app.name, actor.tenantName, config.appsUrl),
     settings: app.settings,
+    labels: app.labels,
+    version: app.version,
     liveRelease: releaseName(details.liveNumber),
     targetRelease: releaseName(details.targetNumber),
     instances: { ready: details.ready, wanted: details.wanted },

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { FailureSchema } from "./errors.ts";
 import { idSchema } from "./ids.ts";
+import { LabelsPatchSchema, LabelsSchema } from "./labels.ts";
 import { AppNameSchema } from "./names.ts";
 import { ExitSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
@@ -22,6 +23,9 @@ export const AppSchema = z.object({
   name: z.string(),
   url: z.url(),
   settings: SettingsSchema,
+  labels: LabelsSchema,
+  /** Grows with each change of settings, environment or labels: the `ETag` begins with it. */
+  version: z.number().int(),
   /** `v` and the number of the release that serves; null before the first. */
   liveRelease: z.string().nullable(),
   targetRelease: z.string().nullable(),
@@ -31,10 +35,11 @@ export const AppSchema = z.object({
 export type App = z.infer<typeof AppSchema>;
 
 export const AppCreateSchema = z
-  .object({ name: AppNameSchema, settings: SettingsPatchSchema.default({}), env: EnvSchema.default({}) })
+  .object({ name: AppNameSchema, settings: SettingsPatchSchema.default({}), env: EnvSchema.default({}), labels: LabelsSchema.default({}) })
   .strict();
 /** Body of `PATCH /v1/apps/{app}`: 202 with a Deployment where there is an image to run, else 200 with the App. */
-export const AppPatchSchema = z.object({ settings: SettingsPatchSchema }).strict();
+export const AppPatchSchema = z.object({ settings: SettingsPatchSchema.default({}), labels: LabelsPatchSchema.default({}) }).strict();
+export type AppPatch = z.infer<typeof AppPatchSchema>;
 
 export const BuildSchema = z.object({
   id: idSchema("build"),

@@ -79,6 +79,8 @@ export function events(response: ServerResponse, list: readonly { event: string;
 
 export function anApp(more: Partial<App> = {}): App {
   return AppSchema.parse({
+    labels: {},
+    version: 1,
     id: newId("app"),
     name: "hello",
     url: "http://hello-acme.berth.localhost:8080",

@@ -2,6 +2,7 @@
 import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
 import { parseId, type AppId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
 import type { Settings } from "../../contract/release-config.ts";
+import type { LabelSelector } from "../../domain/labels.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, instances, releases } from "../schema.ts";
 
@@ -37,11 +38,21 @@ export async function findAppDetails(db: Db | Tx, tenantId: TenantId, nameOrId: 
 }
 
 /** Oldest first, after the app with the id `after`. */
-export function listApps(db: Db | Tx, tenantId: TenantId, limit: number, after: AppId | undefined): Promise<AppDetails[]> {
+export function listApps(db: Db | Tx, tenantId: TenantId, limit: number, after: AppId | undefined, labels?: LabelSelector): Promise<AppDetails[]> {
   return details(db)
-    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), after === undefined ? undefined : gt(apps.id, after)))
+    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), after === undefined ? undefined : gt(apps.id, after), labels && hasLabels(labels)))
     .orderBy(asc(apps.id))
     .limit(limit);
+}
+
+function hasLabels({ equal, differ, has, lacks }: LabelSelector) {
+  const equals = (labels: Record<string, string>) => sql`${apps.labels} @> ${JSON.stringify(labels)}::jsonb`;
+  return and(
+    Object.keys(equal).length === 0 ? undefined : equals(equal),
+    ...differ.map(([key, value]) => sql`not ${equals({ [key]: value })}`),
+    ...has.map((key) => sql`${apps.labels} ? ${key}::text`),
+    ...lacks.map((key) => sql`not ${apps.labels} ? ${key}::text`),
+  );
 }
 
 function details(db: Db | Tx) {
@@ -62,7 +73,7 @@ function details(db: Db | Tx) {
 }
 
 /** False when the tenant has an app of this name. */
-export async function insertApp(tx: Tx, row: { id: AppId; tenantId: TenantId; name: string; settings: Settings; env: Record<string, string> }): Promise<boolean> {
+export async function insertApp(tx: Tx, row: Pick<AppRow, "id" | "tenantId" | "name" | "settings" | "env"> & { labels?: AppRow["labels"] }): Promise<boolean> {
   const made = await tx.insert(apps).values(row).onConflictDoNothing().returning({ id: apps.id });
   return made.length > 0;
 }
@@ -77,6 +88,14 @@ export async function markDeleted(tx: Tx, tenantId: TenantId, appId: AppId, now:
   return marked.length > 0;
 }
 
+/** Under the app's lock. */
+export async function writeLabels(tx: Tx, tenantId: TenantId, appId: AppId, labels: Record<string, string>): Promise<void> {
+  await tx
+    .update(apps)
+    .set({ labels, version: sql`${apps.version} + 1` })
+    .where(and(eq(apps.tenantId, tenantId), eq(apps.id, appId)));
+}
+
 /** Points the app at a release, and gives it that release's configuration: the next release starts from it. */
 export async function pointAt(
   tx: Tx,
@@ -86,6 +105,6 @@ export async function pointAt(
 ): Promise<void> {
   await tx
     .update(apps)
-    .set({ targetReleaseId: release.id, settings: release.settings, env: release.env })
+    .set({ targetReleaseId: release.id, settings: release.settings, env: release.env, version: sql`${apps.version} + 1` })
     .where(and(eq(apps.tenantId, tenantId), eq(apps.id, appId)));
 }

@@ -80,7 +80,7 @@ export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: D
   if (source === undefined) {
     await tx
       .update(apps)
-      .set({ settings: applySettingsPatch(app.settings, request.settingsPatch), env: applyEnvPatch(app.env, request.envPatch) })
+      .set({ settings: applySettingsPatch(app.settings, request.settingsPatch), env: applyEnvPatch(app.env, request.envPatch), version: app.version + 1 })
       .where(eq(apps.id, app.id));
     return undefined;
   }
@@ -175,7 +175,8 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
       timingsMs: sql`${deployments.timingsMs} || jsonb_build_object('build', greatest(0, round(extract(epoch from ${now.toISOString()}::timestamptz - ${deployments.createdAt}) * 1000)))`,
     })
     .where(and(eq(deployments.id, deployment.id), eq(deployments.state, "building")));
-  await tx.update(apps).set({ settings, env, targetReleaseId: releaseId }).where(and(eq(apps.id, app.id), isNull(apps.deletedAt)));
+  const isChanged = Object.keys({ ...deployment.settingsPatch, ...deployment.envPatch }).length > 0;
+  await tx.update(apps).set({ settings, env, targetReleaseId: releaseId, version: app.version + (isChanged ? 1 : 0) }).where(and(eq(apps.id, app.id), isNull(apps.deletedAt)));
   await tx.insert(audit).values({
     id: newId("audit"),
     tenantId: app.tenantId,

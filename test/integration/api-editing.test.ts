@@ -1,0 +1,116 @@
+// needs no root
+/** Two people at one app (`ETag`, `If-Match`), labels, and pages of what is listed by them. */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eq } from "drizzle-orm";
+import { apps, audit } from "../../core/db/schema.ts";
+import { seedApp, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
+import { startStores, type Stores } from "../support/stores.ts";
+
+let stores: Stores;
+let api: TestApi;
+before(async () => {
+  stores = await startStores({ only: ["postgres", "redis"] });
+  api = await startTestApi({ ...stores, blobs: testBlobs }, { redisPrefix: stores.redisPrefix, migrate: false });
+});
+after(async () => {
+  await api?.close();
+  await stores?.stop();
+});
+
+type Tenant = Awaited<ReturnType<TestApi["tenant"]>>;
+const etagOf = async ({ token }: Tenant, path: string) => (await api.call("GET", path, { token })).headers.get("etag") ?? "";
+
+test("an app that has not changed is not sent again", async () => {
+  const tenant = await api.tenant();
+  const app = await seedApp(api.db, tenant.id, { env: { A: "1" } });
+  for (const path of [`/v1/apps/${app.name}`, `/v1/apps/${app.name}/env`]) {
+    const get = (etag: string) => api.call("GET", path, { token: tenant.token, headers: { "if-none-match": etag } });
+    const etag = await etagOf(tenant, path);
+    assert.match(etag, /^"1\.[\w-]{16}"$/);
+    const same = await get(etag);
+    assert.deepEqual([same.status, same.body, same.headers.get("etag")], [304, "", etag]);
+    for (const known of [`"x", W/${etag}`, "*"]) assert.equal((await get(known)).status, 304, known);
+    for (const other of ['"x"', '"1.AAAAAAAAAAAAAAAA"', "nonsense"]) assert.equal((await get(other)).status, 200, other);
+  }
+  const before = await etagOf(tenant, `/v1/apps/${app.name}`);
+  await api.db.update(apps).set({ liveReleaseId: null }).where(eq(apps.id, app.id));
+  const after = await etagOf(tenant, `/v1/apps/${app.name}`);
+  assert.notEqual(after, before, "what changes by itself is seen, too");
+  assert.equal(after.split(".")[0], before.split(".")[0], "but is no change that a person made");
+});
+
+test("a change that did not see the last one is refused, and changes nothing", async () => {
+  const tenant = await api.tenant();
+  const { token } = tenant;
+  const { name } = await seedApp(api.db, tenant.id);
+  const path = `/v1/apps/${name}`;
+  const read = await etagOf(tenant, path);
+  const change = (method: string, to: string, body: unknown, etag?: string) => api.call(method, to, { token, body, ...(etag === undefined ? {} : { headers: { "if-match": etag } }) });
+  assert.equal((await change("PATCH", path, { settings: { replicas: 2 } }, read)).status, 202);
+  for (const [method, to, body] of [["PATCH", path, { settings: { replicas: 3 } }], ["PATCH", `${path}/env`, { A: "1" }], ["PATCH", path, { labels: { a: "b" } }], ["DELETE", path, undefined]] as const) {
+    const late = await change(method, to, body, read);
+    assert.deepEqual([late.status, late.body.code], [412, "version_mismatch"], `${method} ${to}`);
+  }
+  const now = await api.call("GET", path, { token });
+  assert.deepEqual([now.body.settings.replicas, now.body.version], [2, 2]);
+  // Either of the two answers has the version of both.
+  assert.equal((await change("PATCH", path, { settings: { replicas: 3 } }, await etagOf(tenant, `${path}/env`))).status, 202);
+  assert.equal((await change("PATCH", `${path}/env`, { A: "1" }, `"0.x", W/${await etagOf(tenant, path)}`)).status, 202);
+  assert.equal((await change("PATCH", `${path}/env`, { A: "2" }, "*")).status, 202);
+  assert.equal((await change("PATCH", `${path}/env`, { A: "3" })).status, 202);
+  assert.deepEqual([(await change("PATCH", path, {}, "7")).status, (await change("PATCH", path, {}, '"7"')).status], [400, 412]);
+  assert.equal((await change("DELETE", path, undefined, await etagOf(tenant, path))).status, 204);
+});
+
+test("50 changes at once that saw the same: one is made", async () => {
+  const tenant = await api.tenant();
+  const { name } = await seedApp(api.db, tenant.id);
+  const etag = await etagOf(tenant, `/v1/apps/${name}`);
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, index) => api.call("PATCH", `/v1/apps/${name}/env`, { token: tenant.token, body: { N: String(index) }, headers: { "if-match": etag } })),
+  );
+  assert.deepEqual(answers.map(({ status }) => status).toSorted(), [202, ...Array.from({ length: 49 }, () => 412)]);
+});
+
+test("a release, a rollback and labels each make a version; an upload that changes no configuration makes none", async () => {
+  const tenant = await api.tenant();
+  const app = await seedApp(api.db, tenant.id, { releases: 2 });
+  const version = async () => (await api.call("GET", `/v1/apps/${app.name}`, { token: tenant.token })).body.version;
+  const patch = (body: unknown) => api.call("PATCH", `/v1/apps/${app.name}`, { token: tenant.token, body });
+  assert.equal((await patch({ labels: { env: "prod" } })).status, 200);
+  assert.equal(await version(), 2);
+  await patch({ labels: { env: "prod" } });
+  assert.equal(await version(), 2, "that was so already");
+  await patch({ settings: { replicas: 2 }, labels: { env: null } });
+  assert.equal(await version(), 4);
+  await api.call("POST", `/v1/apps/${app.name}/rollback`, { token: tenant.token, body: {} });
+  assert.equal(await version(), 5);
+});
+
+test("labels: set with an app, changed, refused when they are none, listed by", async () => {
+  const tenant = await api.tenant();
+  const { token } = tenant;
+  const make = (name: string, labels: Record<string, string>) => api.call("POST", "/v1/apps", { token, body: { name, labels } });
+  assert.deepEqual((await make("a", { env: "prod", tier: "web" })).body.labels, { env: "prod", tier: "web" });
+  await make("b", { env: "prod", "example.com/old": "" });
+  await make("c", { env: "dev" });
+  await make("d", {});
+  const list = async (query: string) => (await api.call("GET", `/v1/apps?${query}`, { token })).body.items?.map((app: { name: string }) => app.name).join("");
+  const cases = { "label=env=prod": "ab", "label=env%3Dprod&label=!example.com/old": "a", "label=env": "abc", "label=!env": "d", "label=env!=prod": "cd", "label=env=prod,tier=web": "a", "label=env=a&label=env=b": "", "label=example.com/old=": "b" };
+  for (const [query, names] of Object.entries(cases)) assert.equal(await list(query), names, query);
+  const first = await api.call("GET", "/v1/apps?label=env=prod&limit=1", { token });
+  assert.equal(await list(`label=env=prod&limit=1&cursor=${first.body.nextCursor}`), "b");
+  for (const bad of ["label=a=b=c", "label=", `${"label=a&".repeat(21)}`]) assert.equal((await api.call("GET", `/v1/apps?${bad}`, { token })).body.code, "invalid_request", bad);
+
+  const patched = await api.call("PATCH", "/v1/apps/a", { token, body: { labels: { env: "dev", tier: null } } });
+  assert.deepEqual([patched.status, patched.body.labels], [200, { env: "dev" }]);
+  for (const labels of [{ "-": "x" }, { a: "b c" }, { a: 1 }, Object.fromEntries(Array.from({ length: 65 }, (_, index) => [`l${index}`, ""]))]) {
+    const refused = await api.call("PATCH", "/v1/apps/a", { token, body: { labels } });
+    assert.deepEqual([refused.status, refused.body.code], [422, "invalid_config"], JSON.stringify(labels).slice(0, 60));
+  }
+  const [row] = (await api.db.select().from(audit).where(eq(audit.tenantId, tenant.id))).filter(({ verb }) => verb === "app.labels");
+  assert.deepEqual([row?.before, row?.after], [{ labels: { env: "prod", tier: "web" } }, { labels: { env: "dev" } }]);
+  const stranger = await api.tenant();
+  assert.deepEqual((await api.call("GET", "/v1/apps?label=env", { token: stranger.token })).body.items, []);
+});
