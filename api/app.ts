@@ -2,6 +2,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { TrieRouter } from "hono/router/trie-router";
 import { AppError } from "../core/contract/errors.ts";
+import { clientAddress, type ClientAddress } from "./client-address.ts";
 import type { ApiEnv, Deps } from "./deps.ts";
 import { idempotent } from "./idempotency.ts";
 import { authenticate } from "./middleware/authenticate.ts";
@@ -22,9 +23,9 @@ export const OPENAPI_INFO = {
   security: [{ token: [] }],
 };
 
-export function createApp(deps: Deps): OpenAPIHono<ApiEnv> {
+export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([])): OpenAPIHono<ApiEnv> {
   const app = createRouter();
-  app.use(requestLog(deps.log));
+  app.use(requestLog(deps.log, addressOf));
   app.onError((thrown, c) => {
     const error = toAppError(thrown);
     if (error.status >= 500) deps.log.error({ requestId: c.get("requestId"), code: error.code, err: error.cause ?? error }, "request failed");

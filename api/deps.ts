@@ -8,6 +8,7 @@ import type { LogEntry } from "../core/contract/node-channel.ts";
 import type { Db } from "../core/db/client.ts";
 import type { TokenHolder } from "../core/db/queries/tokens.ts";
 import type { Log } from "../core/log.ts";
+import type { RateLimits } from "./rate-limits.ts";
 import type { Once } from "./idempotency.ts";
 
 export interface ApiConfig {
@@ -20,6 +21,10 @@ export interface ApiConfig {
   presignTtlMs: number;
   /** Most bytes of an uploaded build context, as sent. */
   maxContextBytes: number;
+  /** Addresses and ranges of proxies whose `X-Forwarded-For` is believed. */
+  trustedProxies: readonly string[];
+  /** False: one may ask as often as one likes, for platforms with tenants of one's own. */
+  hasRateLimits: boolean;
 }
 
 /** Puts builds into the queue. The job carries the id alone; adding one twice is no error. */
@@ -53,6 +58,7 @@ export interface Deps {
   clock: () => Date;
   bells: Bells;
   nodes: NodeHub;
+  rateLimits: RateLimits;
 }
 
 /** Who asks, and from where. */
@@ -67,5 +73,5 @@ export interface Actor extends TokenHolder {
 /** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels. */
 export interface ApiEnv {
   Bindings: HttpBindings;
-  Variables: { actor: Actor; requestId: string };
+  Variables: { actor: Actor; requestId: string; clientIp: string | null };
 }

@@ -4,6 +4,7 @@ import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
 import { removeOldKeys } from "../core/db/queries/idempotency.ts";
+import { isCidr } from "./client-address.ts";
 import { removeStaleUploads } from "./registry/uploads.ts";
 import { isHarmlessRejection, startServer } from "./server.ts";
 
@@ -18,6 +19,12 @@ const Env = z.object({
   BERTH_APPS_URL: z.url().default("http://berth.localhost:8080"),
   BERTH_PRESIGN_TTL_MS: z.coerce.number().int().min(60_000).default(3_600_000),
   BERTH_MAX_CONTEXT_BYTES: z.coerce.number().int().positive().default(4 * 2 ** 30),
+  BERTH_TRUSTED_PROXIES: z
+    .string()
+    .default("")
+    .transform((text) => text.split(",").map((part) => part.trim()).filter((part) => part !== ""))
+    .pipe(z.array(z.string().refine(isCidr, "must be addresses or ranges such as 10.0.0.0/8,::1"))),
+  BERTH_RATE_LIMITS: z.enum(["on", "off"]).default("on"),
 });
 
 const TIDY_EVERY_MS = 10 * 60_000;
@@ -44,6 +51,8 @@ const server = await startServer({
     redisPrefix: env.BERTH_REDIS_PREFIX,
     presignTtlMs: env.BERTH_PRESIGN_TTL_MS,
     maxContextBytes: env.BERTH_MAX_CONTEXT_BYTES,
+    trustedProxies: env.BERTH_TRUSTED_PROXIES,
+    hasRateLimits: env.BERTH_RATE_LIMITS === "on",
   },
   log,
 });

@@ -11,11 +11,13 @@ import type { BlobStore } from "../core/blob-store/blob-store.ts";
 import type { Log } from "../core/log.ts";
 import { createApp } from "./app.ts";
 import { openBuildQueue } from "./build-queue.ts";
+import { clientAddress } from "./client-address.ts";
 import { openGatewayChannels } from "./channels/gateway.ts";
 import { openNodeHub } from "./channels/node-hub.ts";
 import { openNodeChannels } from "./channels/node.ts";
 import { acceptChannels } from "./channels/socket.ts";
 import type { ApiConfig, Deps } from "./deps.ts";
+import { NO_RATE_LIMITS, openRateLimits } from "./rate-limits.ts";
 
 /** Headers must be there by then. */
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -31,6 +33,8 @@ const DRAIN_MS = 5000;
 /** How long the start waits for Redis; without it, what needs it answers 503. */
 const REDIS_PATIENCE_MS = 1000;
 const QUERY_TIMEOUT_MS = 8000;
+/** A Redis that hangs must not hold up requests: they are counted in memory then. */
+const LIMITS_TIMEOUT_MS = 100;
 
 export interface ServerOptions {
   host: string;
@@ -63,12 +67,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const nodes = openNodeChannels(base);
   const gateways = openGatewayChannels(base);
   const hub = openNodeHub({ channels: nodes, redis, subscriber, redisPrefix: config.redisPrefix, log });
-  const deps: Deps = { ...base, nodes: hub };
+  const limitsRedis = openRedisFailFast(options.redisUrl, "berth-api-limits", { commandTimeoutMs: LIMITS_TIMEOUT_MS });
+  const rateLimits = config.hasRateLimits ? openRateLimits(limitsRedis, config.redisPrefix) : NO_RATE_LIMITS;
+  const deps: Deps = { ...base, nodes: hub, rateLimits };
   const stopTokenBell = bells.listen("token", () => forgetTokens(db));
 
   const channels = acceptChannels([nodes.channel, gateways.channel], log);
   const server = createAdaptorServer({
-    fetch: createApp(deps).fetch,
+    fetch: createApp(deps, clientAddress(config.trustedProxies)).fetch,
     serverOptions: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -81,7 +87,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   server.maxConnections = MAX_CONNECTIONS;
   server.on("upgrade", channels.handle);
   // The first requests should find Redis, if it is there at all.
-  await Promise.all([redis, subscriber].map((one) => connected(one, REDIS_PATIENCE_MS)));
+  await Promise.all([redis, limitsRedis, subscriber].map((one) => connected(one, REDIS_PATIENCE_MS)));
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.host, resolve);
@@ -104,6 +110,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     gateways.close();
     await queue.close();
     redis.disconnect();
+    limitsRedis.disconnect();
     subscriber.disconnect();
     await closeDb();
   };

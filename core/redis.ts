@@ -2,8 +2,9 @@
 import { Redis } from "ioredis";
 
 /** For request handlers: fails at once when Redis is away, so that the caller can say so. */
-export function openRedisFailFast(url: string, name: string): Redis {
-  return quiet(new Redis(url, { connectionName: name, maxRetriesPerRequest: 1, enableOfflineQueue: false, retryStrategy }));
+export function openRedisFailFast(url: string, name: string, options: { commandTimeoutMs?: number } = {}): Redis {
+  const timeout = options.commandTimeoutMs === undefined ? {} : { commandTimeout: options.commandTimeoutMs };
+  return quiet(new Redis(url, { connectionName: name, maxRetriesPerRequest: 1, enableOfflineQueue: false, retryStrategy, ...timeout }));
 }
 
 /** For BullMQ workers and listeners: waits for Redis to come back, however long it takes. */

@@ -3,13 +3,14 @@ import type { Context } from "hono";
 import { LRUCache } from "lru-cache";
 import { AppError } from "../../core/contract/errors.ts";
 import { parseId } from "../../core/contract/ids.ts";
-import { authenticateToken, isTokenAlive, type TokenHolder } from "../../core/db/queries/tokens.ts";
+import { isTokenAlive, type TokenHolder } from "../../core/db/queries/tokens.ts";
 import { allows, REGISTRY_SERVICE, signRegistryToken, TOKEN_TTL_MS, verifyRegistryToken, type RegistryAccess, type RegistryAction, type RegistryClaims } from "../../core/registry/token.ts";
 import type { ApiEnv, Deps } from "../deps.ts";
+import { authenticateFrom } from "../middleware/authenticate.ts";
 import { readBody } from "./body.ts";
 import { RegistryError } from "./errors.ts";
 
-export type RegistryDeps = Pick<Deps, "db" | "blobs" | "config" | "log" | "clock">;
+export type RegistryDeps = Pick<Deps, "db" | "blobs" | "config" | "log" | "clock" | "rateLimits">;
 
 const ACTIONS = new Set<string>(["pull", "push", "delete"]);
 const MAX_SCOPES = 32;
@@ -31,7 +32,7 @@ export async function giveToken(deps: RegistryDeps, c: Context<ApiEnv>): Promise
   if (form && form.get("grant_type") !== "password") throw new RegistryError("UNSUPPORTED", "only the grant type «password» is offered");
   const scopes = (form ? form.getAll("scope") : (c.req.queries("scope") ?? [])).flatMap((scope) => scope.split(" "));
   const password = form ? form.get("password") : basicPassword(c.req.header("authorization"));
-  const holder = password ? await authenticate(deps, password, { "www-authenticate": 'Basic realm="berth"' }) : undefined;
+  const holder = password ? await authenticate(deps, c, password, { "www-authenticate": 'Basic realm="berth"' }) : undefined;
   const access = scopes.filter(Boolean).slice(0, MAX_SCOPES).flatMap((scope) => grant(scope, holder));
   const token = await signRegistryToken(deps.db, { subject: holder ? `${HOLDER}${holder.tokenId}` : "anonymous", access });
   const headers = { "cache-control": "no-store" };
@@ -49,7 +50,7 @@ export async function readClaims(deps: RegistryDeps, c: Context<ApiEnv>, scope: 
   }
   const secret = bearer ?? basicPassword(header);
   if (secret === undefined) throw challenge(deps, scope);
-  const holder = await authenticate(deps, secret, challenge(deps, scope, "invalid_token").headers);
+  const holder = await authenticate(deps, c, secret, challenge(deps, scope, "invalid_token").headers);
   return {
     subject: `${HOLDER}${holder.tokenId}`,
     access: [
@@ -99,11 +100,12 @@ export function grant(scope: string, holder: Pick<TokenHolder, "tenantName"> | u
   return actions.length === 0 ? [] : [{ type: "repository", name, actions }];
 }
 
-async function authenticate(deps: RegistryDeps, token: string, headers: Record<string, string>): Promise<TokenHolder> {
+async function authenticate(deps: RegistryDeps, c: Context<ApiEnv>, token: string, headers: Record<string, string>): Promise<TokenHolder> {
   try {
-    return await authenticateToken(deps.db, token, deps.clock());
+    return await authenticateFrom(deps, token, c.get("clientIp"));
   } catch (error) {
     if (error instanceof AppError && error.status === 401) throw new RegistryError("UNAUTHORIZED", error.message, headers);
+    if (error instanceof AppError && error.code === "rate_limited") throw new RegistryError("TOOMANYREQUESTS", error.message, error.headers);
     throw error;
   }
 }

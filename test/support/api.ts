@@ -32,7 +32,7 @@ export interface TestApi extends RunningServer {
 
 export const randomName = (prefix: string) => `${prefix}${randomBytes(4).toString("hex")}`;
 
-export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number } = {}): Promise<TestApi> {
+export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; trustedProxies?: string[] } = {}): Promise<TestApi> {
   if (options.migrate ?? true) await migrateDatabase(stores.databaseUrl);
   const server = await startServer({
     host: "127.0.0.1",
@@ -46,6 +46,9 @@ export async function startTestApi(stores: ApiStores, options: { redisPrefix?: s
       redisPrefix: options.redisPrefix ?? randomName("test-"),
       presignTtlMs: options.presignTtlMs ?? 3_600_000,
       maxContextBytes: 2 ** 32,
+      trustedProxies: options.trustedProxies ?? [],
+      // Tests ask as often as they like.
+      hasRateLimits: options.rateLimits ?? false,
     },
     log: openLog("test-api", process.env["BERTH_LOG_LEVEL"] ?? "silent"),
   });

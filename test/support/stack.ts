@@ -81,6 +81,8 @@ export async function startStack(options: { settings?: Record<string, string>; c
       BERTH_GATEWAY_LISTEN: `127.0.0.1:${await freePort()}`,
       BERTH_NODE_NAME: "node-1",
       BERTH_GATEWAY_NAME: "gateway-1",
+      // Tests and benchmarks ask as often as they like.
+      BERTH_RATE_LIMITS: "off",
       ...options.settings,
     },
     { durable: false, anyPorts: true },

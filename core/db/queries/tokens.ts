@@ -4,9 +4,10 @@ import { LRUCache } from "lru-cache";
 import { AppError } from "../../contract/errors.ts";
 import type { AppId, Id, TenantId } from "../../contract/ids.ts";
 import { effectiveScopes, type Role, type Scope, type TokenKind } from "../../domain/access.ts";
+import { limitsOf } from "../../domain/limits.ts";
 import { hashToken, isToken } from "../../tokens.ts";
 import type { Db } from "../client.ts";
-import { members, tenants, tokens, users } from "../schema.ts";
+import { members, plans, tenants, tokens, users } from "../schema.ts";
 
 /** A revoked token works at most this long in a process that has just seen it. */
 const CACHE_MS = 1000;
@@ -27,6 +28,8 @@ export interface TokenHolder {
   /** Not null: it sees this app alone. */
   appId: AppId | null;
   isSuspended: boolean;
+  /** Of its tenant. */
+  requestsMinute: number;
 }
 
 interface Row {
@@ -74,9 +77,10 @@ function cacheOf(db: Db): LRUCache<string, Row> {
 
 async function lookUp(db: Db, hash: string, now: Date): Promise<Row | undefined> {
   const [found] = await db
-    .select({ token: tokens, tenantName: tenants.name, suspendedAt: tenants.suspendedAt, role: members.role, disabledAt: users.disabledAt })
+    .select({ token: tokens, tenantName: tenants.name, suspendedAt: tenants.suspendedAt, limits: tenants.limits, planLimits: plans.limits, role: members.role, disabledAt: users.disabledAt })
     .from(tokens)
     .innerJoin(tenants, eq(tenants.id, tokens.tenantId))
+    .leftJoin(plans, eq(plans.name, tenants.plan))
     .leftJoin(users, eq(users.id, tokens.userId))
     .leftJoin(members, and(eq(members.userId, tokens.userId), eq(members.tenantId, tokens.tenantId)))
     .where(eq(tokens.hash, hash));
@@ -94,6 +98,7 @@ async function lookUp(db: Db, hash: string, now: Date): Promise<Row | undefined>
     scopes: effectiveScopes(token.scopes, role),
     appId: token.appId,
     isSuspended: found.suspendedAt !== null,
+    requestsMinute: limitsOf(found.planLimits, found.limits).requestsMinute,
   };
   const isStranger = token.userId !== null && (role === null || found.disabledAt !== null);
   const row: Row = { holder, revokedAt: token.revokedAt, lastUsedAt: token.lastUsedAt, isStranger };
