@@ -30,6 +30,7 @@ export const ERRORS = {
   database_unavailable: [503, "The database is away"],
   queue_unavailable: [503, "The queue is away"],
   storage_unavailable: [503, "The blob store is away"],
+  secrets_unavailable: [503, "Secrets cannot be sealed or opened now"],
   node_unavailable: [503, "The node that runs this instance is away"],
   // build contexts
   context_not_tar: [422, "The build context is not a tar archive"],
