@@ -18,6 +18,7 @@ import { openNodeChannels } from "./channels/node.ts";
 import { acceptChannels } from "./channels/socket.ts";
 import type { ApiConfig, Deps } from "./deps.ts";
 import { NO_RATE_LIMITS, openRateLimits } from "./rate-limits.ts";
+import { cutSlowBodies, type BodyPace } from "./slow-clients.ts";
 
 /** Headers must be there by then. */
 const HEADERS_TIMEOUT_MS = 15_000;
@@ -45,6 +46,8 @@ export interface ServerOptions {
   blobs: BlobStore;
   config: ApiConfig;
   log: Log;
+  /** Another one than the usual: for tests. */
+  bodyPace?: BodyPace;
 }
 
 export interface RunningServer {
@@ -86,6 +89,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   }) as Server;
   server.maxConnections = MAX_CONNECTIONS;
   server.on("upgrade", channels.handle);
+  const stopWatch = cutSlowBodies(server, options.bodyPace);
   // The first requests should find Redis, if it is there at all.
   await Promise.all([redis, limitsRedis, subscriber].map((one) => connected(one, REDIS_PATIENCE_MS)));
   await new Promise<void>((resolve, reject) => {
@@ -104,6 +108,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     }, DRAIN_MS);
     await closed;
     clearTimeout(cut);
+    stopWatch();
     stopTokenBell();
     hub.close();
     nodes.close();

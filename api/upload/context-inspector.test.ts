@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { constants, createZstdCompress } from "node:zlib";
 import { AppError } from "../../core/contract/errors.ts";
 import { gzip, rawHeader, tarOf, zstd, type Entry } from "../../test/support/contexts.ts";
 import { CONTEXT_LIMITS, ContextInspector, type ContextFindings, type ContextLimits } from "./context-inspector.ts";
@@ -168,6 +169,19 @@ describe("bounds", () => {
     assert.match(await code(inspect(bomb, { limits: { freeExpandedBytes: 2 ** 20, maxRatio: 100 } })), /^context_too_large: Unpacked/);
     assert.match(await code(inspect(bomb, { limits: { maxExpandedBytes: 2 ** 20 } })), /^context_too_large: Unpacked/);
     assert.equal((await inspect(bomb)).entries, 1);
+  });
+
+  test("a zstd window that takes more memory than unpacking may have", async () => {
+    const tar = await tarOf(["Dockerfile", "FROM scratch\n"]);
+    // In two pieces: of one whole piece the window is no larger than it.
+    const packed = async (windowLog: number) => {
+      const packer = createZstdCompress({ params: { [constants.ZSTD_c_windowLog]: windowLog } });
+      packer.write(tar.subarray(0, 10));
+      packer.flush(() => packer.end(tar.subarray(10)));
+      return Buffer.concat(await packer.toArray());
+    };
+    assert.match(await code(inspect(await packed(27))), /^context_not_tar: .*window of more than 16 MiB/);
+    assert.equal((await inspect(await packed(23))).entries, 1);
   });
 
   test("headers that would take memory, and kinds that readers take differently, are refused", async () => {

@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { createHash, type Hash } from "node:crypto";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import type { Transform } from "node:stream";
 import { AppError } from "../../core/contract/errors.ts";
 import { ContextLinks, readEntryName } from "../../core/domain/context-paths.ts";
@@ -32,6 +32,8 @@ export const DOCKERFILE_MAX_BYTES = 2 ** 20;
 const CANDIDATES_MAX_BYTES = 4 * 2 ** 20;
 const CANDIDATE = /(^|\/|\.)(dockerfile|containerfile)(\.[^/]*)?$/i;
 const HEAD_BYTES = 512;
+/** 16 MiB, more than `zstd -19` takes: the sender decides how much memory unpacking takes, and uploads come side by side. */
+const ZSTD_WINDOW_LOG_MAX = 24;
 
 export interface ContextFindings {
   format: ContextFormat;
@@ -109,7 +111,7 @@ export class ContextInspector {
     this.#head = undefined;
     this.#format = this.#detect(head);
     if (this.#format === "tar.gz") this.#unpackWith(createGunzip());
-    else if (this.#format === "tar.zst") this.#unpackWith(createZstdDecompress());
+    else if (this.#format === "tar.zst") this.#unpackWith(createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX } }));
     await this.#feed(head);
   }
 
@@ -244,6 +246,9 @@ function printable(name: string): string {
 function unpackError(error: NodeJS.ErrnoException): Error {
   if (error instanceof AppError) return error;
   if (error.code === "Z_BUF_ERROR") return new AppError("context_truncated", "The packed data ends before its end mark.", { cause: error });
+  if (error.code === "ZSTD_error_frameParameter_windowTooLarge") {
+    return new AppError("context_not_tar", "It is packed with a zstd window of more than 16 MiB: pack it without --ultra and --long.", { cause: error });
+  }
   return new AppError("context_not_tar", `The packed data is damaged: ${error.message}.`, { cause: error });
 }
 

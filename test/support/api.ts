@@ -12,6 +12,7 @@ import { migrateDatabase } from "../../core/db/migrate.ts";
 import type { Db } from "../../core/db/client.ts";
 import { openLog } from "../../core/log.ts";
 import { startServer, type RunningServer } from "../../api/server.ts";
+import type { BodyPace } from "../../api/slow-clients.ts";
 import { eq, sql } from "drizzle-orm";
 
 export interface ApiStores {
@@ -32,7 +33,7 @@ export interface TestApi extends RunningServer {
 
 export const randomName = (prefix: string) => `${prefix}${randomBytes(4).toString("hex")}`;
 
-export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; trustedProxies?: string[] } = {}): Promise<TestApi> {
+export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; trustedProxies?: string[]; bodyPace?: BodyPace } = {}): Promise<TestApi> {
   if (options.migrate ?? true) await migrateDatabase(stores.databaseUrl);
   const server = await startServer({
     host: "127.0.0.1",
@@ -51,6 +52,7 @@ export async function startTestApi(stores: ApiStores, options: { redisPrefix?: s
       hasRateLimits: options.rateLimits ?? false,
     },
     log: openLog("test-api", process.env["BERTH_LOG_LEVEL"] ?? "silent"),
+    ...(options.bodyPace === undefined ? {} : { bodyPace: options.bodyPace }),
   });
   const url = `http://127.0.0.1:${server.port}`;
   // Registry clients follow it for their token.
