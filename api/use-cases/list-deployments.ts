@@ -2,8 +2,7 @@
 import type { Deployment } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import { parseId } from "../../core/contract/ids.ts";
-import { listDeploymentIds } from "../../core/db/queries/builds.ts";
-import { findDeployment } from "../../core/db/queries/deployments.ts";
+import { listDeployments as readDeployments } from "../../core/db/queries/deployments.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { requireApp } from "./require.ts";
@@ -18,9 +17,10 @@ export async function listDeployments(
   const before = page.cursor === undefined ? undefined : parseId("deployment", page.cursor);
   if (page.cursor !== undefined && before === undefined) throw new AppError("invalid_request", "cursor: take it from `nextCursor` of the page before.");
   const app = await requireApp(deps.db, actor, nameOrId);
-  const ids = await listDeploymentIds(deps.db, actor.tenantId, app.id, page.limit + 1, before);
-  const shown = ids.slice(0, page.limit);
-  const found = await Promise.all(shown.map((id) => findDeployment(deps.db, actor.tenantId, id)));
-  const items = found.flatMap((details) => (details === undefined ? [] : [toDeployment(details, actor, deps.config)]));
-  return { items, nextCursor: ids.length > page.limit ? (shown.at(-1) ?? null) : null };
+  const rows = await readDeployments(deps.db, actor.tenantId, app.id, page.limit + 1, before);
+  const shown = rows.slice(0, page.limit);
+  return {
+    items: shown.map((details) => toDeployment(details, actor, deps.config)),
+    nextCursor: rows.length > page.limit ? (shown.at(-1)?.deployment.id ?? null) : null,
+  };
 }

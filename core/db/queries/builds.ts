@@ -1,5 +1,5 @@
 /** Builds of one tenant, and what an upload writes. */
-import { and, desc, eq, lt, or, sql } from "drizzle-orm";
+import { and, eq, or, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import type { AppId, BuildId, DeploymentId, TenantId } from "../../contract/ids.ts";
 import type { RegistryPlace } from "../../domain/image-ref.ts";
@@ -112,15 +112,4 @@ export async function cancelRollout(tx: Tx, deployment: Pick<DeploymentRow, "id"
       .where(and(eq(apps.tenantId, deployment.tenantId), eq(apps.id, deployment.appId), eq(apps.targetReleaseId, ended.releaseId)));
   }
   return true;
-}
-
-/** Ids of an app's deployments, newest first, before the one with the id `before`. */
-export async function listDeploymentIds(db: Db | Tx, tenantId: TenantId, appId: AppId, limit: number, before: DeploymentId | undefined): Promise<DeploymentId[]> {
-  const rows = await db
-    .select({ id: deployments.id })
-    .from(deployments)
-    .where(and(eq(deployments.tenantId, tenantId), eq(deployments.appId, appId), before === undefined ? undefined : lt(deployments.id, before)))
-    .orderBy(desc(deployments.id))
-    .limit(limit);
-  return rows.map((row) => row.id);
 }

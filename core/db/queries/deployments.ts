@@ -1,5 +1,5 @@
 /** Deployments of one tenant, with what the API shows of them. */
-import { and, desc, eq, inArray } from "drizzle-orm";
+import { and, desc, eq, inArray, lt } from "drizzle-orm";
 import type { AppId, BuildId, DeploymentId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
@@ -18,17 +18,37 @@ export interface DeploymentDetails {
 
 /** One deployment, or undefined when the tenant has none with this id. */
 export async function findDeployment(db: Db | Tx, tenantId: TenantId, id: DeploymentId): Promise<DeploymentDetails | undefined> {
-  const [row] = await db
+  const [found] = await withInstances(db, tenantId, await details(db).where(and(eq(deployments.tenantId, tenantId), eq(deployments.id, id))));
+  return found;
+}
+
+/** An app's deployments, newest first, before the one with the id `before`. */
+export async function listDeployments(db: Db | Tx, tenantId: TenantId, appId: AppId, limit: number, before: DeploymentId | undefined): Promise<DeploymentDetails[]> {
+  const rows = await details(db)
+    .where(and(eq(deployments.tenantId, tenantId), eq(deployments.appId, appId), before === undefined ? undefined : lt(deployments.id, before)))
+    .orderBy(desc(deployments.id))
+    .limit(limit);
+  return withInstances(db, tenantId, rows);
+}
+
+function details(db: Db | Tx) {
+  return db
     .select({ deployment: deployments, appName: apps.name, build: builds, releaseNumber: releases.number })
     .from(deployments)
     .innerJoin(apps, eq(apps.id, deployments.appId))
     .leftJoin(builds, eq(builds.id, deployments.buildId))
     .leftJoin(releases, eq(releases.id, deployments.releaseId))
-    .where(and(eq(deployments.tenantId, tenantId), eq(deployments.id, id)));
-  if (row === undefined) return undefined;
-  const { releaseId } = row.deployment;
-  const running = releaseId === null ? [] : await releaseInstances(db, tenantId, releaseId);
-  return { ...row, instances: running };
+    .$dynamic();
+}
+
+/** With one query for all of them. */
+async function withInstances(db: Db | Tx, tenantId: TenantId, rows: readonly Omit<DeploymentDetails, "instances">[]): Promise<DeploymentDetails[]> {
+  const releaseIds = [...new Set(rows.flatMap(({ deployment }) => deployment.releaseId ?? []))];
+  const running = releaseIds.length === 0 ? [] : await wantedInstances(db, tenantId, releaseIds);
+  return rows.map((row) => ({
+    ...row,
+    instances: running.filter(({ releaseId }) => releaseId === row.deployment.releaseId).map(({ id, node, phase }) => ({ id, node, phase })),
+  }));
 }
 
 /** The newest deployment of an app. */
@@ -42,12 +62,12 @@ export async function findLastDeployment(db: Db | Tx, tenantId: TenantId, appId:
   return last === undefined ? undefined : findDeployment(db, tenantId, last.id);
 }
 
-function releaseInstances(db: Db | Tx, tenantId: TenantId, releaseId: NonNullable<DeploymentRow["releaseId"]>) {
+function wantedInstances(db: Db | Tx, tenantId: TenantId, releaseIds: ReleaseId[]) {
   return db
-    .select({ id: instances.id, node: nodes.name, phase: instances.phase })
+    .select({ releaseId: instances.releaseId, id: instances.id, node: nodes.name, phase: instances.phase })
     .from(instances)
     .innerJoin(nodes, eq(nodes.id, instances.nodeId))
-    .where(and(eq(instances.tenantId, tenantId), eq(instances.releaseId, releaseId), eq(instances.state, "wanted")))
+    .where(and(eq(instances.tenantId, tenantId), inArray(instances.releaseId, releaseIds), eq(instances.state, "wanted")))
     .orderBy(instances.id);
 }
 

@@ -110,8 +110,10 @@ const ofTenant = (table: "r" | "u", id: TenantId) => sql`split_part(${sql.raw(ta
 const COUNTS: Partial<Record<CountedLimit, (tenantId: TenantId) => SQL>> = {
   apps: (id) => sql`select count(*) from apps a where a.tenant_id = ${id} and a.deleted_at is null`,
   // Blobs that several of its repositories hold are stored once. What was begun and not ended takes room, too.
+  // «offset 0»: its own blobs are looked up one by one; the planner would rather read everybody's.
   storageBytes: (id) => sql`select
-    coalesce((select sum(b.size_bytes) from blobs b where b.digest in (select r.digest from repository_blobs r where ${ofTenant("r", id)})), 0)
+    coalesce((select sum(b.size_bytes) from (select distinct r.digest from repository_blobs r where ${ofTenant("r", id)}) own
+      cross join lateral (select size_bytes from blobs where digest = own.digest offset 0) b), 0)
     + coalesce((select sum(u.offset_bytes) from uploads u where ${ofTenant("u", id)}), 0)`,
   buildsAtOnce: (id) => sql`select count(*) from builds b where b.tenant_id = ${id} and b.state = 'running'`,
   buildsQueued: (id) => sql`select count(*) from builds b where b.tenant_id = ${id} and b.state = 'queued'`,
