@@ -15,6 +15,7 @@ import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
+import { createSecretRoutes } from "./routes/secrets.ts";
 import { createWhoamiRoutes } from "./routes/whoami.ts";
 
 export const OPENAPI_INFO = {
@@ -40,6 +41,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createWhoamiRoutes(deps));
   app.route("/", createQuotaRoutes(deps));
   app.route("/", createAppRoutes(deps));
+  app.route("/", createSecretRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
   app.route("/", createBuildRoutes(deps));
 

@@ -9,6 +9,7 @@ import type { Db } from "../core/db/client.ts";
 import type { TokenHolder } from "../core/db/queries/tokens.ts";
 import type { Log } from "../core/log.ts";
 import type { RateLimits } from "./rate-limits.ts";
+import type { Secrets } from "../core/secrets/secrets.ts";
 import type { Once } from "./idempotency.ts";
 
 export interface ApiConfig {
@@ -58,6 +59,7 @@ export interface Deps {
   clock: () => Date;
   bells: Bells;
   nodes: NodeHub;
+  secrets: Secrets;
   rateLimits: RateLimits;
 }
 

@@ -4,6 +4,8 @@ import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
 import { removeOldKeys } from "../core/db/queries/idempotency.ts";
+import { pruneSecretVersions } from "../core/db/system-queries/secrets.ts";
+import { openSecrets, SecretsEnv } from "../core/secrets/secrets.ts";
 import { isCidr } from "./client-address.ts";
 import { removeStaleUploads } from "./registry/uploads.ts";
 import { isHarmlessRejection, startServer } from "./server.ts";
@@ -13,6 +15,7 @@ const Env = z.object({
   ...RedisEnv,
   ...S3Env,
   ...LogEnv,
+  ...SecretsEnv,
   /** `host:port`; port 0 takes a free one. */
   BERTH_API_LISTEN: z.string().regex(/^\[?[^\]]+\]?:\d{1,5}$/, "must be host:port").default("127.0.0.1:7070"),
   BERTH_PUBLIC_URL: z.url().default("http://127.0.0.1:7070"),
@@ -45,6 +48,7 @@ const server = await startServer({
   databaseUrl: env.BERTH_DATABASE_URL,
   redisUrl: env.BERTH_REDIS_URL,
   blobs: openS3BlobStore(env),
+  secrets: openSecrets(env),
   config: {
     publicUrl: new URL(env.BERTH_PUBLIC_URL),
     appsUrl: new URL(env.BERTH_APPS_URL),
@@ -64,6 +68,7 @@ setInterval(() => {
     (error: unknown) => log.warn({ err: error }, "stale uploads were not removed"),
   );
   removeOldKeys(server.deps.db, new Date()).catch((error: unknown) => log.warn({ err: error }, "old idempotency keys were not removed"));
+  pruneSecretVersions(server.deps.db).catch((error: unknown) => log.warn({ err: error }, "old versions of secrets were not removed"));
 }, TIDY_EVERY_MS).unref();
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {

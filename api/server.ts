@@ -9,6 +9,7 @@ import { forgetTokens } from "../core/db/queries/tokens.ts";
 import { openDb } from "../core/db/client.ts";
 import type { BlobStore } from "../core/blob-store/blob-store.ts";
 import type { Log } from "../core/log.ts";
+import type { Secrets } from "../core/secrets/secrets.ts";
 import { createApp } from "./app.ts";
 import { openBuildQueue } from "./build-queue.ts";
 import { clientAddress } from "./client-address.ts";
@@ -44,6 +45,7 @@ export interface ServerOptions {
   databaseUrl: string;
   redisUrl: string;
   blobs: BlobStore;
+  secrets: Secrets;
   config: ApiConfig;
   log: Log;
   /** Another one than the usual: for tests. */
@@ -66,7 +68,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const bells = openBells(redis, subscriber, config.redisPrefix);
   const queue = openBuildQueue(redis, config.redisPrefix);
   const clock = () => new Date();
-  const base = { db, redis, blobs: options.blobs, queue, config, log, clock, bells };
+  const base = { db, redis, blobs: options.blobs, secrets: options.secrets, queue, config, log, clock, bells };
   const nodes = openNodeChannels(base);
   const gateways = openGatewayChannels(base);
   const hub = openNodeHub({ channels: nodes, redis, subscriber, redisPrefix: config.redisPrefix, log });

@@ -5,9 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { eq } from "drizzle-orm";
 import { openDb, type Db } from "../core/db/client.ts";
 import { migrateDatabase } from "../core/db/migrate.ts";
-import { gateways, nodes } from "../core/db/schema.ts";
+import { gateways, nodes, secretVersions } from "../core/db/schema.ts";
 import { createToken, ensureGateway, ensureNode, ensureTenant } from "../core/db/system-queries/bootstrap.ts";
-import { REPOSITORY, type BerthConfig } from "./config.ts";
+import { makeKeyFile } from "../core/secrets/key-file.ts";
+import { ConfigError, REPOSITORY, type BerthConfig } from "./config.ts";
 import { checkExternalStores } from "./external-stores.ts";
 import { checkListen, runLogged } from "./host.ts";
 import { startPostgres } from "./local/postgres.ts";
@@ -70,9 +71,19 @@ export async function withDb<T>(config: BerthConfig, use: (db: Db) => Promise<T>
   }
 }
 
-/** The rows without which nothing can begin: tenant, this node, this gateway. */
+/** Makes the file of master keys the first time. A lost one is not replaced: what it sealed could never be opened again. */
+async function ensureSecretKeys({ secretKeys }: BerthConfig, db: Db): Promise<void> {
+  if ("command" in secretKeys || existsSync(secretKeys.file)) return;
+  const [sealed] = await db.select({ keyId: secretVersions.keyId }).from(secretVersions).limit(1);
+  if (sealed !== undefined) throw new ConfigError(`${secretKeys.file} is gone, and secrets are sealed with it (key «${sealed.keyId}»): bring it back from a backup`);
+  if (!secretKeys.isOwn) throw new ConfigError(`BERTH_SECRET_KEYS_FILE: there is no ${secretKeys.file}`);
+  makeKeyFile(secretKeys.file, new Date().toISOString().slice(0, 10));
+}
+
+/** The rows without which nothing can begin: tenant, this node, this gateway; and the key of all secrets. */
 export async function bootstrap(config: BerthConfig): Promise<void> {
   await withDb(config, async (db) => {
+    await ensureSecretKeys(config, db);
     await ensureTenant(db, config.tenant);
     await ensureNode(db, config.nodeName, config.secrets.nodeToken);
     await ensureGateway(db, config.gatewayName, config.secrets.gatewayToken);

@@ -19,7 +19,7 @@ export const DEFAULT_CACHE = "/var/cache/berth";
 /** Variables of the CLI, which say nothing about the Berth to start. */
 const NOT_SETTINGS = new Set(["BERTH_TOKEN", "BERTH_API", "BERTH_CONTEXT", "BERTH_DATA", "BERTH_DEBUG", "BERTH_TEST_RUN"]);
 /** Only the API and workers may know these. */
-const STORE_SETTING = /^BERTH_(DATABASE|REDIS|S3)_/;
+const STORE_SETTING = /^BERTH_(DATABASE|REDIS|S3|SECRET|KMS)_/;
 
 const Listen = z.string().regex(/^[\d.]+:\d{1,5}$/, "must be an IPv4 address and a port, like 127.0.0.1:7070");
 const Subnet = z.string().regex(/^\d+\.\d+\.0\.0\/16$/, "must be an IPv4 network like 10.201.0.0/16");
@@ -79,6 +79,8 @@ export interface BerthConfig {
     redis: { external: true; url: string } | { external: false; url?: never };
     s3: { external: true; env: Record<string, string> } | { external: false; env?: never };
   };
+  /** Who holds the master keys of tenants' secrets; `file` is made here when there is none. */
+  secretKeys: { file: string; isOwn: boolean } | { command: string };
   ports: z.infer<typeof PortsSchema>;
   secrets: z.infer<typeof SecretsSchema>;
   /** False in tests: no fsync. */
@@ -173,6 +175,10 @@ function complete(dataDir: string, saved: Saved, durable: boolean): BerthConfig 
       redis: settings["BERTH_REDIS_URL"] === undefined ? { external: false } : { external: true, url: settings["BERTH_REDIS_URL"] },
       s3: s3["BERTH_S3_ACCESS_KEY_ID"] === undefined ? { external: false } : { external: true, env: s3 },
     },
+    secretKeys:
+      settings["BERTH_KMS_COMMAND"] === undefined
+        ? { file: settings["BERTH_SECRET_KEYS_FILE"] ?? join(dataDir, "secret-keys.json"), isOwn: settings["BERTH_SECRET_KEYS_FILE"] === undefined }
+        : { command: settings["BERTH_KMS_COMMAND"] },
     ports: saved.ports,
     secrets: saved.secrets,
     durable,

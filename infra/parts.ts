@@ -51,6 +51,11 @@ export function storeEnv(config: BerthConfig): Record<string, string> {
   };
 }
 
+/** The master keys of tenants' secrets, for the API and the workers alone. */
+export function secretKeysEnv({ secretKeys }: BerthConfig): Record<string, string> {
+  return "command" in secretKeys ? { BERTH_KMS_COMMAND: secretKeys.command } : { BERTH_SECRET_KEYS_FILE: secretKeys.file };
+}
+
 export function localS3(config: BerthConfig) {
   const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = config.secrets;
   return { dir: join(config.dataDir, "s3"), port: config.ports.s3, bucket: "berth", accessKeyId, secretAccessKey };
@@ -90,13 +95,13 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
       pidFile: join(config.runDir, `${name}.pid`),
       restartSignal: name === "gateway" ? "SIGKILL" : "SIGTERM",
       stopTimeoutMs: STOP_TIMEOUTS_MS[name],
-      fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder, "package-lock.json"])])).digest("hex"),
+      fingerprint: createHash("sha256").update(JSON.stringify([argv, partEnv, sourcesHash(["core", folder, "package-lock.json"]), changedAt(own["BERTH_SECRET_KEYS_FILE"])])).digest("hex"),
       enabled: !disabled.has(name),
     };
   };
   return [
-    make("api", "api", [], storeEnv(config)),
-    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }),
+    make("api", "api", [], { ...storeEnv(config), ...secretKeysEnv(config) }),
+    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), ...secretKeysEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }),
     make("agent", "node-agent", inSandboxNamespace, {
       BERTH_NODE_TOKEN: config.secrets.nodeToken,
       BERTH_NODE_NAME: config.nodeName,
@@ -108,6 +113,9 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
     }),
   ];
 }
+
+/** A file that parts read once. */
+const changedAt = (file: string | undefined) => (file === undefined ? undefined : statSync(file, { throwIfNoEntry: false })?.mtimeMs);
 
 /** Of names, sizes and times of sources, files and folders; tests are left out. */
 export function sourcesHash(sources: readonly string[]): string {

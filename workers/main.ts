@@ -6,6 +6,7 @@ import { openBells } from "../core/bells.ts";
 import { openDb } from "../core/db/client.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
+import { openSecrets, SecretsEnv } from "../core/secrets/secrets.ts";
 import { openRedisFailFast, openRedisPatient } from "../core/redis.ts";
 import { BuildEnv, buildConfig } from "./build/config.ts";
 import { startBuilds } from "./build/start.ts";
@@ -16,6 +17,7 @@ const Env = z.object({
   ...RedisEnv,
   ...S3Env,
   ...LogEnv,
+  ...SecretsEnv,
   ...BuildEnv,
   /** The same in every life of this worker: then it takes its former builds again at once. */
   BERTH_WORKER_NAME: z.string().min(1).max(200).optional(),
@@ -52,6 +54,7 @@ if (env.BERTH_WORKER_ROLES.includes("build")) {
     await startBuilds({
       ...common,
       blobs: openS3BlobStore(env),
+      secrets: openSecrets(env),
       redis,
       redisUrl: env.BERTH_REDIS_URL,
       redisPrefix: env.BERTH_REDIS_PREFIX,

@@ -3,8 +3,9 @@ import type { WebSocket } from "ws";
 import { LRUCache } from "lru-cache";
 import { FromNodeSchema, NODE_CHANNEL_PATH, type FromNode, type LogEntry, type ToNode } from "../../core/contract/node-channel.ts";
 import { parseId, type NodeId } from "../../core/contract/ids.ts";
-import { layerDigests, readGenerations, readNode, renderDesired } from "../../core/db/system-queries/desired-state.ts";
+import { layerDigests, readGenerations, readNode, renderDesired, wantedSecrets, type NodeRows } from "../../core/db/system-queries/desired-state.ts";
 import { findNodeByTokenHash, touchNode, writeHello, writeReport, writeSeenGeneration } from "../../core/db/system-queries/node-reports.ts";
+import { openVersions, type OpenedSecrets } from "../../core/db/system-queries/secrets.ts";
 import type { Deps } from "../deps.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
 import { latest } from "./latest.ts";
@@ -14,7 +15,7 @@ import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
 const LOOK_EVERY_MS = 2000;
 const REPLACED = 4001;
 
-export type NodeChannelDeps = Pick<Deps, "db" | "blobs" | "bells" | "log" | "clock"> & { config: Pick<Deps["config"], "presignTtlMs"> };
+export type NodeChannelDeps = Pick<Deps, "db" | "blobs" | "bells" | "log" | "clock" | "secrets"> & { config: Pick<Deps["config"], "presignTtlMs"> };
 type LogsMessage = Extract<FromNode, { type: "logs" }>;
 
 interface Connected {
@@ -94,8 +95,8 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
       const node = await readNode(deps.db, nodeId);
       if (node === undefined) return socket.close(1008, "the node was removed");
       if (why === "bell" && node.generation <= entry.sentGeneration) return;
-      const urlOf = await urls(layerDigests(node.instances));
-      if (!send(socket, renderDesired(node, urlOf))) return;
+      const [urlOf, opened] = await Promise.all([urls(layerDigests(node.instances)), openSecretsOf(deps, node)]);
+      if (!send(socket, renderDesired(node, urlOf, opened))) return;
       entry.sentGeneration = node.generation;
       entry.sentAt = deps.clock().getTime();
     },
@@ -136,6 +137,13 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
   const touch = latest<void>(() => touchNode(deps.db, nodeId, deps.clock()), closed, failed("a heartbeat was not written"));
   keepAlive(socket, touch);
   return entry;
+}
+
+/** What cannot be opened is told to the operator here, and to its owner by the instance that does not start. */
+async function openSecretsOf({ db, secrets, log }: NodeChannelDeps, node: NodeRows): Promise<OpenedSecrets> {
+  const opened = await openVersions(db, secrets, wantedSecrets(node.instances));
+  for (const [place, value] of opened) if (value instanceof Error) log.error({ secret: place, err: value }, "a secret cannot be opened");
+  return opened;
 }
 
 /** The timer's look: one question for all nodes, and fresh URLs before the old ones end. */

@@ -59,7 +59,7 @@ function isNews(app: AppRow, { settingsPatch, envPatch }: ConfigChange): boolean
 }
 
 async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatch, envPatch }: ConfigChange, now: Date) {
-  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason, actor: `token:${actor.tokenId}` }, now);
+  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason, actor }, now);
   // Names only: a value may be a secret.
   const names = reason === "env" ? { names: Object.keys(envPatch) } : { settings: settingsPatch };
   await writeAudit(tx, actor, `app.${reason}`, app.id, { name: app.name, ...names });

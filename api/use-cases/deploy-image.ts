@@ -30,7 +30,7 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
         settingsPatch: input.settings,
         envPatch: input.env,
         reason: "deploy",
-        actor: `token:${actor.tokenId}`,
+        actor,
         source: { image, repository: place.repository, buildId: null, buildKey: null },
       },
       now,

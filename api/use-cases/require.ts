@@ -14,6 +14,11 @@ export async function requireAppDetails(db: Db | Tx, actor: Actor, nameOrId: str
   return (await findAppDetails(db, actor.tenantId, nameOrId)) ?? noApp(actor, nameOrId);
 }
 
+/** What all apps of the tenant share is not for a token of one of them. @throws AppError forbidden */
+export function requireWholeTenant(actor: Actor): void {
+  if (actor.appId !== null) throw new AppError("forbidden", "This is shared by all apps of the tenant; the token is for one of them alone.");
+}
+
 function noApp(actor: Actor, nameOrId: string): never {
   throw new AppError("not_found", `${actor.tenantName} has no app «${nameOrId}».`);
 }

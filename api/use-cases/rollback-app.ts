@@ -6,6 +6,7 @@ import { pointAt, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment, insertRollback } from "../../core/db/queries/deployments.ts";
 import { requireRoomForApp } from "../../core/db/queries/quota.ts";
+import { returnSecretsTo } from "../../core/db/queries/secrets.ts";
 import { findRelease, findReleaseBefore, type ReleaseRow } from "../../core/db/queries/releases.ts";
 import { supersedeReleasing } from "../../core/db/system-queries/publish-release.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
@@ -30,6 +31,7 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
     const ended = await supersedeReleasing(tx, found.id, null, `The app was rolled back to v${release.number}.`, now);
     await insertRollback(tx, { id, tenantId: actor.tenantId, appId: found.id, releaseId: release.id, releaseNumber: release.number, isLive }, now);
     await pointAt(tx, actor.tenantId, found.id, release);
+    await returnSecretsTo(tx, actor.tenantId, found.id, release.id, now);
     await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, release: `v${release.number}`, deployment: id });
     const details = await findDeployment(tx, actor.tenantId, id);
     if (details === undefined) throw new Error("the deployment was not written");

@@ -98,7 +98,9 @@ export const ReleaseSchema = z.object({
   reason: z.string(),
   manifestDigest: z.string(),
   live: z.boolean(),
+  /** Of the app's variables and of those that it shares. */
   envNames: z.array(z.string()),
+  secrets: z.array(z.object({ name: z.string(), kind: z.enum(["env", "file"]), version: z.number().int() })),
   settings: SettingsSchema,
   createdAt: time,
   liveAt: time.nullable(),

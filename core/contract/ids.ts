@@ -3,7 +3,7 @@
  * Source: https://github.com/jetify-com/typeid/tree/main/spec
  * They are branded per kind; a plain string becomes an id only at a border, through `parseId`.
  */
-import { typeid } from "typeid-js";
+import { TypeID, typeid } from "typeid-js";
 import { z } from "zod";
 
 const PREFIXES = {
@@ -41,6 +41,21 @@ export type NodeId = Id<"node">;
 export function newId<K extends IdKind>(kind: K): Id<K> {
   return typeid(PREFIXES[kind]).toString() as string as Id<K>;
 }
+
+/** When the id was made. */
+export function timeOfId(id: Id<IdKind>): Date {
+  const bytes = TypeID.fromString(id).toUUIDBytes();
+  return new Date(Buffer.from(bytes).readUIntBE(0, TIME_BYTES));
+}
+
+/** The least id of the kind that can be made at that moment: for reading a span of time from an index of ids. */
+export function firstIdAt<K extends IdKind>(kind: K, at: Date): Id<K> {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUIntBE(Math.min(Math.max(0, at.getTime()), 2 ** 48 - 1), 0, TIME_BYTES);
+  return TypeID.fromUUIDBytes(PREFIXES[kind], bytes).toString() as string as Id<K>;
+}
+/** A UUIDv7 begins with milliseconds since 1970. */
+const TIME_BYTES = 6;
 
 const SUFFIX = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/;
 

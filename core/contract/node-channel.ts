@@ -7,8 +7,26 @@
 import { z } from "zod";
 import { idSchema } from "./ids.ts";
 import { ImageLayerSchema, ReadinessSchema } from "./release-config.ts";
+import { SECRET_NAME } from "./secrets.ts";
 
 export const NODE_CHANNEL_PATH = "/v1/node/channel";
+
+/**
+ * Secrets of an instance. The agent holds values in memory alone; what it writes to disk says `withheld` in their place.
+ * `unavailable`: they cannot be opened, so it does not start.
+ */
+const InstanceSecretsSchema = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("values"),
+    /** `NAME=value`; no name is in `env`, too. */
+    env: z.array(z.string()),
+    /** Files below `/run/secrets/`; content in base64. */
+    files: z.array(z.object({ name: z.string().regex(SECRET_NAME), content: z.base64() })),
+  }),
+  z.object({ kind: z.literal("withheld") }),
+  z.object({ kind: z.literal("unavailable"), detail: z.string() }),
+]);
+export type InstanceSecrets = z.infer<typeof InstanceSecretsSchema>;
 
 /** One container as the node must run it. The plan left nothing open: the agent only carries it out. */
 export const DesiredInstanceSchema = z.object({
@@ -24,6 +42,8 @@ export const DesiredInstanceSchema = z.object({
   /** ENTRYPOINT + CMD, after the release's command has replaced CMD. */
   args: z.array(z.string()),
   env: z.array(z.string()),
+  /** Absent: it has none. */
+  secrets: InstanceSecretsSchema.optional(),
   workingDir: z.string(),
   /** As in an image's USER: `name`, `uid`, `name:group`, `uid:gid`; empty is root. */
   user: z.string(),
@@ -79,7 +99,7 @@ export const InstanceReportSchema = z.object({
   /** Why it failed or waits: a stable code and a sentence, with the last log lines. */
   problem: z
     .object({
-      code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid"]),
+      code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable"]),
       detail: z.string(),
       logTail: z.array(z.string()),
     })

@@ -145,6 +145,7 @@ CREATE TABLE "releases" (
 	"image" jsonb NOT NULL,
 	"settings" jsonb NOT NULL,
 	"env" jsonb NOT NULL,
+	"shared_env" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"secrets" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"build_id" text,
 	"build_key" text,

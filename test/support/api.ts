@@ -11,6 +11,8 @@ import { createToken, ensureGateway, ensureNode, ensureTenant } from "../../core
 import { migrateDatabase } from "../../core/db/migrate.ts";
 import type { Db } from "../../core/db/client.ts";
 import { openLog } from "../../core/log.ts";
+import { keysOf } from "../../core/secrets/key-file.ts";
+import { secretsOf, type Secrets } from "../../core/secrets/secrets.ts";
 import { startServer, type RunningServer } from "../../api/server.ts";
 import type { BodyPace } from "../../api/slow-clients.ts";
 import { eq, sql } from "drizzle-orm";
@@ -33,7 +35,10 @@ export interface TestApi extends RunningServer {
 
 export const randomName = (prefix: string) => `${prefix}${randomBytes(4).toString("hex")}`;
 
-export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; trustedProxies?: string[]; bodyPace?: BodyPace } = {}): Promise<TestApi> {
+/** With a master key of its own. */
+export const testSecrets = (): Secrets => secretsOf(keysOf({ keys: [{ id: "test", key: randomBytes(32).toString("base64") }] }));
+
+export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; secrets?: Secrets; trustedProxies?: string[]; bodyPace?: BodyPace } = {}): Promise<TestApi> {
   if (options.migrate ?? true) await migrateDatabase(stores.databaseUrl);
   const server = await startServer({
     host: "127.0.0.1",
@@ -41,6 +46,7 @@ export async function startTestApi(stores: ApiStores, options: { redisPrefix?: s
     databaseUrl: stores.databaseUrl,
     redisUrl: stores.redisUrl,
     blobs: stores.blobs,
+    secrets: options.secrets ?? testSecrets(),
     config: {
       publicUrl: new URL("http://127.0.0.1:7070"),
       appsUrl: new URL("http://berth.localhost:8080"),

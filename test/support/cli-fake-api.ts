@@ -124,6 +124,7 @@ export function aRelease(number: number, more: Partial<Release> = {}): Release {
     manifestDigest: `sha256:${"ab".repeat(32)}`,
     live: false,
     envNames: [],
+    secrets: [],
     settings: SettingsSchema.parse({}),
     createdAt: NOW,
     liveAt: NOW,

@@ -15,6 +15,7 @@ import { parseDockerfile } from "../../core/domain/dockerfile.ts";
 import { withoutLinkFlags } from "../../core/domain/dockerfile-lines.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
 import type { Log } from "../../core/log.ts";
+import type { Secrets } from "../../core/secrets/secrets.ts";
 import type { CacheDisks } from "./cache-disk.ts";
 import type { BuildConfig } from "./config.ts";
 import { describeFailure } from "./failure.ts";
@@ -26,6 +27,7 @@ import { startSandbox, type Sandbox } from "./sandbox.ts";
 export interface BuildDeps {
   db: Db;
   blobs: BlobStore;
+  secrets: Secrets;
   redis: Redis;
   redisPrefix: string;
   bells: Bells;

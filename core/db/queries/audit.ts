@@ -1,6 +1,7 @@
 /** The audit trail: one row a change, in the transaction of the change. */
-import { newId, type Id, type TenantId } from "../../contract/ids.ts";
-import type { Tx } from "../client.ts";
+import { newId, timeOfId, type Id, type TenantId } from "../../contract/ids.ts";
+import { printableDeep } from "../../domain/printable.ts";
+import type { Db, Tx } from "../client.ts";
 import { audit } from "../schema.ts";
 
 /** Who made the change, from where. */
@@ -20,8 +21,7 @@ export interface AuditChange {
 
 /** Neither `detail` nor `change` ever holds the value of a secret or of a variable. */
 export async function writeAudit(tx: Tx, who: AuditActor, verb: string, target: string, detail: Record<string, unknown> = {}, change: AuditChange = {}): Promise<void> {
-  await tx.insert(audit).values({
-    id: newId("audit"),
+  await insert(tx, {
     tenantId: who.tenantId,
     actor: `token:${who.tokenId}`,
     actorName: who.tokenName ?? "",
@@ -32,4 +32,18 @@ export async function writeAudit(tx: Tx, who: AuditActor, verb: string, target: 
     detail,
     ...change,
   });
+}
+
+/** The same for what Berth does by itself. `tenantId` null: it is nobody's. */
+export async function writeSystemAudit(tx: Db | Tx, tenantId: TenantId | null, verb: string, target: string, detail: Record<string, unknown> = {}): Promise<void> {
+  await insert(tx, { tenantId, actor: "system", verb, target, detail });
+}
+
+type NewRow = Omit<typeof audit.$inferInsert, "id" | "at">;
+
+/** Names come from outside: what could command a terminal or break a line is written out. */
+async function insert(tx: Db | Tx, row: NewRow): Promise<void> {
+  const id = newId("audit");
+  // The id begins with the time: both say the same, so that the log's order is the order of its index.
+  await tx.insert(audit).values({ ...(printableDeep(row) as NewRow), id, at: timeOfId(id) });
 }

@@ -5,7 +5,8 @@ import { TenantNameSchema } from "../../contract/names.ts";
 import { SCOPES, type Scope } from "../../domain/access.ts";
 import { createToken as newToken, hashToken } from "../../tokens.ts";
 import type { Db } from "../client.ts";
-import { audit, gateways, nodes, tenants, tokens } from "../schema.ts";
+import { writeSystemAudit } from "../queries/audit.ts";
+import { gateways, nodes, tenants, tokens } from "../schema.ts";
 
 /** The tenant of this name, made when there is none. Throws a ZodError when the name is not allowed. */
 export async function ensureTenant(db: Db, name: string): Promise<{ id: TenantId; name: string; created: boolean }> {
@@ -14,7 +15,7 @@ export async function ensureTenant(db: Db, name: string): Promise<{ id: TenantId
     const id = newId("tenant");
     const made = await tx.insert(tenants).values({ id, name }).onConflictDoNothing().returning({ id: tenants.id });
     if (made.length > 0) {
-      await tx.insert(audit).values({ id: newId("audit"), tenantId: id, actor: "system", verb: "tenant.create", target: id, detail: { name } });
+      await writeSystemAudit(tx, id, "tenant.create", id, { name });
       return { id, name, created: true };
     }
     const [found] = await tx.select({ id: tenants.id }).from(tenants).where(sql`${tenants.name} = ${name}`);
@@ -33,7 +34,7 @@ export async function createToken(
   const id = newId("token");
   await db.transaction(async (tx) => {
     await tx.insert(tokens).values({ id, tenantId, name: options.name, scopes: [...(options.scopes ?? SCOPES)], hash: hashToken(token), expiresAt: options.expiresAt ?? null });
-    await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: "token.create", target: id, detail: { name: options.name } });
+    await writeSystemAudit(tx, tenantId, "token.create", id, { name: options.name });
   });
   return { id, token };
 }

@@ -4,10 +4,11 @@
  */
 import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
-import { newId, type AppId, type BuildId, type DeploymentId, type TenantId } from "../../contract/ids.ts";
+import type { AppId, BuildId, DeploymentId, TenantId } from "../../contract/ids.ts";
 import type { Image } from "../../contract/release-config.ts";
 import type { Db, Tx } from "../client.ts";
-import { audit, builds, deployments } from "../schema.ts";
+import { writeSystemAudit } from "../queries/audit.ts";
+import { builds, deployments } from "../schema.ts";
 import { endDeployment, publishRelease, type Published } from "./publish-release.ts";
 import { lockApp } from "./rollout.ts";
 
@@ -67,6 +68,7 @@ export async function succeedBuild(db: Db, fence: Fence, success: BuildSuccess, 
     if (build === undefined) return undefined;
     const source = { image: success.image, repository: success.repository, buildId: build.id, buildKey: build.buildKey };
     const published: Published[] = [];
+    await writeSystemAudit(tx, build.tenantId, "build.succeeded", build.id, { digest: success.image.manifestDigest });
     for (const id of await waitingDeployments(tx, build.id)) published.push(await publishRelease(tx, id, source, now));
     return published;
   });
@@ -150,6 +152,6 @@ async function waitingDeployments(tx: Tx, buildId: BuildId): Promise<DeploymentI
 async function endDeployments(tx: Tx, build: BuildRow, state: "failed" | "cancelled", failure: Failure, now: Date): Promise<EndedBuild> {
   const ended = await waitingDeployments(tx, build.id);
   for (const id of ended) await endDeployment(tx, id, state, failure, now);
-  await tx.insert(audit).values({ id: newId("audit"), tenantId: build.tenantId, actor: "system", verb: `build.${state}`, target: build.id, detail: { code: failure.code } });
+  await writeSystemAudit(tx, build.tenantId, `build.${state}`, build.id, { code: failure.code });
   return { tenantId: build.tenantId, appId: build.appId, deployments: ended };
 }

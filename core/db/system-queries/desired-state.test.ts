@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { SettingsSchema, type Image } from "../../contract/release-config.ts";
 import { tenantUidBase } from "../../domain/id-ranges.ts";
 import { layerDigests, renderDesired, type DesiredRow } from "./desired-state.ts";
+import { placeOf } from "./secrets.ts";
 
 const layer = (fill: string) => ({ digest: `sha256:${fill.repeat(64)}`, diffId: `sha256:${"0".repeat(64)}`, sizeBytes: 1, mediaType: "x" });
 const image: Image = {
@@ -17,7 +18,7 @@ const image: Image = {
   volumes: ["/data"],
   stopSignal: "SIGINT",
 };
-const row = (more: { env?: Record<string, string>; settings?: object; image?: Partial<Image> } = {}): DesiredRow => ({
+const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, string>; secrets?: DesiredRow["secrets"]; settings?: object; image?: Partial<Image> } = {}): DesiredRow => ({
   id: "ins_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["id"],
   appId: "app_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["appId"],
   appName: "web",
@@ -27,8 +28,11 @@ const row = (more: { env?: Record<string, string>; settings?: object; image?: Pa
   image: { ...image, ...more.image },
   settings: { ...SettingsSchema.parse({}), ...more.settings },
   env: more.env ?? {},
+  sharedEnv: more.sharedEnv ?? {},
+  secrets: more.secrets ?? [],
 });
-const render = (...rows: DesiredRow[]) => renderDesired({ generation: 7, instances: rows }, (digest) => `url:${digest}`).instances;
+const secretId = (end: string) => `sec_01h2xcejqtf2nbrexx3vqjhp${end}` as DesiredRow["secrets"][number]["id"];
+const render = (...rows: DesiredRow[]) => renderDesired({ generation: 7, instances: rows }, (digest) => `url:${digest}`, new Map()).instances;
 
 test("an instance is rendered whole: command, layers with URLs, limits, ids of its tenant", () => {
   const [instance] = render(row());
@@ -61,4 +65,22 @@ test("the port: a setting beats the owner's PORT, which beats EXPOSE, which beat
 
 test("layers that instances share are asked for once", () => {
   assert.equal(layerDigests([row(), row()]).length, 2);
+});
+
+test("shared variables are there unless the app has its own; a secret hides a variable of its name", () => {
+  const rows = [row({ sharedEnv: { A: "shared", B: "shared", PATH: "/shared" }, env: { A: "own", C: "own" }, secrets: [{ id: secretId("41"), name: "C", kind: "env", version: 2 }, { id: secretId("42"), name: "key.pem", kind: "file", version: 1 }] })];
+  const [{ tenantId } = row()] = rows;
+  const opened = new Map([
+    [placeOf({ tenantId, id: secretId("41"), version: 2 }), Buffer.from("hidden")],
+    [placeOf({ tenantId, id: secretId("42"), version: 1 }), Buffer.from([0, 255])],
+  ]);
+  const [instance] = renderDesired({ generation: 1, instances: rows }, () => "", opened).instances;
+  assert.deepEqual(instance?.env, ["PATH=/shared", "EMPTY=", "EQ=a=b", "PORT=3000", "A=own", "B=shared"]);
+  assert.deepEqual(instance?.secrets, { kind: "values", env: ["C=hidden"], files: [{ name: "key.pem", content: "AP8=" }] });
+});
+
+test("an instance whose secrets cannot be opened says so; others are rendered", () => {
+  const [without, with_] = render(row(), row({ secrets: [{ id: secretId("41"), name: "C", kind: "env", version: 2 }] }));
+  assert.equal(without?.secrets, undefined);
+  assert.equal(with_?.secrets?.kind, "unavailable");
 });

@@ -2,10 +2,11 @@
 import { and, eq, inArray, sql } from "drizzle-orm";
 import type { AppId, InstanceId, NodeId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import type { DesiredInstance, DesiredState } from "../../contract/node-channel.ts";
-import { effectivePort, type Image, type Settings } from "../../contract/release-config.ts";
+import { effectivePort, type Image, type ReleaseSecret, type Settings } from "../../contract/release-config.ts";
 import { tenantUidBase } from "../../domain/id-ranges.ts";
 import type { Db } from "../client.ts";
 import { apps, instances, nodes, releases, tenants } from "../schema.ts";
+import { placeOf, type OpenedSecrets, type WantedSecret } from "./secrets.ts";
 
 /** One instance that a node must run, with all that its description needs. */
 export interface DesiredRow {
@@ -18,6 +19,8 @@ export interface DesiredRow {
   image: Image;
   settings: Settings;
   env: Record<string, string>;
+  sharedEnv: Record<string, string>;
+  secrets: ReleaseSecret[];
 }
 
 export interface NodeRows {
@@ -39,6 +42,8 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
       image: releases.image,
       settings: releases.settings,
       env: releases.env,
+      sharedEnv: releases.sharedEnv,
+      secrets: releases.secrets,
     })
     .from(nodes)
     .leftJoin(instances, and(eq(instances.nodeId, nodes.id), inArray(instances.state, ["wanted", "draining"])))
@@ -58,14 +63,22 @@ export function layerDigests(rows: readonly DesiredRow[]): string[] {
   return [...new Set(rows.flatMap((row) => row.image.layers.map((layer) => layer.digest)))];
 }
 
-/** The message for the agent. `urlOf` gives a layer's presigned URL by digest. */
-export function renderDesired(node: NodeRows, urlOf: (digest: string) => string): DesiredState {
-  return { type: "desired", generation: node.generation, instances: node.instances.map((row) => renderInstance(row, urlOf)) };
+/** The versions of secrets that the rows need. */
+export function wantedSecrets(rows: readonly DesiredRow[]): WantedSecret[] {
+  return rows.flatMap(({ tenantId, secrets }) => secrets.map(({ id, version }) => ({ tenantId, id, version })));
 }
 
-function renderInstance(row: DesiredRow, urlOf: (digest: string) => string): DesiredInstance {
+/** The message for the agent. `urlOf` gives a layer's presigned URL by digest. The opened secrets are in it, and nowhere else. */
+export function renderDesired(node: NodeRows, urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredState {
+  return { type: "desired", generation: node.generation, instances: node.instances.map((row) => renderInstance(row, urlOf, opened)) };
+}
+
+function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredInstance {
   const { image, settings } = row;
   const port = instancePort(row);
+  const secrets = renderSecrets(row, opened);
+  const hidden = new Set(row.secrets.flatMap(({ kind, name }) => (kind === "env" ? [name] : [])));
+  const env = renderEnv(image.env, { PORT: String(port) }, row.sharedEnv, row.env, settings.port === undefined ? {} : { PORT: String(port) });
   return {
     id: row.id,
     appId: row.appId,
@@ -76,7 +89,8 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string): Des
     hostname: `${row.appName}-${row.id.slice(-6)}`,
     layers: image.layers.map((layer) => ({ ...layer, url: urlOf(layer.digest) })),
     args: [...image.entrypoint, ...(settings.command ?? image.cmd)],
-    env: renderEnv(image.env, { PORT: String(port) }, row.env, settings.port === undefined ? {} : { PORT: String(port) }),
+    env: env.filter((entry) => !hidden.has(entry.slice(0, entry.indexOf("=")))),
+    ...(secrets === undefined ? {} : { secrets }),
     workingDir: image.workingDir,
     user: image.user,
     volumes: image.volumes,
@@ -94,9 +108,24 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string): Des
   };
 }
 
+/** Without its secrets an instance is not run: it says why instead. */
+function renderSecrets({ tenantId, secrets }: DesiredRow, opened: OpenedSecrets): DesiredInstance["secrets"] {
+  if (secrets.length === 0) return undefined;
+  const env: string[] = [];
+  const files: { name: string; content: string }[] = [];
+  for (const { id, name, kind, version } of secrets) {
+    const value = opened.get(placeOf({ tenantId, id, version }));
+    if (!Buffer.isBuffer(value)) return { kind: "unavailable", detail: `The secret «${name}» (version ${version}) cannot be opened. Set it again, or ask the operator for the keys.` };
+    if (kind === "env") env.push(`${name}=${value.toString("utf8")}`);
+    else files.push({ name, content: value.toString("base64") });
+  }
+  return { kind: "values", env, files };
+}
+
 /** The port to probe: the setting, else a PORT that the owner set in the environment, else what the image says. */
-function instancePort({ settings, env, image }: DesiredRow): number {
-  const own = /^[1-9][0-9]{0,4}$/.test(env["PORT"] ?? "") ? Number(env["PORT"]) : undefined;
+function instancePort({ settings, env, sharedEnv, image }: DesiredRow): number {
+  const wanted = env["PORT"] ?? sharedEnv["PORT"] ?? "";
+  const own = /^[1-9][0-9]{0,4}$/.test(wanted) ? Number(wanted) : undefined;
   return settings.port ?? (own !== undefined && own <= 65_535 ? own : effectivePort(settings, image));
 }
 

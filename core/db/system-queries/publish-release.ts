@@ -6,12 +6,14 @@
 import { and, desc, eq, inArray, isNull, ne, notInArray, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type BuildId, type DeploymentId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
-import type { Image, SettingsPatch } from "../../contract/release-config.ts";
+import type { Image, ReleaseSecret, SettingsPatch } from "../../contract/release-config.ts";
 import { applyEnvPatch, applySettingsPatch } from "../../domain/settings.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Tx } from "../client.ts";
+import { writeAudit, writeSystemAudit, type AuditActor } from "../queries/audit.ts";
 import { requireRoomForApp } from "../queries/quota.ts";
-import { apps, audit, deployments, releases } from "../schema.ts";
+import { effectiveSecrets } from "../queries/secrets.ts";
+import { apps, deployments, releases, tenants } from "../schema.ts";
 import { lockApp } from "./rollout.ts";
 
 /** What the release runs, beside the app's settings and environment. */
@@ -29,7 +31,7 @@ export type Published =
   | { outcome: "cancelled" | "superseded"; appId: AppId; deployments: DeploymentId[] };
 
 /** Reasons of deployments that only change configuration: they do not overtake a build that began before them. */
-const CONFIG_REASONS = ["env", "settings"];
+const CONFIG_REASONS = ["env", "secrets", "settings"];
 
 type AppRow = typeof apps.$inferSelect;
 type DeploymentRow = typeof deployments.$inferSelect;
@@ -60,10 +62,9 @@ export interface ReleaseRequest {
   appId: AppId;
   settingsPatch: SettingsPatch;
   envPatch: Readonly<Record<string, string | null>>;
-  /** `deploy`, `env` or `settings`. */
+  /** `deploy`, `env`, `secrets` or `settings`. */
   reason: string;
-  /** For the audit, `token:tok_…`. */
-  actor: string;
+  actor: AuditActor;
   /** Without it, the image of the release that should be live now. */
   source?: ReleaseImage;
 }
@@ -99,14 +100,7 @@ export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: D
     })
     .returning();
   if (deployment === undefined) throw new Error("an insert returned no row");
-  await tx.insert(audit).values({
-    id: newId("audit"),
-    tenantId: app.tenantId,
-    actor: request.actor,
-    verb: "deployment.create",
-    target: deployment.id,
-    detail: { app: app.name, reason: request.reason, env: Object.keys(request.envPatch) },
-  });
+  await writeAudit(tx, request.actor, "deployment.create", deployment.id, { app: app.name, reason: request.reason, env: Object.keys(request.envPatch) });
   const published = await release(tx, app, deployment, source, now);
   return published;
 }
@@ -148,6 +142,8 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
   const settings = applySettingsPatch(app.settings, deployment.settingsPatch as SettingsPatch);
   const env = applyEnvPatch(app.env, deployment.envPatch);
   await requireRoomForApp(tx, app.tenantId, app.id, settings);
+  const secrets = await secretsOfRelease(tx, app, env);
+  const [tenant] = await tx.select({ env: tenants.env }).from(tenants).where(eq(tenants.id, app.tenantId));
   const [last] = await tx.select({ number: releases.number }).from(releases).where(eq(releases.appId, app.id)).orderBy(desc(releases.number)).limit(1);
   const number = (last?.number ?? 0) + 1;
   const releaseId = newId("release");
@@ -160,6 +156,8 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
     image: source.image,
     settings,
     env,
+    sharedEnv: tenant?.env ?? {},
+    secrets,
     buildId: source.buildId,
     buildKey: source.buildKey,
     reason: deployment.reason,
@@ -177,15 +175,14 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
     .where(and(eq(deployments.id, deployment.id), eq(deployments.state, "building")));
   const isChanged = Object.keys({ ...deployment.settingsPatch, ...deployment.envPatch }).length > 0;
   await tx.update(apps).set({ settings, env, targetReleaseId: releaseId, version: app.version + (isChanged ? 1 : 0) }).where(and(eq(apps.id, app.id), isNull(apps.deletedAt)));
-  await tx.insert(audit).values({
-    id: newId("audit"),
-    tenantId: app.tenantId,
-    actor: "system",
-    verb: "release.create",
-    target: releaseId,
-    detail: { app: app.name, number, reason: deployment.reason, digest: source.image.manifestDigest },
-  });
+  await writeSystemAudit(tx, app.tenantId, "release.create", releaseId, { app: app.name, number, reason: deployment.reason, digest: source.image.manifestDigest, secrets: secrets.map(({ name, version }) => `${name} ${version}`) });
   return { outcome: "released", appId: app.id, releaseId, number, deployments: [deployment.id, ...superseded] };
+}
+
+/** The versions that hold now. What a variable of the app's own hides is left out, as are secrets for builds. */
+async function secretsOfRelease(tx: Tx, app: AppRow, env: Readonly<Record<string, string>>): Promise<ReleaseSecret[]> {
+  const found = await effectiveSecrets(tx, app.tenantId, app.id);
+  return found.flatMap(({ id, name, kind, version, isShared }) => (kind === "build" || (kind === "env" && isShared && name in env) ? [] : [{ id, name, kind, version }]));
 }
 
 /** Ends the app's other rollouts; returns their deployments. For rollbacks too, inside their transaction. */
@@ -207,7 +204,7 @@ export async function endDeployment(tx: Tx, id: DeploymentId, state: "failed" | 
     .where(and(eq(deployments.id, id), inArray(deployments.state, statesBefore("deployment", state))))
     .returning({ tenantId: deployments.tenantId });
   for (const { tenantId } of ended) {
-    await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: `deployment.${state}`, target: id, detail: { code: failure.code } });
+    await writeSystemAudit(tx, tenantId, `deployment.${state}`, id, { code: failure.code });
   }
   return ended.length > 0;
 }

@@ -5,7 +5,8 @@ import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, typ
 import type { ReleasePlan, RolloutSnapshot } from "../../domain/rollout.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
-import { apps, audit, deployments, gateways, instances, nodes, releases } from "../schema.ts";
+import { writeSystemAudit } from "../queries/audit.ts";
+import { apps, deployments, gateways, instances, nodes, releases } from "../schema.ts";
 
 /** A gateway that was silent for longer is not waited for when an instance drains. */
 const GATEWAY_LOST_AFTER_MS = 15_000;
@@ -141,7 +142,7 @@ async function endDeployments(
     .where(and(eq(deployments.appId, appId), eq(deployments.releaseId, releaseId), inArray(deployments.state, statesBefore("deployment", end.state)), ne(deployments.state, "building")))
     .returning({ id: deployments.id, tenantId: deployments.tenantId });
   for (const { id, tenantId } of ended) {
-    await tx.insert(audit).values({ id: newId("audit"), tenantId, actor: "system", verb: `deployment.${end.state}`, target: id, detail: end.failure ? { code: end.failure.code } : {} });
+    await writeSystemAudit(tx, tenantId, `deployment.${end.state}`, id, end.failure ? { code: end.failure.code } : {});
   }
   return ended.map(({ id }) => id);
 }

@@ -97,11 +97,13 @@ export const releases = pgTable(
     image: jsonb("image").$type<Image>().notNull(),
     settings: jsonb("settings").$type<Settings>().notNull(),
     env: jsonb("env").$type<Record<string, string>>().notNull(),
+    /** The tenant's shared variables as they were; the app's own go first. */
+    sharedEnv: jsonb("shared_env").$type<Record<string, string>>().notNull().default({}),
     /** The versions of the secrets that it runs with. */
     secrets: jsonb("secrets").$type<ReleaseSecret[]>().notNull().default([]),
     buildId: text("build_id").$type<BuildId>(),
     buildKey: text("build_key"),
-    /** Why it was made: `deploy`, `env`, `settings`, `rollback to v3`. */
+    /** Why it was made: `deploy`, `env`, `secrets`, `settings`, `rollback to v3`. */
     reason: text("reason").notNull(),
     createdAt: createdAt(),
     /** When it first was live; null: never. */
