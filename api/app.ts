@@ -8,6 +8,8 @@ import { idempotent } from "./idempotency.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { requestLog } from "./middleware/request-log.ts";
 import { problemResponse, toAppError } from "./problems.ts";
+import { docsPage, DOCS_HEADERS, type ApiDocument } from "./docs-page.ts";
+import { withCommonParts } from "./openapi-common.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { createRouter } from "./router.ts";
 import { createAppRoutes } from "./routes/apps.ts";
@@ -35,6 +37,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
 
   app.route("/", createHealthRoutes(deps));
   app.get("/openapi.json", (c) => c.json(describe(app)));
+  app.get("/docs", (c) => c.html(docsPage(describe(app) as unknown as ApiDocument), 200, DOCS_HEADERS));
 
   app.use("/v1/*", authenticate(deps));
   app.use("/v1/*", idempotent(deps));
@@ -61,7 +64,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
 /** The OpenAPI document of all routes. */
 export function describe(app: OpenAPIHono<ApiEnv>) {
   app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
-  return app.getOpenAPI31Document(OPENAPI_INFO);
+  return withCommonParts(app.getOpenAPI31Document(OPENAPI_INFO));
 }
 
 /** Which methods a path has, so that a wrong one is told from a wrong path. */

@@ -131,6 +131,23 @@ test("names, settings and variables that are not allowed are refused with what i
   assert.deepEqual([large.status, large.body.code], [413, "payload_too_large"]);
 });
 
+test("/docs is one page that shows every route, schema and error, and loads nothing", async () => {
+  const { status, body, headers } = await api.call("GET", "/docs");
+  assert.equal(status, 200);
+  assert.match(headers.get("content-type") ?? "", /^text\/html/);
+  assert.match(headers.get("content-security-policy") ?? "", /default-src 'none'/);
+  const { paths, components } = (await api.call("GET", "/openapi.json")).body as { paths: Record<string, Record<string, { summary?: string }>>; components: { schemas: object } };
+  const escaped = (text: string) => text.replaceAll("&", "&amp;").replaceAll("'", "&#39;").replaceAll('"', "&quot;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  for (const [path, methods] of Object.entries(paths)) {
+    assert.ok(body.includes(`<code>${path}</code>`), path);
+    for (const { summary = "" } of Object.values(methods)) assert.ok(body.includes(escaped(summary)), summary);
+  }
+  for (const name of Object.keys(components.schemas)) assert.ok(body.includes(`id="schema-${name}"`), name);
+  for (const code of Object.keys(ERRORS)) assert.ok(body.includes(`id="error-${code}"`), code);
+  assert.doesNotMatch(body, /<script|<link|<img|https?:\/\/(?!berth\.dev)/);
+  for (const [, anchor] of body.matchAll(/href="#([^"]+)"/g)) assert.ok(body.includes(`id="${anchor}"`), anchor);
+});
+
 test("unknown paths and methods are problems", async () => {
   const { token } = await api.tenant();
   const nothing = await api.call("GET", "/nothing", { token });
