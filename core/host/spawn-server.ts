@@ -2,7 +2,8 @@
 import { runLine, runUnchecked } from "./spawn.ts";
 import type { SpawnAnswer, SpawnRequest } from "./spawner.ts";
 
-const answer = (message: SpawnAnswer) => process.send?.(message);
+/** Who asked may have ended meanwhile: then nobody waits for the answer. */
+const answer = (message: SpawnAnswer) => process.send?.(message, undefined, undefined, () => {});
 
 process.on("message", (request: SpawnRequest) => {
   const { id, argv } = request;

@@ -25,11 +25,18 @@ export function startSpawner(onEnd: (error: Error) => void): void {
     // What ends this process by its group ends that one by its channel, after its last answer.
     detached: true,
   });
+  // It keeps this process alive while something waits for it, as a program of its own would, and not longer.
+  const settle = (id: number) => {
+    const one = waiting.get(id);
+    if (waiting.delete(id) && waiting.size === 0) child.channel?.unref();
+    return one;
+  };
   const ask = <T>(request: SpawnRequest) =>
     new Promise<T>((resolve, reject) => {
       waiting.set(request.id, { resolve: resolve as Waiting["resolve"], reject });
+      child.channel?.ref();
       child.send(request, (error) => {
-        if (error && waiting.delete(request.id)) reject(error);
+        if (error) settle(request.id)?.reject(error);
       });
     });
   const runner: Runner = {
@@ -38,8 +45,7 @@ export function startSpawner(onEnd: (error: Error) => void): void {
   };
   child.on("message", (answer: SpawnAnswer) => {
     if ("ready" in answer) return useRunner(runner);
-    const one = waiting.get(answer.id);
-    waiting.delete(answer.id);
+    const one = settle(answer.id);
     if ("result" in answer) one?.resolve(answer.result as never);
     else one?.reject(Object.assign(new Error(answer.error.message), answer.error.code === undefined ? {} : { code: answer.error.code }));
   });
@@ -51,7 +57,6 @@ export function startSpawner(onEnd: (error: Error) => void): void {
   };
   child.once("error", end);
   child.once("exit", (code, signal) => end(new Error(`the process that starts programs ended with ${signal ?? code}`)));
-  // It keeps nobody alive.
   child.unref();
   child.channel?.unref();
 }
