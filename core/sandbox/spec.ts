@@ -19,6 +19,11 @@ const ROOT_CAPABILITIES = [
   "CAP_SETUID",
   "CAP_NET_BIND_SERVICE",
 ];
+/**
+ * What programs with file capabilities may ask for without being refused, for users other than root: none gets it, as
+ * nothing gains privileges. Servers in images often ask for this one, and any user may listen on any port here anyway.
+ */
+const BOUNDING_CAPABILITIES = ["CAP_NET_BIND_SERVICE"];
 /** For writing files of any owner within the layer store's range. */
 const UNPACK_CAPABILITIES = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"];
 
@@ -61,7 +66,7 @@ export interface InstanceSandbox {
 
 /** A tenant's container, as crun reads it from `config.json`. */
 export function instanceSpec(sandbox: InstanceSandbox) {
-  const capabilities = sandbox.user.uid === 0 ? ROOT_CAPABILITIES : [];
+  const [capabilities, bounding] = sandbox.user.uid === 0 ? [ROOT_CAPABILITIES, ROOT_CAPABILITIES] : [[], BOUNDING_CAPABILITIES];
   return {
     ociVersion: "1.0.2",
     hostname: sandbox.hostname,
@@ -72,7 +77,7 @@ export function instanceSpec(sandbox: InstanceSandbox) {
       args: sandbox.args,
       env: sandbox.env,
       cwd: sandbox.cwd,
-      ...privileges(capabilities, sandbox.limits),
+      ...privileges(capabilities, bounding, sandbox.limits),
     },
     mounts: [
       ...kernelMounts(),
@@ -109,17 +114,17 @@ export function unpackSpec(sandbox: UnpackSandbox) {
       args: sandbox.args,
       env: ["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"],
       cwd: "/",
-      ...privileges(UNPACK_CAPABILITIES, sandbox.limits),
+      ...privileges(UNPACK_CAPABILITIES, UNPACK_CAPABILITIES, sandbox.limits),
     },
     mounts: [...kernelMounts(), tmpfs("/run", "mode=755", "size=1m"), bindMount({ source: sandbox.targetPath, destination: "/mnt", readOnly: false })],
     linux: linux(LAYER_STORE_UID_BASE, sandbox.cgroupsPath, sandbox.limits, { type: "network" }),
   };
 }
 
-function privileges(capabilities: readonly string[], limits: Limits) {
+function privileges(capabilities: readonly string[], bounding: readonly string[], limits: Limits) {
   return {
     noNewPrivileges: true,
-    capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities, inheritable: [], ambient: [] },
+    capabilities: { bounding, effective: capabilities, permitted: capabilities, inheritable: [], ambient: [] },
     rlimits: [
       { type: "RLIMIT_NOFILE", soft: Math.min(1024, limits.openFiles), hard: limits.openFiles },
       { type: "RLIMIT_CORE", soft: 0, hard: 0 },

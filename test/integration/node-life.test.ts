@@ -56,7 +56,7 @@ test("USER, no_new_privs, seccomp and capabilities", async () => {
   const tenant = testTenant();
   const plain = await node.ready({ args: shell(script), user: "www-data", port: 80 }, tenant);
   const lines = (await node.logs(plain.desired.id)).map(({ text }) => text.replace(/\s+/g, " ").trim());
-  assert.deepEqual(lines, ["33", "33", "CapBnd: 0000000000000000", "CapEff: 0000000000000000", "NoNewPrivs: 1", "Seccomp: 2", `0 ${tenant.uidBase} 65536`].toSorted((a, b) => lines.indexOf(a) - lines.indexOf(b)));
+  assert.deepEqual(lines, ["33", "33", "CapBnd: 0000000000000400", "CapEff: 0000000000000000", "NoNewPrivs: 1", "Seccomp: 2", `0 ${tenant.uidBase} 65536`].toSorted((a, b) => lines.indexOf(a) - lines.indexOf(b)));
   const root = await node.ready({ args: shell(script), port: 80 }, tenant);
   const rootLines = (await node.logs(root.desired.id)).map(({ text }) => text.replace(/\s+/g, " ").trim());
   // CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID NET_BIND_SERVICE

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcess } from "node:child_process";
-import { gunzipSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { WebSocketServer, type WebSocket } from "ws";
 import { newId, type AppId, type InstanceId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { FromNodeSchema, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
@@ -17,6 +17,7 @@ import { tenantUidBase } from "../../core/domain/id-ranges.ts";
 import { run, start } from "../../core/host/spawn.ts";
 import { REPOSITORY, type BerthConfig } from "../../infra/config.ts";
 import { killSandboxes, removeFromHost } from "../../infra/teardown.ts";
+import { layoutImage } from "./oci.ts";
 import { cacheDir } from "./stores.ts";
 
 const TOKEN = "a-node-token";
@@ -36,16 +37,14 @@ export function layerOf(tar: Buffer, wrong: Partial<TestLayer> = {}): TestLayer 
   return { digest: digestOf(bytes), diffId: digestOf(tar), sizeBytes: bytes.length, mediaType: `${TAR}+gzip`, bytes, ...wrong };
 }
 
+/** Layers of an image of the catalogue. */
+export function catalogue(name: string): TestLayer[] {
+  return layoutImage(join(cacheDir(), "catalogue/oci"), name).layers;
+}
+
 /** The catalogue's busybox: one layer, every applet in /bin. */
 export function busybox(): TestLayer {
-  const layout = join(cacheDir(), "catalogue/oci");
-  const blob = (digest: string) => readFileSync(join(layout, "blobs/sha256", digest.slice("sha256:".length)));
-  const index = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")) as { manifests: { digest: string; annotations: Record<string, string> }[] };
-  const found = index.manifests.find(({ annotations }) => annotations["org.opencontainers.image.ref.name"] === "busybox");
-  const manifest = JSON.parse(blob(found?.digest ?? "").toString("utf8")) as { layers: { digest: string; mediaType: string }[] };
-  const [{ digest, mediaType }] = manifest.layers as [{ digest: string; mediaType: string }];
-  const bytes = blob(digest);
-  return { digest, diffId: digestOf(gunzipSync(bytes)), sizeBytes: bytes.length, mediaType, bytes };
+  return catalogue("busybox")[0] as TestLayer;
 }
 
 export interface TestTenant {

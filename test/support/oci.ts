@@ -1,8 +1,9 @@
 /** Small images of the test's own, as OCI layouts on disk and as bytes for the registry. */
 import { createHash } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { extract } from "tar-stream";
 import { tarOf, type Entry } from "./contexts.ts";
 
 export const digestOf = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
@@ -41,4 +42,43 @@ export function writeLayout(dir: string, image: TestImage): void {
   writeFileSync(join(dir, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
   const descriptor = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: image.manifestDigest, size: image.manifest.length, annotations: { "org.opencontainers.image.ref.name": "latest" } };
   writeFileSync(join(dir, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [descriptor] }));
+}
+
+/** What an image's config says of running it. */
+export interface RunConfig {
+  Entrypoint?: string[] | null;
+  Cmd?: string[] | null;
+  Env?: string[] | null;
+  WorkingDir?: string;
+  User?: string;
+  ExposedPorts?: Record<string, unknown> | null;
+  Volumes?: Record<string, unknown> | null;
+  StopSignal?: string;
+}
+
+/** An image of a layout on disk, by its tag. */
+export function layoutImage(layout: string, tag: string) {
+  const blob = (digest: string) => readFileSync(join(layout, "blobs/sha256", digest.slice("sha256:".length)));
+  const parse = <T>(bytes: Buffer) => JSON.parse(bytes.toString("utf8")) as T;
+  const index = parse<{ manifests: { digest: string; annotations: Record<string, string> }[] }>(readFileSync(join(layout, "index.json")));
+  const found = index.manifests.find(({ annotations }) => annotations["org.opencontainers.image.ref.name"] === tag);
+  if (found === undefined) throw new Error(`${layout} has no image «${tag}»`);
+  const manifest = parse<{ config: { digest: string }; layers: { digest: string; mediaType: string; size: number }[] }>(blob(found.digest));
+  const config = parse<{ rootfs: { diff_ids: string[] }; config?: RunConfig }>(blob(manifest.config.digest));
+  const layers = manifest.layers.map(({ digest, mediaType, size }, at) => ({ digest, mediaType, sizeBytes: size, diffId: config.rootfs.diff_ids[at] ?? "", bytes: blob(digest) }));
+  return { digest: found.digest, layers, run: config.config ?? {} };
+}
+
+/** A file out of a gzipped layer. */
+export async function memberOf(layer: Buffer, name: string): Promise<Buffer> {
+  const reader = extract();
+  reader.end(gunzipSync(layer));
+  let found: Buffer | undefined;
+  for await (const entry of reader) {
+    const chunks: Buffer[] = [];
+    for await (const chunk of entry) chunks.push(chunk as Buffer);
+    if (entry.header.name.replace(/^\.?\//, "") === name) found = Buffer.concat(chunks);
+  }
+  if (found === undefined) throw new Error(`the layer has no file «${name}»`);
+  return found;
 }
