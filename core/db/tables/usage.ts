@@ -27,7 +27,8 @@ export const usage = pgTable(
   "usage",
   {
     tenantId: text("tenant_id").$type<TenantId>().notNull().references(() => tenants.id, { onDelete: "cascade" }),
-    appId: text("app_id").$type<AppId>().notNull(),
+    /** Empty: of repositories that no app has. */
+    appId: text("app_id").$type<AppId | "">().notNull(),
     /** As it was named when it was last used. */
     appName: text("app_name").notNull(),
     hour: at("hour").notNull(),
@@ -40,8 +41,14 @@ export const usage = pgTable(
     egressBytes: bytes("egress_bytes").notNull().default(0),
     buildMillis: bytes("build_millis").notNull().default(0),
   },
-  (t) => [primaryKey({ columns: [t.tenantId, t.hour, t.appId] }), index("usage_hour").on(t.hour)],
+  (t) => [primaryKey({ columns: [t.tenantId, t.hour, t.appId] }), index("usage_hour").on(t.hour), index("usage_app").on(t.appId, t.hour)],
 );
+
+/** How far what is added up by the clock has come: moved on in the transaction that adds. */
+export const usagePasses = pgTable("usage_passes", {
+  name: text("name").primaryKey(),
+  at: at("at").notNull(),
+});
 
 /** Hours that the billing hook has been told, per tenant: each is sent until it was taken. */
 export const usageExports = pgTable(
