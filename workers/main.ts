@@ -1,4 +1,4 @@
-/** The worker process: reads the environment once, starts builds, the rollout loop or both, ends in order. */
+/** The worker process: reads the environment once, starts what its roles say, ends in order. */
 import { hostname } from "node:os";
 import { z } from "zod";
 import { openS3BlobStore } from "../core/blob-store/s3.ts";
@@ -8,6 +8,7 @@ import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
 import { openSecrets, SecretsEnv } from "../core/secrets/secrets.ts";
 import { openRedisFailFast, openRedisPatient } from "../core/redis.ts";
+import { startAutoscale } from "./autoscale/loop.ts";
 import { BuildEnv, buildConfig } from "./build/config.ts";
 import { startBuilds } from "./build/start.ts";
 import { startReconcile } from "./reconcile/loop.ts";
@@ -21,12 +22,14 @@ const Env = z.object({
   ...BuildEnv,
   /** The same in every life of this worker: then it takes its former builds again at once. */
   BERTH_WORKER_NAME: z.string().min(1).max(200).optional(),
-  /** What this process does: `build`, `reconcile` or both. */
+  /** What this process does. */
   BERTH_WORKER_ROLES: z
     .string()
-    .default("build,reconcile")
+    .default("build,reconcile,autoscale")
     .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(["build", "reconcile"])).min(1)),
+    .pipe(z.array(z.enum(["build", "reconcile", "autoscale"])).min(1)),
+  /** How often the autoscaler looks. */
+  BERTH_AUTOSCALE_EVERY_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
   /** How long running builds may go on after SIGTERM before they return to the queue. */
   BERTH_WORKER_DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
 });
@@ -48,6 +51,9 @@ const common = { db, bells, log, clock };
 
 const closers: (() => Promise<void>)[] = [];
 if (env.BERTH_WORKER_ROLES.includes("reconcile")) closers.push(startReconcile(common));
+if (env.BERTH_WORKER_ROLES.includes("autoscale")) {
+  closers.push(startAutoscale({ ...common, redis, redisPrefix: env.BERTH_REDIS_PREFIX, everyMs: env.BERTH_AUTOSCALE_EVERY_MS }));
+}
 if (env.BERTH_WORKER_ROLES.includes("build")) {
   const config = buildConfig(env);
   closers.push(

@@ -1,9 +1,11 @@
 /** The API's end of the gateway channel: routes down, counts and drained instances up. */
 import type { WebSocket } from "ws";
-import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
+import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type AppCounts, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
 import { parseId, type AppId } from "../../core/contract/ids.ts";
 import { addCounts, findGatewayByTokenHash, touchGateway, writeDrained, type GatewayId } from "../../core/db/system-queries/gateways.ts";
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
+import { wakeApp } from "../../core/db/system-queries/scaling.ts";
+import { noteLoad } from "../../core/load.ts";
 import type { Deps } from "../deps.ts";
 import { latest } from "./latest.ts";
 import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
@@ -13,7 +15,7 @@ const LOOK_EVERY_MS = 2000;
 const RETRY_MS = 500;
 const MAX_WAITING = 1000;
 
-export type GatewayChannelDeps = Pick<Deps, "db" | "bells" | "log" | "clock"> & { config: Pick<Deps["config"], "appsUrl"> };
+export type GatewayChannelDeps = Pick<Deps, "db" | "redis" | "bells" | "log" | "clock"> & { config: Pick<Deps["config"], "appsUrl" | "redisPrefix"> };
 
 export interface GatewayChannels {
   channel: Channel;
@@ -59,13 +61,28 @@ function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log:
       queue(message);
       feed.join(socket);
     } else if (message.type === "wanted") {
-      deps.bells.ring("reconcile", message.appId);
+      void wake(deps, message.appId, log);
     } else {
+      if (message.type === "counts") void note(message.apps);
       queue(message);
     }
   });
+  let notedAt = deps.clock().getTime();
+  const note = async (counts: readonly AppCounts[]) => {
+    const now = deps.clock().getTime();
+    const since = now - notedAt;
+    notedAt = now;
+    // Redis is away: the autoscaler then changes nothing.
+    await noteLoad(deps.redis, deps.config.redisPrefix, id, counts, since, now).catch(() => {});
+  };
   const touch = latest<void>(() => touchGateway(deps.db, id, deps.clock()), closed, (error) => log.warn({ err: error }, "a heartbeat was not written"));
   keepAlive(socket, touch);
+}
+
+/** A held request wants an instance: now, if the app sleeps; where one is on its way this only makes the loop look. */
+async function wake(deps: GatewayChannelDeps, appId: AppId, log: Deps["log"]): Promise<void> {
+  await wakeApp(deps.db, appId, deps.clock()).catch((error: unknown) => log.warn({ err: error, appId }, "an app was not woken"));
+  deps.bells.ring("reconcile", appId);
 }
 
 async function write(deps: GatewayChannelDeps, id: GatewayId, message: FromGateway): Promise<void> {

@@ -13,9 +13,29 @@ export const ReadinessSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("http"), path: z.string().startsWith("/").max(1024).regex(/^[\x21-\x7e]+$/) }),
 ]);
 
+/**
+ * Instances by demand, in place of a fixed number. Targets are per instance; the highest need decides. A `min` of 0
+ * lets an app that nobody asks for run no instance at all: the gateway holds the next request until one is there.
+ */
+export const ScalingSchema = z
+  .object({
+    min: z.number().int().min(0).max(100).default(0),
+    max: z.number().int().min(1).max(100).default(10),
+    /** Requests in flight; 70 % of `concurrency` without it. */
+    inFlight: z.number().min(0.1).max(1000).optional(),
+    ratePerSecond: z.number().min(0.01).max(1_000_000).optional(),
+    /** Without a request for so long, down to `min`. */
+    idleMs: z.number().int().min(1000).max(86_400_000).default(60_000),
+  })
+  .strict()
+  .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be less than min" });
+export type Scaling = z.infer<typeof ScalingSchema>;
+
 /** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
 export const SettingsSchema = z.object({
   replicas: z.number().int().min(0).max(100).default(1),
+  /** In place of `replicas`. */
+  scaling: ScalingSchema.optional(),
   /** TCP port that the app listens on; without it the image's first EXPOSE, else 8080. */
   port: z.number().int().min(1).max(65_535).optional(),
   /** Replaces the image's CMD. */
@@ -44,6 +64,7 @@ export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
 export const SettingsPatchSchema = z.object({
   replicas: SettingsSchema.shape.replicas.unwrap().optional(),
+  scaling: SettingsSchema.shape.scaling.nullable(),
   port: SettingsSchema.shape.port.nullable(),
   command: SettingsSchema.shape.command.nullable(),
   memoryBytes: SettingsSchema.shape.memoryBytes.unwrap().optional(),

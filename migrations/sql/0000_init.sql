@@ -70,6 +70,9 @@ CREATE TABLE "apps" (
 	"version" integer DEFAULT 1 NOT NULL,
 	"live_release_id" text,
 	"target_release_id" text,
+	"scaled_to" integer,
+	"scaled_by" text,
+	"scaled_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone
 );
@@ -95,6 +98,7 @@ CREATE TABLE "builds" (
 	"timings_ms" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"started_at" timestamp with time zone,
+	"claimed_at" timestamp with time zone,
 	"finished_at" timestamp with time zone,
 	CONSTRAINT "builds_state" CHECK (state in ('queued', 'running', 'succeeded', 'failed', 'cancelled'))
 );
@@ -354,6 +358,11 @@ CREATE TABLE "usage_exports" (
 	CONSTRAINT "usage_exports_tenant_id_hour_pk" PRIMARY KEY("tenant_id","hour")
 );
 --> statement-breakpoint
+CREATE TABLE "usage_passes" (
+	"name" text PRIMARY KEY NOT NULL,
+	"at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
 ALTER TABLE "domains" ADD CONSTRAINT "domains_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "domains" ADD CONSTRAINT "domains_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "idempotency" ADD CONSTRAINT "idempotency_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -421,4 +430,5 @@ CREATE INDEX "uploads_tenant" ON "uploads" USING btree (split_part(repository, '
 CREATE INDEX "identities_user" ON "identities" USING btree ("user_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "invites_open" ON "invites" USING btree ("tenant_id","email") WHERE "invites"."accepted_at" is null;--> statement-breakpoint
 CREATE INDEX "members_user" ON "members" USING btree ("user_id");--> statement-breakpoint
-CREATE INDEX "usage_hour" ON "usage" USING btree ("hour");
+CREATE INDEX "usage_hour" ON "usage" USING btree ("hour");--> statement-breakpoint
+CREATE INDEX "usage_app" ON "usage" USING btree ("app_id","hour");

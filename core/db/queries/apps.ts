@@ -5,6 +5,7 @@ import type { Settings } from "../../contract/release-config.ts";
 import type { LabelSelector } from "../../domain/labels.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, instances, releases } from "../schema.ts";
+import { wantedSql } from "../wanted-replicas.ts";
 
 export type AppRow = typeof apps.$inferSelect;
 
@@ -59,14 +60,15 @@ function details(db: Db | Tx) {
   // Drizzle writes bare column names where a query has one table: the outer table must be named here.
   const release = (id: typeof apps.liveReleaseId | typeof apps.targetReleaseId, what: string) =>
     sql`(select ${sql.raw(what)} from ${releases} r where r.id = ${sql.raw(`apps.${id.name}`)})`;
-  const replicas = "(r.settings->>'replicas')::int";
+  const wanted = (id: typeof apps.liveReleaseId | typeof apps.targetReleaseId) =>
+    sql`(select ${wantedSql(sql.raw("r.settings"), sql.raw("apps.scaled_to"))} from ${releases} r where r.id = ${sql.raw(`apps.${id.name}`)})`;
   return db
     .select({
       app: apps,
       liveNumber: sql<number | null>`${release(apps.liveReleaseId, "r.number")}`,
       targetNumber: sql<number | null>`${release(apps.targetReleaseId, "r.number")}`,
       ready: sql<number>`(select count(*)::int from ${instances} i where i.app_id = apps.id and i.state = 'wanted' and i.phase = 'ready' and i.release_id = apps.live_release_id)`,
-      wanted: sql<number>`coalesce(${release(apps.liveReleaseId, replicas)}, ${release(apps.targetReleaseId, replicas)}, 0)`,
+      wanted: sql<number>`coalesce(${wanted(apps.liveReleaseId)}, ${wanted(apps.targetReleaseId)}, 0)`,
     })
     .from(apps)
     .$dynamic();

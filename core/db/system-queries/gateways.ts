@@ -1,8 +1,8 @@
 /** What gateways say, written down. */
-import { and, eq, inArray, lt, ne, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, lt, ne, sql } from "drizzle-orm";
 import type { AppCounts } from "../../contract/gateway-channel.ts";
 import type { AppId, Id, InstanceId } from "../../contract/ids.ts";
-import type { Db } from "../client.ts";
+import type { Db, Tx } from "../client.ts";
 import { appCounts, apps, gateways, instances } from "../schema.ts";
 
 export type GatewayId = Id<"gateway">;
@@ -10,6 +10,15 @@ export type GatewayId = Id<"gateway">;
 export async function findGatewayByTokenHash(db: Db, tokenHash: string): Promise<{ id: GatewayId; name: string } | undefined> {
   const [row] = await db.select({ id: gateways.id, name: gateways.name }).from(gateways).where(eq(gateways.tokenHash, tokenHash));
   return row;
+}
+
+/** A gateway that was silent for longer is waited for no more. */
+const LOST_AFTER_MS = 15_000;
+
+/** Ids of the gateways that have spoken lately. */
+export async function connectedGateways(db: Db | Tx, now: Date): Promise<GatewayId[]> {
+  const rows = await db.select({ id: gateways.id }).from(gateways).where(gt(gateways.lastSeenAt, new Date(now.getTime() - LOST_AFTER_MS)));
+  return rows.map((row) => row.id);
 }
 
 export async function touchGateway(db: Db, id: GatewayId, now: Date): Promise<void> {

@@ -1,15 +1,16 @@
 /** Reads and writes of the rollout loop. All run inside the transaction that holds the app's lock. */
-import { and, eq, gt, inArray, isNull, ne, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, type ReleaseId } from "../../contract/ids.ts";
 import type { ReleasePlan, RolloutSnapshot } from "../../domain/rollout.ts";
+import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
-import { apps, deployments, gateways, instances, nodes, releases } from "../schema.ts";
+import { apps, deployments, instances, nodes, releases } from "../schema.ts";
+import { connectedGateways } from "./gateways.ts";
+import { wantedSql } from "../wanted-replicas.ts";
 
-/** A gateway that was silent for longer is not waited for when an instance drains. */
-const GATEWAY_LOST_AFTER_MS = 15_000;
 /** Before an agent has said how many it takes. */
 const DEFAULT_NODE_CAPACITY = 1000;
 
@@ -29,7 +30,9 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
     .where(wanted.length === 0 ? sql`false` : inArray(releases.id, wanted));
   const plan = (id: ReleaseId | null): ReleasePlan | null => {
     const found = plans.find((release) => release.id === id);
-    return found ? { id: found.id, replicas: found.settings.replicas, readyTimeoutMs: found.settings.readyTimeoutMs } : null;
+    if (!found) return null;
+    const wanted = id === app.liveReleaseId ? wantedReplicas : wantedOfRollout;
+    return { id: found.id, replicas: wanted(found.settings, app.scaledTo), readyTimeoutMs: found.settings.readyTimeoutMs };
   };
   const [open] = await tx
     .select({ id: deployments.id, releasedAt: deployments.releasedAt, createdAt: deployments.createdAt })
@@ -55,7 +58,7 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
       drainedBy: row.drainedBy,
     })),
     nodes: await readNodes(tx),
-    gateways: await readGateways(tx, now),
+    gateways: await connectedGateways(tx, now),
   };
 }
 
@@ -76,12 +79,6 @@ async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
     capacity: row.capacity?.instances ?? DEFAULT_NODE_CAPACITY,
     instances: row.instances ?? 0,
   }));
-}
-
-async function readGateways(tx: Tx, now: Date): Promise<string[]> {
-  const since = new Date(now.getTime() - GATEWAY_LOST_AFTER_MS);
-  const rows = await tx.select({ id: gateways.id }).from(gateways).where(gt(gateways.lastSeenAt, since));
-  return rows.map((row) => row.id);
 }
 
 /** The node must look at its desired state again; the row stays locked until the transaction ends. */
@@ -114,7 +111,9 @@ export async function stopInstance(tx: Tx, instanceId: InstanceId, nodeId: NodeI
 
 /** The target becomes live, and its deployment with it. */
 export async function goLive(tx: Tx, appId: AppId, releaseId: ReleaseId, now: Date): Promise<DeploymentId[]> {
-  await tx.update(apps).set({ liveReleaseId: releaseId }).where(and(eq(apps.id, appId), eq(apps.targetReleaseId, releaseId)));
+  // What has just shown that it works serves: the next look at its requests decides how many of it.
+  const scaledTo = sql`greatest(${apps.scaledTo}, 1)`;
+  await tx.update(apps).set({ liveReleaseId: releaseId, scaledTo }).where(and(eq(apps.id, appId), eq(apps.targetReleaseId, releaseId)));
   await tx.update(releases).set({ liveAt: now }).where(and(eq(releases.id, releaseId), isNull(releases.liveAt)));
   return endDeployments(tx, appId, releaseId, { state: "live", finishedAt: now });
 }
@@ -167,7 +166,7 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
         sql`${apps.deletedAt} is not null`,
         sql`${apps.targetReleaseId} is distinct from ${apps.liveReleaseId}`,
         inArray(apps.id, unsettled),
-        sql`coalesce((${releases.settings}->>'replicas')::int, 0) <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
+        sql`coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
         // Instances of a lost node have nothing of the above.
         inArray(
           apps.id,

@@ -10,7 +10,7 @@ const row = (more: Partial<RouteRow> = {}): RouteRow => ({
   targetReleaseId: "r2" as RouteRow["targetReleaseId"],
   requestTimeoutMs: 1000,
   concurrency: 8,
-  replicas: 1,
+  mayRun: true,
   ...more,
 });
 const instance = (id: string, more: Partial<RouteInstance> = {}): RouteInstance => ({
@@ -50,5 +50,5 @@ test("a request is held only for an app that should run", () => {
   assert.ok((render(row())?.holdTimeoutMs ?? 0) > 0);
   assert.ok((render(row({ liveReleaseId: null }))?.holdTimeoutMs ?? 0) > 0, "its first rollout");
   assert.equal(render(row({ liveReleaseId: null, targetReleaseId: null }))?.holdTimeoutMs, 0);
-  assert.equal(render(row({ replicas: 0 }))?.holdTimeoutMs, 0);
+  assert.equal(render(row({ mayRun: false }))?.holdTimeoutMs, 0);
 });

@@ -21,7 +21,8 @@ export interface RouteRow {
   /** Of the live release, else of the app. */
   requestTimeoutMs: number;
   concurrency: number;
-  replicas: number;
+  /** Whether an instance is there or will come when one is asked for. */
+  mayRun: boolean;
 }
 
 export interface RouteInstance {
@@ -37,7 +38,8 @@ export interface RouteInstance {
 /** The routes of all apps, or of these; an app that is gone has no route here. */
 export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId[]): Promise<Route[]> {
   if (appIds?.length === 0) return [];
-  const setting = (name: string) => sql<number>`(coalesce(${releases.settings}, ${apps.settings})->>${sql.raw(`'${name}'`)})::int`;
+  const settings = sql`coalesce(${releases.settings}, ${apps.settings})`;
+  const setting = (name: string) => sql<number>`(${settings}->>${sql.raw(`'${name}'`)})::int`;
   return db.transaction(
     async (tx) => {
       const rows = await tx
@@ -49,7 +51,7 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           targetReleaseId: apps.targetReleaseId,
           requestTimeoutMs: setting("requestTimeoutMs"),
           concurrency: setting("concurrency"),
-          replicas: setting("replicas"),
+          mayRun: sql<boolean>`(${settings} ? 'scaling' or (${settings}->>'replicas')::int > 0)`,
         })
         .from(apps)
         .innerJoin(tenants, eq(tenants.id, apps.tenantId))
@@ -79,7 +81,7 @@ export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteIns
   const byApp = Map.groupBy(found, (instance) => instance.appId);
   return rows.map((row) => {
     const mine = byApp.get(row.appId) ?? [];
-    const comes = row.replicas > 0 && (row.liveReleaseId !== null || row.targetReleaseId !== null);
+    const comes = row.mayRun && (row.liveReleaseId !== null || row.targetReleaseId !== null);
     return {
       appId: row.appId,
       hosts: [appHost(row.appName, row.tenantName, suffix)],

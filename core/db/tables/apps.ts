@@ -13,7 +13,8 @@ import {
   type DeploymentState,
   type InstanceState,
 } from "../../domain/states.ts";
-import type { UsageCounters } from "../../domain/usage.ts";
+import type { ScaleCause } from "../../domain/autoscale.ts";
+import type { CountedUsage } from "../../domain/usage.ts";
 import { at, bytea, bytes, createdAt, oneOf } from "./columns.ts";
 import { nodes } from "./fleet.ts";
 import { tenants } from "./tenancy.ts";
@@ -34,6 +35,11 @@ export const apps = pgTable(
     liveReleaseId: text("live_release_id").$type<ReleaseId>(),
     /** The release that should be live; differs from the live one during a rollout. */
     targetReleaseId: text("target_release_id").$type<ReleaseId>(),
+    /** Instances that the autoscaler wants, where the settings have `scaling`; null: it has not decided yet. */
+    scaledTo: integer("scaled_to"),
+    /** What set that number: `core/domain/autoscale.ts`, or `request` when one was held for it. */
+    scaledBy: text("scaled_by").$type<ScaleCause | "request">(),
+    scaledAt: at("scaled_at"),
     createdAt: createdAt(),
     /** Set by `destroy`: the loop stops the instances, then the row is removed. */
     deletedAt: at("deleted_at"),
@@ -71,7 +77,10 @@ export const builds = pgTable(
     /** Durations in ms by phase name. */
     timingsMs: jsonb("timings_ms").$type<Record<string, number>>().notNull().default({}),
     createdAt: createdAt(),
+    /** When a worker first took it. */
     startedAt: at("started_at"),
+    /** When the worker that has it took it. */
+    claimedAt: at("claimed_at"),
     finishedAt: at("finished_at"),
   },
   (t) => [
@@ -159,7 +168,7 @@ export const instances = pgTable(
     drainedBy: jsonb("drained_by").$type<string[]>().notNull().default([]),
     goneAt: at("gone_at"),
     /** What was counted of it so far: `core/domain/usage.ts`. */
-    usage: jsonb("usage").$type<UsageCounters>(),
+    usage: jsonb("usage").$type<CountedUsage>(),
   },
   (t) => [
     index("instances_app").on(t.appId).where(sql`${t.state} <> 'gone'`),

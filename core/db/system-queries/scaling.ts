@@ -1,0 +1,47 @@
+/** What the autoscaler reads and writes. */
+import { and, eq, isNull, ne, or, sql } from "drizzle-orm";
+import type { AppId } from "../../contract/ids.ts";
+import type { Settings } from "../../contract/release-config.ts";
+import type { ScaleCause } from "../../domain/autoscale.ts";
+import type { Db, Tx } from "../client.ts";
+import { apps, instances, releases } from "../schema.ts";
+
+/** An app whose number of instances follows demand. */
+export interface ScaledApp {
+  id: AppId;
+  settings: Settings;
+  scaledTo: number | null;
+  /** Instances of the live release that take requests. */
+  ready: number;
+}
+
+/** Apps with a live release that is scaled, and is not being replaced. */
+export async function readScaledApps(db: Db): Promise<ScaledApp[]> {
+  return db
+    .select({
+      id: apps.id,
+      settings: releases.settings,
+      scaledTo: apps.scaledTo,
+      ready: sql<number>`(select count(*)::int from ${instances} i where i.app_id = apps.id and i.state = 'wanted' and i.phase = 'ready' and i.release_id = apps.live_release_id)`,
+    })
+    .from(apps)
+    .innerJoin(releases, eq(releases.id, apps.liveReleaseId))
+    .where(and(isNull(apps.deletedAt), sql`${releases.settings} ? 'scaling'`, eq(apps.targetReleaseId, apps.liveReleaseId)));
+}
+
+/** True when the number changed. `from` is what the decision was made on: a request that woke the app meanwhile wins. */
+export async function scaleApp(db: Db | Tx, appId: AppId, from: number | null, to: number, by: ScaleCause, now: Date): Promise<boolean> {
+  const same = from === null ? isNull(apps.scaledTo) : eq(apps.scaledTo, from);
+  const changed = await db
+    .update(apps)
+    .set({ scaledTo: to, scaledBy: by, scaledAt: now })
+    .where(and(eq(apps.id, appId), same, or(isNull(apps.scaledTo), ne(apps.scaledTo, to))))
+    .returning({ id: apps.id });
+  return changed.length > 0;
+}
+
+/** A request is held for the app: if it sleeps, it gets an instance. */
+export async function wakeApp(db: Db, appId: AppId, now: Date): Promise<boolean> {
+  const woken = await db.update(apps).set({ scaledTo: 1, scaledBy: "request", scaledAt: now }).where(and(eq(apps.id, appId), eq(apps.scaledTo, 0))).returning({ id: apps.id });
+  return woken.length > 0;
+}

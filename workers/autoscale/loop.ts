@@ -1,0 +1,79 @@
+/** The autoscaler: looks at every scaled app again and again, decides, and rings the rollout loop where the number changes. */
+import type { Redis } from "ioredis";
+import type { Bells } from "../../core/bells.ts";
+import type { AppId } from "../../core/contract/ids.ts";
+import type { Db } from "../../core/db/client.ts";
+import { openLeader } from "../../core/db/leader.ts";
+import { connectedGateways } from "../../core/db/system-queries/gateways.ts";
+import { readScaledApps, scaleApp, type ScaledApp } from "../../core/db/system-queries/scaling.ts";
+import { decideScale, newScaleMemory, type ScaleMemory } from "../../core/domain/autoscale.ts";
+import { scalePolicy } from "../../core/domain/scaling.ts";
+import { readLoad, type Load } from "../../core/load.ts";
+import type { Log } from "../../core/log.ts";
+
+export interface AutoscaleDeps {
+  db: Db;
+  redis: Redis;
+  redisPrefix: string;
+  bells: Bells;
+  log: Log;
+  clock: () => Date;
+  everyMs: number;
+}
+
+/** Starts the loop; the function it gives back stops it after the pass under way. */
+export function startAutoscale(deps: AutoscaleDeps): () => Promise<void> {
+  const leader = openLeader(deps.db, "autoscale");
+  let memories = new Map<AppId, ScaleMemory>();
+  let pass = Promise.resolve();
+  let busy = false;
+  const look = async () => {
+    try {
+      if (await leader.isLeader()) memories = await onePass(deps, memories);
+      // Who leads next has its own memory: this one would be old by the time it leads again.
+      else memories = new Map();
+    } catch (error) {
+      // Without Redis or PostgreSQL nothing is known: every app keeps what it has.
+      deps.log.warn({ err: error }, "autoscaling was skipped");
+    }
+  };
+  const timer = setInterval(() => {
+    if (busy) return;
+    busy = true;
+    pass = look().finally(() => (busy = false));
+  }, deps.everyMs);
+  return async () => {
+    clearInterval(timer);
+    await pass;
+    await leader.close();
+  };
+}
+
+async function onePass(deps: AutoscaleDeps, memories: ReadonlyMap<AppId, ScaleMemory>): Promise<Map<AppId, ScaleMemory>> {
+  const now = deps.clock();
+  const apps = await readScaledApps(deps.db);
+  const gateways = await connectedGateways(deps.db, now);
+  const loads = await readLoad(deps.redis, deps.redisPrefix, gateways, apps.map(({ id }) => id), now.getTime());
+  const kept = new Map<AppId, ScaleMemory>();
+  for (const app of apps) {
+    const memory = await scaleOne(deps, app, loads.get(app.id), memories.get(app.id), now);
+    if (memory !== undefined) kept.set(app.id, memory);
+  }
+  return kept;
+}
+
+async function scaleOne(deps: AutoscaleDeps, app: ScaledApp, load: Load | undefined, before: ScaleMemory | undefined, now: Date): Promise<ScaleMemory | undefined> {
+  const policy = scalePolicy(app.settings);
+  if (policy === undefined) return undefined;
+  // Asleep: the gateway wakes it. What it then does is measured from that moment.
+  if (app.scaledTo === 0 && policy.min === 0) return undefined;
+  const sample = { inFlight: 0, ratePerSecond: 0, ...load, cpuMillis: null, memoryBytes: null, ready: app.ready };
+  const { desired, cause, memory } = decideScale(policy, before ?? newScaleMemory(now.getTime()), sample, now.getTime());
+  if (await scaleApp(deps.db, app.id, app.scaledTo, desired, cause, now)) {
+    deps.log.info({ appId: app.id, from: app.scaledTo, to: desired, cause, load }, "scaled");
+    deps.bells.ring("reconcile", app.id);
+    // A route of an app that sleeps holds its requests.
+    deps.bells.ring("route", app.id);
+  }
+  return memory;
+}
