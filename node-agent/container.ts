@@ -1,12 +1,12 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { chownSync, mkdirSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, constants, mkdirSync, openSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup } from "../core/host/cgroup.ts";
-import { conmon, crunDelete, crunKill, crunStart, type Runtime } from "../core/host/commands/crun.ts";
+import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/host/commands/crun.ts";
 import { mountOverlay, unmount } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
-import { run, runLine, runUnchecked } from "../core/host/spawn.ts";
+import { runLine, runUnchecked } from "../core/host/spawn.ts";
 import { instanceSpec } from "../core/sandbox/spec.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import { BadUser, resolveUser } from "./image-user.ts";
@@ -65,7 +65,7 @@ export class Container {
     const names = layers.map((layer) => layerName(layer.diffId));
     // The same layer twice: the upper one has all that the lower one has.
     const lowers = names.filter((name, index) => names.lastIndexOf(name) === index);
-    await mountOverlay({ base: layersDir, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
+    mountOverlay({ base: layersDir, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
   }
 
   /** Writes `config.json` and the files that Docker would write. @throws BadImage */
@@ -146,8 +146,17 @@ export class Container {
     throw createError(reason, this.#desired.args[0] ?? "");
   }
 
-  async start(): Promise<void> {
-    await run(crunStart(this.#host.runtime, this.#desired.id), { timeoutMs: CREATE_TIMEOUT_MS });
+  /** @throws Error ENOENT or ENXIO when it was started before or has ended */
+  start(): void {
+    // What `crun start` does, without a program of its own: the process waits for this byte.
+    const fifo = crunFifo(this.#host.runtime, this.#desired.id);
+    const descriptor = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      writeSync(descriptor, "\0");
+      unlinkSync(fifo);
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   /** A container that has ended is no error. */

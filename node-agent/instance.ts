@@ -159,13 +159,21 @@ export class Instance {
     if ((await startTimeOf(pid)) === startTime) {
       this.#log.info({ pid }, "adopted");
       // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
-      if (this.#saved.phase === "starting") await this.#container.start().catch(() => {});
+      if (this.#saved.phase === "starting") this.#startAnew();
       return true;
     }
     const exit = await this.#readExit();
     if (!everReady) throw this.#exitProblem(exit);
     await this.#afterCrash(exit);
     return false;
+  }
+
+  #startAnew(): void {
+    try {
+      this.#container.start();
+    } catch (error) {
+      this.#log.debug({ err: error }, "it had been started");
+    }
   }
 
   /** From nothing to a started process. */
@@ -184,7 +192,7 @@ export class Instance {
     lap("create");
     // Saved before it runs: an agent that is killed here finds it again.
     this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
-    await this.#container.start();
+    this.#container.start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
   }

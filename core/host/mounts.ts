@@ -2,10 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { IDS_PER_RANGE } from "../domain/id-ranges.ts";
-import { run, runUnchecked } from "./spawn.ts";
-
-/** mount(2) takes one page of options; the newer calls take 256 bytes an option. */
-const ONE_CALL = { LIBMOUNT_FORCE_MOUNT2: "always" };
+import { run } from "./spawn.ts";
+import { mountNow, umountSoon } from "./syscalls.ts";
 
 export interface Overlay {
   /** Directory that `lowers` are relative to: keeps the options within one page. */
@@ -22,12 +20,19 @@ export function overlayOptions({ lowers, upper, work }: Overlay): string {
   return `lowerdir=${lowers.toReversed().join(":")},upperdir=${upper},workdir=${work},userxattr`;
 }
 
-/** @throws CommandError */
-export async function mountOverlay(overlay: Overlay): Promise<void> {
-  await run(["mount", "-t", "overlay", "overlay", "-o", overlayOptions(overlay), overlay.target], {
-    cwd: overlay.base,
-    env: { ...process.env, ...ONE_CALL },
-  });
+/**
+ * At once, within this process's mount namespace. The options, layers relative to `base`, have to fit into the page
+ * that mount(2) takes. @throws Error with the errno's name as `code`
+ */
+export function mountOverlay(overlay: Overlay): void {
+  const here = process.cwd();
+  // Nothing else runs in between, and nothing on other threads asks for relative paths.
+  process.chdir(overlay.base);
+  try {
+    mountNow("overlay", overlay.target, "overlay", overlayOptions(overlay));
+  } finally {
+    process.chdir(here);
+  }
 }
 
 /** Shows `source` at `target` with ids from `diskBase` on as `hostBase` and up. `toolchainBin` has a `mount` that can. @throws CommandError */
@@ -38,8 +43,7 @@ export async function mountIdMapped(toolchainBin: string, source: string, target
 /** Whatever is mounted there, once or on top of itself. Unmounting what is not mounted is no error. */
 export async function unmount(target: string): Promise<void> {
   while ((await mountPoints()).has(target)) {
-    const { code } = await runUnchecked(["umount", target]);
-    if (code !== 0) await run(["umount", "--lazy", target]);
+    if (!(await umountSoon(target)) && (await mountPoints()).has(target)) throw new Error(`${target} cannot be unmounted`);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Argument arrays of crun and conmon. Pure. */
+import { join } from "node:path";
 
 export interface Runtime {
   /** Path of crun. */
@@ -9,7 +10,8 @@ export interface Runtime {
 
 const base = ({ crun, stateDir }: Runtime) => [crun, "--root", stateDir, "--cgroup-manager=cgroupfs"];
 
-export const crunStart = (runtime: Runtime, id: string) => [...base(runtime), "start", id];
+/** What a created container waits at; `crun start` writes one byte and removes it. Source: libcrun's `libcrun_status_write_exec_fifo`. */
+export const crunFifo = ({ stateDir }: Runtime, id: string) => join(stateDir, id, "exec.fifo");
 /** `signal` is an image's word: what begins with a hyphen is no option. */
 export const crunKill = (runtime: Runtime, id: string, signal: string) => [...base(runtime), "kill", "--", id, signal];
 /** Ends what runs and forgets it. */
@@ -29,7 +31,7 @@ export interface Monitor {
   logBytes: number;
 }
 
-/** Creates the container (`crunStart` starts it), keeps its output and its exit code; outlives the agent. */
+/** Creates the container (a byte into `crunFifo` starts it), keeps its output and its exit code; outlives the agent. */
 export const conmon = (runtime: Runtime, monitor: Monitor) => [
   "conmon",
   "--api-version=1",
