@@ -1,7 +1,8 @@
 /** The node: what it must run, what it runs, and the way from one to the other. */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport } from "../core/contract/node-channel.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport, type InstanceUsage } from "../core/contract/node-channel.ts";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
 import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
 import { mountIdMapped, mountPoints, unmount } from "../core/host/mounts.ts";
@@ -10,6 +11,7 @@ import type { Log } from "../core/log.ts";
 import type { ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { Instance, readSaved } from "./instance.ts";
+import { LastUsage } from "./last-usage.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { logFiles } from "./logs.ts";
 import { accepts, planInstances } from "./plan.ts";
@@ -17,6 +19,8 @@ import { accepts, planInstances } from "./plan.ts";
 /** Logs of instances that are gone, kept for those who ask why. */
 const KEPT_LOGS = 200;
 const EVICT_EVERY_MS = 60_000;
+/** Reading so many instances' counters takes a few milliseconds: then others have a turn. */
+const SAMPLED_AT_ONCE = 20;
 
 export interface AgentDeps {
   dataDir: string;
@@ -34,11 +38,13 @@ export class Agent {
   readonly #deps: AgentDeps;
   readonly #instances = new Map<InstanceId, Instance>();
   readonly #tenants = new Map<TenantId, Promise<string>>();
+  readonly #lastUsage: LastUsage;
   #generation = 0;
   #evicting: NodeJS.Timeout | undefined;
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
+    this.#lastUsage = new LastUsage(join(deps.dataDir, "usage"));
   }
 
   get generation(): number {
@@ -54,6 +60,7 @@ export class Agent {
   async open(): Promise<void> {
     const { host, pool, store } = this.#deps;
     for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
+    this.#lastUsage.open();
     await store.open();
     const saved = await this.#orNothing(this.#readDesired());
     const states = await Promise.all((await readdir(host.instancesDir)).map((id) => this.#orNothing(readSaved(host.instancesDir, id))));
@@ -81,6 +88,26 @@ export class Agent {
 
   report(): InstanceReport[] {
     return [...this.#instances.values()].map((instance) => instance.report());
+  }
+
+  /** What those that are here have used until now. */
+  async sampleUsage(): Promise<InstanceUsage[]> {
+    const sampled: InstanceUsage[] = [];
+    for (const [id, instance] of this.#instances) {
+      // It may have gone while others had their turn.
+      if (this.#instances.has(id)) sampled.push(instance.usage());
+      if (sampled.length % SAMPLED_AT_ONCE === 0) await nextTurn();
+    }
+    return sampled;
+  }
+
+  /** Last sums of instances that are gone, until the API has them. */
+  lastUsage(): InstanceUsage[] {
+    return this.#lastUsage.list();
+  }
+
+  forgetUsage(ids: readonly InstanceId[]): void {
+    this.#lastUsage.forget(ids);
   }
 
   /** Where an instance's log is, also when it is gone. */
@@ -122,7 +149,7 @@ export class Agent {
 
   #make(desired: DesiredInstance, saved?: NonNullable<Awaited<ReturnType<typeof readSaved>>>): Instance {
     const { host, store, pool, exits, log, onChange } = this.#deps;
-    return new Instance({ host, store, pool, exits, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
+    return new Instance({ host, store, pool, exits, lastUsage: this.#lastUsage, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
   }
 
   /** One id-mapped bind of the whole store per tenant, made when its first instance comes. */

@@ -22,5 +22,7 @@ export const AgentEnv = z.object({
   BERTH_NETNS_READY: z.coerce.number().int().min(1).max(1000).default(8),
   /** Private destinations that instances may reach, comma-separated CIDRs. */
   BERTH_ALLOW_CIDRS: z.string().default("").transform((text) => text.split(",").map((part) => part.trim()).filter(Boolean)),
+  /** How often the kernel's counters are read and told: what a host that is lost takes with it. */
+  BERTH_USAGE_MS: z.coerce.number().int().min(100).max(3_600_000).default(15_000),
   BERTH_NODE_INSTANCES: z.coerce.number().int().positive().default(1000),
 });

@@ -1,6 +1,6 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
 import { chownSync, closeSync, constants, mkdirSync, openSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
-import { readFile, rm } from "node:fs/promises";
+import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup } from "../core/host/cgroup.ts";
 import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/host/commands/crun.ts";
@@ -183,6 +183,12 @@ export class Container {
   async readExit(): Promise<number | undefined> {
     const text = await readFile(this.exitFile, "utf8").catch(() => "");
     return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
+  }
+
+  /** When the monitor wrote it, ms since 1970. */
+  async exitedAt(): Promise<number | undefined> {
+    const found = await stat(this.exitFile).catch(() => undefined);
+    return found?.mtimeMs;
   }
 }
 

@@ -10,12 +10,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readOomKills } from "../core/host/cgroup.ts";
 import { mountPoints } from "../core/host/mounts.ts";
 import type { Netns, NetnsPool } from "../core/host/net.ts";
-import type { DesiredInstance, Exit, InstanceReport, Phase } from "../core/contract/node-channel.ts";
+import type { DesiredInstance, Exit, InstanceReport, InstanceUsage, Phase } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
 import { BadImage, Container, type ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { BadLayer, type LayerStore } from "./layer-store.ts";
+import type { LastUsage } from "./last-usage.ts";
 import { keepOlder, tailLog } from "./logs.ts";
+import { InstanceMeter } from "./meter.ts";
 import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
 import { readListeners, untilReady } from "./probe.ts";
 import { startTimeOf } from "./process.ts";
@@ -25,6 +27,7 @@ export interface InstanceDeps {
   store: LayerStore;
   pool: NetnsPool;
   exits: Exits;
+  lastUsage: LastUsage;
   /** The layer store as this tenant's ids see it. */
   tenantLayers: (desired: DesiredInstance) => Promise<string>;
   log: Log;
@@ -68,6 +71,7 @@ const LOG_TAIL_LINES = 20;
 export class Instance {
   readonly #deps: InstanceDeps;
   readonly #container: Container;
+  readonly #meter: InstanceMeter;
   readonly #stop = new AbortController();
   readonly #log: Log;
   #desired: DesiredInstance;
@@ -83,6 +87,7 @@ export class Instance {
     this.#deps = deps;
     this.#desired = desired;
     this.#container = new Container(deps.host, desired);
+    this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), this.#container.cgroupsPath, saved !== undefined);
     // Every restart waits for it again.
     setMaxListeners(0, this.#stop.signal);
     this.#log = deps.log.child({ instanceId: desired.id, app: desired.appName });
@@ -116,6 +121,13 @@ export class Instance {
     };
   }
 
+  /** Looks at the kernel's counters. */
+  usage(): InstanceUsage {
+    // What has ended was counted to its end.
+    if (this.#saved.pid !== null) this.#meter.sample();
+    return { id: this.#desired.id, ...this.#meter.said(), ended: false };
+  }
+
   begin(): void {
     this.ended = this.#live().catch((error: unknown) => this.#log.error({ err: error }, "an instance's life broke off"));
   }
@@ -123,7 +135,7 @@ export class Instance {
   /** Ends it in order: the stop signal, the grace time, the kill. */
   end(): Promise<void> {
     this.#stop.abort();
-    return this.ended.then(() => (this.#saved.phase === "failed" ? this.#container.remove() : undefined));
+    return this.ended.then(() => (this.#saved.phase === "failed" ? this.#remove() : undefined));
   }
 
   async #live(): Promise<void> {
@@ -151,6 +163,7 @@ export class Instance {
   async #adopt(): Promise<boolean> {
     const { pid, startTime, netns, everReady } = this.#saved;
     if (netns) this.#netns = this.#deps.pool.adopt(netns);
+    if (this.#netns) this.#meter.adoptNetwork(this.#netns);
     if (pid === null) {
       // Its agent may have ended while creating it.
       if (this.#resumed) await this.#container.forget();
@@ -188,6 +201,7 @@ export class Instance {
     this.#set({ phase: "starting", netns: netns.name, problem: null });
     this.#throwIfStopped();
     lap("prepare");
+    this.#meter.beginRun();
     const pid = await this.#container.create();
     lap("create");
     // Saved before it runs: an agent that is killed here finds it again.
@@ -198,7 +212,10 @@ export class Instance {
   }
 
   async #connect(): Promise<Netns> {
-    this.#netns ??= await this.#deps.pool.acquire();
+    if (this.#netns === undefined) {
+      this.#netns = await this.#deps.pool.acquire();
+      this.#meter.beginNetwork(this.#netns);
+    }
     return this.#netns;
   }
 
@@ -319,7 +336,7 @@ export class Instance {
   }
 
   async #backOff(problem: NotReady["problem"]): Promise<void> {
-    await this.#container.forget();
+    await this.#forget();
     const crashes = this.#saved.crashes + 1;
     const restarts = this.#saved.restarts + 1;
     this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
@@ -353,14 +370,33 @@ export class Instance {
       }
       watching.abort();
     }
-    await this.#container.remove();
+    await this.#remove();
     await this.#release();
     this.#saved = { ...this.#saved, phase: "stopped", pid: null };
     this.#deps.onChange();
   }
 
-  async #release(): Promise<void> {
+  /** Ends the process, if it runs; what it used is counted before its counters go. */
+  async #forget(): Promise<void> {
+    await this.#countRun();
     await this.#container.forget();
+  }
+
+  async #countRun(): Promise<void> {
+    if (this.#saved.pid === null) return;
+    this.#meter.endRun((await this.#container.exitedAt()) ?? Date.now());
+    this.#saved = { ...this.#saved, pid: null };
+  }
+
+  /** Removes all but the log and what it used, which the API is told until it has it. */
+  async #remove(): Promise<void> {
+    await this.#countRun();
+    this.#deps.lastUsage.keep(this.#desired.id, this.#meter.said());
+    await this.#container.remove();
+  }
+
+  async #release(): Promise<void> {
+    await this.#forget();
     const netns = this.#netns;
     this.#netns = undefined;
     if (netns) await this.#deps.pool.release(netns);

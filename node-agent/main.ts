@@ -10,7 +10,7 @@ import { cgroupVersion } from "../core/host/cgroup.ts";
 import { hostResolvers, loadFirewall } from "../core/host/firewall.ts";
 import { NetnsPool } from "../core/host/net.ts";
 import { startSpawner } from "../core/host/spawner.ts";
-import type { FromNode, ToNode } from "../core/contract/node-channel.ts";
+import type { FromNode, InstanceUsage, ToNode } from "../core/contract/node-channel.ts";
 import { openLog } from "../core/log.ts";
 import { Agent } from "./agent.ts";
 import { NodeChannel } from "./channel.ts";
@@ -56,7 +56,7 @@ const host = {
 };
 let reportDue: NodeJS.Timeout | undefined;
 const reportSoon = () => {
-  reportDue ??= setTimeout(report, REPORT_DELAY_MS);
+  reportDue ??= setTimeout(() => report(), REPORT_DELAY_MS);
 };
 
 mkdirSync(host.exitDir, { recursive: true, mode: 0o711 });
@@ -79,12 +79,19 @@ const channel = new NodeChannel({
 
 await agent.open();
 channel.connect();
-const regular = setInterval(report, REPORT_EVERY_MS);
+const regular = setInterval(() => report(), REPORT_EVERY_MS);
+let metering = false;
+const meter = setInterval(() => {
+  if (metering) return;
+  metering = true;
+  agent.sampleUsage().then(report, (error: unknown) => log.error({ err: error }, "counters were not read")).finally(() => (metering = false));
+}, config.BERTH_USAGE_MS);
 log.info({ cgroups: cgroupVersion(), openFiles, generation: agent.generation }, "node agent runs");
 
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
     clearInterval(regular);
+    clearInterval(meter);
     clearTimeout(reportDue);
     channel.close();
     agent.close();
@@ -93,10 +100,11 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   });
 }
 
-function report(): void {
+function report(sampled: readonly InstanceUsage[] = []): void {
   clearTimeout(reportDue);
   reportDue = undefined;
-  channel.send({ type: "report", generation: agent.generation, instances: agent.report() });
+  const usage = [...sampled, ...agent.lastUsage()];
+  channel.send({ type: "report", generation: agent.generation, instances: agent.report(), ...(usage.length > 0 ? { usage } : {}) });
 }
 
 function hello(): FromNode {
@@ -112,6 +120,8 @@ function hello(): FromNode {
 async function handle(message: ToNode): Promise<void> {
   if (message.type === "desired") {
     if (!(await agent.accept(message))) log.warn({ offered: message.generation, acting: agent.generation }, "an older desired state was refused");
+  } else if (message.type === "counted") {
+    agent.forgetUsage(message.instanceIds);
   } else if (message.type === "logs-close") {
     logRequests.get(message.requestId)?.abort();
   } else {

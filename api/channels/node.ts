@@ -111,6 +111,7 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
         deps.bells.ring("reconcile", appId);
       }
       for (const id of outcome.deployments) deps.bells.ring("deployment", id);
+      if (outcome.counted.length > 0) send(socket, { type: "counted", instanceIds: outcome.counted } satisfies ToNode);
       // After the bells: nobody waits for it.
       if (message.generation !== entry.seenGeneration) await writeSeenGeneration(deps.db, nodeId, message.generation, deps.clock());
       entry.seenGeneration = message.generation;

@@ -109,6 +109,23 @@ export const InstanceReportSchema = z.object({
 });
 export type InstanceReport = z.infer<typeof InstanceReportSchema>;
 
+/** Not «int», which ends at 2^53: a year of a large instance has more byte-seconds. */
+const sum = () => z.number().nonnegative().refine(Number.isInteger, "must be a whole number");
+
+/** What an instance used so far, as sums: one that is said twice, late or never changes nothing. */
+export const InstanceUsageSchema = z.object({
+  id: idSchema("instance"),
+  /** When its node began to count, ms since 1970: sums of a later one begin at zero again. */
+  since: sum(),
+  cpuMicros: sum(),
+  memoryByteSeconds: sum(),
+  egressBytes: sum(),
+  ingressBytes: sum(),
+  /** It is gone from the node: these are its last sums, said until they are `counted`. */
+  ended: z.boolean(),
+});
+export type InstanceUsage = z.infer<typeof InstanceUsageSchema>;
+
 export const LogEntrySchema = z.object({
   instanceId: z.string(),
   stream: z.enum(["stdout", "stderr", "system"]),
@@ -128,7 +145,13 @@ export const FromNodeSchema = z.discriminatedUnion("type", [
     facts: z.record(z.string(), z.string()),
   }),
   /** Every instance that the node knows; the API treats it as the whole truth about this node. */
-  z.object({ type: z.literal("report"), generation: z.number().int(), instances: z.array(InstanceReportSchema) }),
+  z.object({
+    type: z.literal("report"),
+    generation: z.number().int(),
+    instances: z.array(InstanceReportSchema),
+    /** Of those that are here only from time to time, of those that ended always. */
+    usage: z.array(InstanceUsageSchema).optional(),
+  }),
   /** Log lines that were asked for; `done` closes the request (also when the instance is unknown). */
   z.object({ type: z.literal("logs"), requestId: z.string(), entries: z.array(LogEntrySchema), done: z.boolean() }),
 ]);
@@ -145,5 +168,7 @@ export const ToNodeSchema = z.discriminatedUnion("type", [
     follow: z.boolean(),
   }),
   z.object({ type: z.literal("logs-close"), requestId: z.string() }),
+  /** The last sums of these instances are in the ledger: the agent may forget them. */
+  z.object({ type: z.literal("counted"), instanceIds: z.array(idSchema("instance")) }),
 ]);
 export type ToNode = z.infer<typeof ToNodeSchema>;

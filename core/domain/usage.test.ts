@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { advance, beginNetwork, beginRun, completeBefore, firstOpenHour, newMeter, spreadOverHours, takeSample, type CountedUsage, type Meter, type MeterSample } from "./usage.ts";
+import { advance, beginNetwork, beginRun, completeBefore, endRun, firstOpenHour, meterFrom, newMeter, saidOf, spreadOverHours, takeSample, type CountedUsage, type Meter, type MeterSample } from "./usage.ts";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
-const sample = (atMs: number, cpuMicros: number | null, memoryBytes: number | null, egressBytes: number | null): MeterSample => ({ atMs, cpuMicros, memoryBytes, egressBytes });
+const sample = (atMs: number, cpuMicros: number | null, memoryBytes: number | null, egressBytes: number | null): MeterSample => ({ atMs, cpuMicros, memoryBytes, egressBytes, ingressBytes: egressBytes === null ? null : egressBytes * 3 });
 const sums = ({ cpuMicros, memoryByteSeconds, egressBytes }: Meter) => [cpuMicros, memoryByteSeconds, egressBytes];
 
 test("a meter adds differences, and memory by time", () => {
@@ -41,7 +41,16 @@ test("a host that was booted again has a clock that begins anew", () => {
   assert.equal(takeSample(meter, sample(5000, 1, 10, 0)).memoryByteSeconds, meter.memoryByteSeconds);
 });
 
-const said = (cpuMicros: number, since = 1) => ({ since, cpuMicros, memoryByteSeconds: cpuMicros * 2, egressBytes: 0 });
+test("between the end of a run and the next one no memory is counted; a lost meter counts from where it is", () => {
+  let meter = takeSample(beginRun(newMeter(1), 0), sample(1000, 100, 10, 5));
+  meter = endRun(takeSample(meter, sample(2000, 100, null, 5)));
+  assert.equal(meter.memoryByteSeconds, 20);
+  assert.deepEqual(sums(takeSample(meter, sample(90_000, null, null, 6))), [100, 20, 6]);
+  const anew = takeSample(meterFrom(7, sample(1000, 100, 10, 5)), sample(2000, 130, 30, 9));
+  assert.deepEqual(saidOf(anew), { since: 7, cpuMicros: 30, memoryByteSeconds: 20, egressBytes: 4, ingressBytes: 12 });
+});
+
+const said = (cpuMicros: number, since = 1) => ({ since, cpuMicros, memoryByteSeconds: cpuMicros * 2, egressBytes: 0, ingressBytes: 0 });
 
 test("the same word twice adds nothing, an older one nothing, in whatever order they come", () => {
   const words = [said(10), said(30), said(20), said(30), said(35), said(10)];

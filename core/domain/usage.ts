@@ -7,8 +7,10 @@
 export interface UsageCounters {
   cpuMicros: number;
   memoryByteSeconds: number;
-  /** From the instance to the network, requests' answers included. */
+  /** From the instance to the network, answers to requests included. */
   egressBytes: number;
+  /** From the network to the instance, requests included. */
+  ingressBytes: number;
 }
 
 /** `since`: when its node began to count (ms since 1970). A node that lost its data counts from zero, with a later one. */
@@ -17,12 +19,14 @@ export type SaidUsage = UsageCounters & { since: number };
 /** What was counted of an instance so far; `at`: up to when, by the clock of whoever counted (ms since 1970). */
 export type CountedUsage = SaidUsage & { at: number };
 
-const COUNTERS = ["cpuMicros", "memoryByteSeconds", "egressBytes"] as const satisfies readonly (keyof UsageCounters)[];
+export const NO_USAGE: UsageCounters = { cpuMicros: 0, memoryByteSeconds: 0, egressBytes: 0, ingressBytes: 0 };
+const COUNTERS = ["cpuMicros", "memoryByteSeconds", "egressBytes", "ingressBytes"] as const satisfies readonly (keyof UsageCounters)[];
 
 /** A node's meter of one instance. What was seen is of the container and the interface that are there now. */
 export interface Meter extends SaidUsage {
   cpuSeenMicros: number;
   egressSeenBytes: number;
+  ingressSeenBytes: number;
   /** Null: not sampled since the container began. */
   memorySeenBytes: number | null;
   /** When memory was last integrated, since the host's boot; null: nothing runs. */
@@ -34,12 +38,18 @@ export interface MeterSample {
   cpuMicros: number | null;
   memoryBytes: number | null;
   egressBytes: number | null;
+  ingressBytes: number | null;
   /** Since the host's boot. */
   atMs: number;
 }
 
 export function newMeter(since: number): Meter {
-  return { since, cpuMicros: 0, memoryByteSeconds: 0, egressBytes: 0, cpuSeenMicros: 0, egressSeenBytes: 0, memorySeenBytes: null, seenAtMs: null };
+  return { since, ...NO_USAGE, cpuSeenMicros: 0, egressSeenBytes: 0, ingressSeenBytes: 0, memorySeenBytes: null, seenAtMs: null };
+}
+
+/** A meter for what runs already, as what it counted was lost: it counts from here. */
+export function meterFrom(since: number, sample: MeterSample): Meter {
+  return { ...newMeter(since), ...seenOf(newMeter(since), sample) };
 }
 
 /** A new container is about to run: its counters begin at zero. */
@@ -47,14 +57,19 @@ export function beginRun(meter: Meter, atMs: number): Meter {
   return { ...meter, cpuSeenMicros: 0, memorySeenBytes: null, seenAtMs: atMs };
 }
 
+/** Nothing runs any more: the time until the next run is nobody's. */
+export function endRun(meter: Meter): Meter {
+  return { ...meter, memorySeenBytes: null, seenAtMs: null };
+}
+
 /** The instance has a new interface. */
 export function beginNetwork(meter: Meter): Meter {
-  return { ...meter, egressSeenBytes: 0 };
+  return { ...meter, egressSeenBytes: 0, ingressSeenBytes: 0 };
 }
 
 /** Adds what came since the last sample. */
 export function takeSample(meter: Meter, sample: MeterSample): Meter {
-  const { cpuMicros, memoryBytes, egressBytes, atMs } = sample;
+  const { cpuMicros, memoryBytes, egressBytes, ingressBytes, atMs } = sample;
   // A clock that went back is another boot's.
   const seconds = meter.seenAtMs === null ? 0 : Math.max(0, atMs - meter.seenAtMs) / 1000;
   const known = [meter.memorySeenBytes, memoryBytes].filter((value) => value !== null);
@@ -63,12 +78,25 @@ export function takeSample(meter: Meter, sample: MeterSample): Meter {
     since: meter.since,
     cpuMicros: meter.cpuMicros + grown(meter.cpuSeenMicros, cpuMicros),
     egressBytes: meter.egressBytes + grown(meter.egressSeenBytes, egressBytes),
+    ingressBytes: meter.ingressBytes + grown(meter.ingressSeenBytes, ingressBytes),
     memoryByteSeconds: meter.memoryByteSeconds + Math.round(average * seconds),
+    ...seenOf(meter, sample),
+  };
+}
+
+function seenOf(meter: Meter, { cpuMicros, memoryBytes, egressBytes, ingressBytes, atMs }: MeterSample) {
+  return {
     cpuSeenMicros: cpuMicros ?? meter.cpuSeenMicros,
     egressSeenBytes: egressBytes ?? meter.egressSeenBytes,
+    ingressSeenBytes: ingressBytes ?? meter.ingressSeenBytes,
     memorySeenBytes: memoryBytes,
     seenAtMs: memoryBytes === null ? null : atMs,
   };
+}
+
+/** What the meter says to others. */
+export function saidOf({ since, cpuMicros, memoryByteSeconds, egressBytes, ingressBytes }: Meter): SaidUsage {
+  return { since, cpuMicros, memoryByteSeconds, egressBytes, ingressBytes };
 }
 
 /** A counter that went back began anew. */
@@ -87,9 +115,9 @@ export interface Advance {
 /** What a node's word adds to what was counted; undefined: nothing, it is a repetition or older. */
 export function advance(before: CountedUsage | null, said: SaidUsage, startedAtMs: number, nowMs: number): Advance | undefined {
   if (before !== null && said.since < before.since) return undefined;
-  const base = before !== null && said.since === before.since ? before : { cpuMicros: 0, memoryByteSeconds: 0, egressBytes: 0 };
-  const counted: CountedUsage = { since: said.since, at: nowMs, cpuMicros: 0, memoryByteSeconds: 0, egressBytes: 0 };
-  const added: UsageCounters = { cpuMicros: 0, memoryByteSeconds: 0, egressBytes: 0 };
+  const base = before !== null && said.since === before.since ? before : NO_USAGE;
+  const counted: CountedUsage = { since: said.since, at: nowMs, ...NO_USAGE };
+  const added: UsageCounters = { ...NO_USAGE };
   for (const name of COUNTERS) {
     counted[name] = Math.max(base[name], said[name]);
     added[name] = counted[name] - base[name];
@@ -140,5 +168,10 @@ function upTo(amount: bigint, part: number, whole: number): bigint {
 
 /** Counters as amounts of the ledger. */
 export function amountsOf(counters: UsageCounters): UsageAmounts {
-  return { cpuMicros: BigInt(counters.cpuMicros), memoryByteSeconds: BigInt(counters.memoryByteSeconds), egressBytes: BigInt(counters.egressBytes) };
+  return {
+    cpuMicros: BigInt(counters.cpuMicros),
+    memoryByteSeconds: BigInt(counters.memoryByteSeconds),
+    egressBytes: BigInt(counters.egressBytes),
+    ingressBytes: BigInt(counters.ingressBytes),
+  };
 }

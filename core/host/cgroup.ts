@@ -25,14 +25,42 @@ async function directories(path: string): Promise<string[]> {
 /** How many processes of the group the kernel has ended for want of memory. 0 when the group is gone. */
 export async function readOomKills(path: string): Promise<number> {
   const file = cgroupVersion() === "v2" ? join(ROOT, path, "memory.events") : join(ROOT, "memory", path, "memory.oom_control");
-  let text = "";
+  // At once, before anything else can happen: the group may be removed by the time a promise is kept.
+  return numberIn(readText(file), /^oom_kill (\d+)$/m) ?? 0;
+}
+
+export interface GroupUse {
+  /** Of all processes that were ever in it, ended ones too. */
+  cpuMicros: number;
+  /** What cannot be given back at once: caches of files that nobody reads are left out. */
+  memoryBytes: number;
+}
+
+/** What the group has used; a value is null when the kernel does not say it, as of a group that is gone. At once, as above. */
+export function readGroupUse(path: string): { [K in keyof GroupUse]: number | null } {
+  const isV2 = cgroupVersion() === "v2";
+  const read = (controller: string, file: string) => readText(isV2 ? join(ROOT, path, file) : join(ROOT, controller, path, file));
+  const cpu = isV2 ? numberIn(read("", "cpu.stat"), /^usage_usec (\d+)$/m) : numberIn(read("cpuacct", "cpuacct.usage"), /^(\d+)/);
+  const whole = numberIn(read("memory", isV2 ? "memory.current" : "memory.usage_in_bytes"), /^(\d+)/);
+  const idle = numberIn(read("memory", "memory.stat"), isV2 ? /^inactive_file (\d+)$/m : /^total_inactive_file (\d+)$/m) ?? 0;
+  return {
+    cpuMicros: cpu === null || isV2 ? cpu : Math.floor(cpu / 1000),
+    memoryBytes: whole === null ? null : Math.max(0, whole - idle),
+  };
+}
+
+function numberIn(text: string | undefined, pattern: RegExp): number | null {
+  const found = text === undefined ? undefined : pattern.exec(text)?.[1];
+  return found === undefined ? null : Number(found);
+}
+
+/** Undefined when there is no such file. */
+function readText(file: string): string | undefined {
   try {
-    // At once, before anything else can happen: the group may be removed by the time a promise is kept.
-    text = readFileSync(file, "utf8");
+    return readFileSync(file, "utf8");
   } catch {
-    // The group is gone.
+    return undefined;
   }
-  return Number(/^oom_kill (\d+)$/m.exec(text)?.[1] ?? 0);
 }
 
 /** Removes the group and what is below it. The kernel needs a moment after the last process; gives up quietly after one second. */

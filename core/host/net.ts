@@ -1,4 +1,5 @@
 /** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
+import { readFileSync } from "node:fs";
 import { mountPoints } from "./mounts.ts";
 import { run, runUnchecked } from "./spawn.ts";
 import { hostBatch, innerBatch, interfaceName, netnsName, slotAddress, slotOfNetns } from "./commands/net.ts";
@@ -8,6 +9,20 @@ export interface Netns {
   name: string;
   path: string;
   address: string;
+  /** The host's end of the pair. */
+  hostInterface: string;
+}
+
+/** What went through an instance's interface; null: it is gone. The host's end receives what the instance sends. */
+export function readTraffic(hostInterface: string): { egressBytes: number | null; ingressBytes: number | null } {
+  const read = (name: string) => {
+    try {
+      return Number(readFileSync(`/sys/class/net/${hostInterface}/statistics/${name}`, "utf8"));
+    } catch {
+      return null;
+    }
+  };
+  return { egressBytes: read("rx_bytes"), ingressBytes: read("tx_bytes") };
 }
 
 export interface NetnsPoolOptions {
@@ -107,7 +122,7 @@ export class NetnsPool {
 
   #describe(slot: number): Netns {
     const name = netnsName(this.#options.prefix, slot);
-    return { slot, name, path: `/run/netns/${name}`, address: slotAddress(this.#options.subnet, slot) };
+    return { slot, name, path: `/run/netns/${name}`, address: slotAddress(this.#options.subnet, slot), hostInterface: interfaceName(this.#options.prefix, slot) };
   }
 
   async #remove(slot: number): Promise<void> {

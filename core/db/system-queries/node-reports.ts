@@ -1,9 +1,10 @@
 /** What nodes say, written down. */
 import { eq, sql } from "drizzle-orm";
-import type { AppId, DeploymentId, NodeId } from "../../contract/ids.ts";
+import type { AppId, DeploymentId, InstanceId, NodeId } from "../../contract/ids.ts";
 import type { FromNode } from "../../contract/node-channel.ts";
-import type { Db } from "../client.ts";
+import type { Db, Tx } from "../client.ts";
 import { deployments, instances, nodes } from "../schema.ts";
+import { countInstances } from "./usage.ts";
 
 type Message<T extends FromNode["type"]> = Extract<FromNode, { type: T }>;
 
@@ -35,13 +36,22 @@ export interface ReportOutcome {
   changedApps: AppId[];
   /** Their deployments that are under way. */
   deployments: DeploymentId[];
+  /** Ended ones whose last sums are in the ledger. */
+  counted: InstanceId[];
+}
+
+/** Writes a whole report; with what was used, in one transaction: nothing is gone that was not counted. */
+export async function writeReport(db: Db, nodeId: NodeId, report: Message<"report">, now: Date): Promise<ReportOutcome> {
+  const { usage = [] } = report;
+  if (usage.length === 0) return { ...(await writeInstances(db, nodeId, report, now)), counted: [] };
+  return db.transaction(async (tx) => ({ ...(await writeInstances(tx, nodeId, report, now)), counted: await countInstances(tx, nodeId, usage, now) }));
 }
 
 /**
- * Writes a whole report in one statement. What the node was told to stop, and what the report no longer names or
+ * All of them in one statement. What the node was told to stop, and what the report no longer names or
  * names as stopped, is gone; but only when the report was made with the generation that told it.
  */
-export async function writeReport(db: Db, nodeId: NodeId, report: Message<"report">, now: Date): Promise<ReportOutcome> {
+async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"report">, now: Date): Promise<Omit<ReportOutcome, "counted">> {
   const at = sql`${now.toISOString()}::timestamptz`;
   // Only rows that change are locked, in the order of their ids, and the node's row is not: the rollout loop locks
   // both kinds in its own order, and neither must wait for the other in a circle.

@@ -1,0 +1,126 @@
+/** What instances use, as the node counts it: the kernel's counters are the measure, whatever happens to the agent. */
+import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { InstanceId } from "../../core/contract/ids.ts";
+import type { InstanceUsage } from "../../core/contract/node-channel.ts";
+import { readGroupUse } from "../../core/host/cgroup.ts";
+import { readTraffic } from "../../core/host/net.ts";
+import { shell, TestNode, until } from "../support/node.ts";
+
+let node: TestNode;
+before(async () => {
+  node = await TestNode.start({ BERTH_USAGE_MS: "150" });
+});
+after(() => node?.stop());
+
+const words = (id: InstanceId): InstanceUsage[] => node.heard.flatMap((message) => (message.type === "report" ? (message.usage ?? []).filter((one) => one.id === id) : []));
+const lastWord = (id: InstanceId) => words(id).at(-1);
+const kernel = (id: InstanceId) => readGroupUse(`/berth-${node.prefix}/${id}`);
+const traffic = (id: InstanceId) => {
+  const { netns } = JSON.parse(readFileSync(node.path("instances", id, "state.json"), "utf8")) as { netns: string };
+  return readTraffic(`${node.prefix}i${netns.split("-i")[1]}`);
+};
+
+/** Resolves when two looks at the kernel agree with each other and with what the node says. */
+async function untilEqual(id: InstanceId, before = { cpuMicros: 0 }): Promise<InstanceUsage> {
+  await until(
+    () => {
+      const [said, { cpuMicros }, { egressBytes, ingressBytes }] = [lastWord(id), kernel(id), traffic(id)];
+      return said?.cpuMicros === (cpuMicros ?? -1) + before.cpuMicros && said.egressBytes === egressBytes && said.ingressBytes === ingressBytes;
+    },
+    10_000,
+    () => `${JSON.stringify(lastWord(id))} said; ${JSON.stringify({ ...kernel(id), ...traffic(id) })} is`,
+  );
+  return lastWord(id) as InstanceUsage;
+}
+
+test("sums are the kernel's, through kill -9 of the agent at any moment, and through crashes of the app", async () => {
+  // Works for a while after each touch of a file, holds memory, answers requests.
+  const script = `x=$(head -c 24000000 /dev/zero | tr '\\0' a); httpd -p 8080 -h /; i=0; while :; do if [ -e /tmp/work ]; then rm /tmp/work; n=0; while [ $n -lt 200000 ]; do n=$((n+1)); done; fi; [ -e /tmp/crash ] && rm /tmp/crash && exit 7; sleep 0.05; done`;
+  const { desired, url } = await node.ready({ args: shell(script), stopGraceMs: 300 });
+  const { id } = desired;
+  const touch = (name: string) => writeFileSync(`/proc/${node.pid(id)}/root/tmp/${name}`, "");
+  const answered = async () => (await (await fetch(`${url}/bin/busybox`)).arrayBuffer()).byteLength;
+
+  let memory = 0;
+  let lookedAt = performance.now();
+  const beganAt = lookedAt;
+  let bytes = 0;
+  for (let round = 0; round < 3; round++) {
+    touch("work");
+    bytes += await answered();
+    await sleep(60 + round * 70);
+    await node.killAgent();
+    // It goes on while no agent looks.
+    bytes += await answered();
+    await sleep(100);
+    await node.startAgent();
+    await node.until(id, "ready");
+    const now = performance.now();
+    memory += ((now - lookedAt) / 1000) * (kernel(id).memoryBytes ?? 0);
+    lookedAt = now;
+  }
+  await until(() => !existsSync(`/proc/${node.pid(id)}/root/tmp/work`));
+  // The loop itself uses a little: compare where it stands still.
+  process.kill(node.pid(id), "SIGSTOP");
+  const said = await untilEqual(id);
+  process.kill(node.pid(id), "SIGCONT");
+  assert.ok(said.cpuMicros > 50_000, `${said.cpuMicros} µs`);
+  assert.ok(said.egressBytes > bytes && said.egressBytes < bytes * 1.2, `${said.egressBytes} of ${bytes}`);
+  assert.ok(said.ingressBytes > 0 && said.ingressBytes < said.egressBytes);
+  const expected = memory / ((lookedAt - beganAt) / 1000);
+  const average = said.memoryByteSeconds / ((performance.now() - beganAt) / 1000);
+  assert.ok(average > 20e6 && Math.abs(average / expected - 1) < 0.35, `${average} bytes on the average, ${expected} expected`);
+  assert.equal(new Set(words(id).map(({ since }) => since)).size, 1, "one count, from the first to the last");
+  assert.ok(words(id).every((word, index, all) => index === 0 || word.cpuMicros >= (all[index - 1]?.cpuMicros ?? 0)), "sums never shrink");
+
+  // A crash: what the first container used stays counted, the second one comes on top.
+  const { cpuMicros } = kernel(id);
+  touch("crash");
+  await node.killAgent();
+  await until(() => !existsSync(`/proc/${node.pid(id)}`));
+  await node.startAgent();
+  await node.untilReport(id, (report) => report?.restarts === 1 && report.phase === "ready");
+  process.kill(node.pid(id), "SIGSTOP");
+  await until(() => (lastWord(id)?.cpuMicros ?? 0) > (cpuMicros ?? 0) + (kernel(id).cpuMicros ?? 0));
+  process.kill(node.pid(id), "SIGCONT");
+
+  // Its end: the last sums are told until they are counted, also by an agent that did not see it.
+  const sumBefore = lastWord(id)?.cpuMicros ?? 0;
+  touch("work");
+  await sleep(50);
+  node.want();
+  await node.until(id, "gone");
+  await until(() => lastWord(id)?.ended === true);
+  const last = lastWord(id) as InstanceUsage;
+  assert.ok(last.cpuMicros > sumBefore);
+  const goneReport = node.heard.find((message) => message.type === "report" && !message.instances.some((one) => one.id === id) && (message.usage ?? []).some((one) => one.id === id));
+  assert.ok(goneReport, "the report that no longer names it has its sums");
+  await node.killAgent();
+  node.heard.length = 0;
+  await node.startAgent();
+  await until(() => lastWord(id) !== undefined);
+  assert.deepEqual(lastWord(id), last);
+  node.send({ type: "counted", instanceIds: [id] });
+  await until(() => readdirSync(node.path("usage")).length === 0);
+  const from = node.heard.length;
+  node.want();
+  await until(() => node.heard.slice(from).some(({ type }) => type === "report"), 10_000);
+  assert.equal(words(id).length, node.heard.slice(0, from).flatMap((m) => (m.type === "report" ? (m.usage ?? []) : [])).filter((one) => one.id === id).length);
+  assert.deepEqual(await node.traces(id), []);
+});
+
+test("an instance that fails to start has its use counted, and told at its end", async () => {
+  const desired = node.instance({ args: shell("n=0; while [ $n -lt 50000 ]; do n=$((n+1)); done; exit 3") });
+  node.add(desired);
+  await node.until(desired.id, "failed");
+  await until(() => (lastWord(desired.id)?.cpuMicros ?? 0) > 5000);
+  const { cpuMicros } = lastWord(desired.id) as InstanceUsage;
+  node.want();
+  await node.until(desired.id, "gone");
+  await until(() => lastWord(desired.id)?.ended === true);
+  assert.equal(lastWord(desired.id)?.cpuMicros, cpuMicros);
+  assert.deepEqual(await node.traces(desired.id), []);
+});
