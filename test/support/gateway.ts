@@ -11,6 +11,9 @@ import { WebSocketServer, type WebSocket } from "ws";
 import { FromGatewaySchema, type Endpoint, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
 import { newId } from "../../core/contract/ids.ts";
 import { start } from "../../core/host/spawn.ts";
+import { openAdminSocket } from "../../gateway/admin-socket.ts";
+import { filesOf } from "../../gateway/commands/config.ts";
+import { observe, parseStats, SHOW_STATS } from "../../gateway/commands/runtime.ts";
 
 const TOKEN = "a-gateway-token";
 
@@ -172,12 +175,31 @@ export class TestGateway {
     };
   }
 
-  /** Sends the route and waits until the mirror has it, which is before HAProxy has it by about a millisecond. */
+  /** Sends the route and waits until the mirror has it, and HAProxy too. */
   async send(route: Route): Promise<void> {
     this.api.send(route);
     const text = JSON.stringify(route);
     await until(() => this.mirror().includes(text) || (route.hosts.length === 0 && !this.mirror().includes(route.appId)));
-    await sleep(30);
+    await until(() => this.#serves(route));
+  }
+
+  /** Whether HAProxy has the hosts of the route and its servers, as the route says. */
+  async #serves({ hosts, endpoints, draining }: Route): Promise<boolean> {
+    const admin = await openAdminSocket(filesOf(this.dir).admin).catch(() => undefined);
+    if (admin === undefined) return false;
+    try {
+      const files = filesOf(this.dir);
+      const [stats, map, timeouts] = await Promise.all([admin.send(SHOW_STATS), admin.send(`show map ${files.hosts}`), admin.send(`show map ${files.timeouts}`)]);
+      const slots = [...observe(parseStats(stats).servers, map, timeouts).values()];
+      const slot = slots.find((one) => hosts.some((host) => one.hosts.has(host)));
+      if (hosts.length === 0 || slot === undefined) return hosts.length === 0;
+      const isIn = (state: string) => (one: { instanceId: string }) => slot.servers.get(one.instanceId)?.state === state;
+      const servers = [...slot.servers].filter(([, server]) => server.state !== "maint").map(([name]) => name);
+      const names = new Set([...endpoints, ...draining].map((one) => one.instanceId as string));
+      return endpoints.every(isIn("ready")) && servers.every((name) => names.has(name)) && draining.every((one) => slot.servers.get(one.instanceId)?.state !== "ready");
+    } finally {
+      admin.close();
+    }
   }
 
   mirror(): string {
