@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport, type InstanceUsage } from "../core/contract/node-channel.ts";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
 import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
-import { mountIdMapped, mountPoints, unmount } from "../core/host/mounts.ts";
+import { mountIdMapped, mountMemory, mountPoints, unmount } from "../core/host/mounts.ts";
 import type { NetnsPool } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
 import type { ContainerHost } from "./container.ts";
@@ -61,9 +61,12 @@ export class Agent {
     const { host, pool, store } = this.#deps;
     for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     this.#lastUsage.open();
+    // crun keeps whole specs there, variables of containers among them.
+    await mountMemory(host.runtime.stateDir);
     await store.open();
     const saved = await this.#orNothing(this.#readDesired());
     const states = await Promise.all((await readdir(host.instancesDir)).map((id) => this.#orNothing(readSaved(host.instancesDir, id))));
+    await host.secrets.open(new Set([...states.flatMap((state) => state?.desired.id ?? []), ...(saved?.instances ?? []).map(({ id }) => id)]));
     await pool.start(states.flatMap((state) => state?.netns ?? []));
     for (const state of states) {
       if (!state) continue;
@@ -77,8 +80,9 @@ export class Agent {
   }
 
   /** Acts on a newer desired state; an older one is refused (false). It is kept for an agent that starts without the API. */
-  async accept(desired: DesiredState): Promise<boolean> {
-    if (!accepts(this.#generation, desired)) return false;
+  async accept(received: DesiredState): Promise<boolean> {
+    if (!accepts(this.#generation, received)) return false;
+    const desired = this.#deps.host.secrets.keep(received);
     this.#apply(desired);
     const path = join(this.#deps.dataDir, "desired.json");
     await writeFile(`${path}.new`, JSON.stringify(desired), { mode: 0o600 });

@@ -1,5 +1,5 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { chownSync, closeSync, constants, mkdirSync, openSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { chownSync, closeSync, constants, mkdirSync, openSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup } from "../core/host/cgroup.ts";
@@ -7,11 +7,12 @@ import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/ho
 import { mountOverlay, unmount } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
-import { instanceSpec } from "../core/sandbox/spec.ts";
+import { instanceSpec, type Bind } from "../core/sandbox/spec.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
-import { BadUser, resolveUser } from "./image-user.ts";
+import { BadUser, resolveUser, type ResolvedUser } from "./image-user.ts";
 import { layerName } from "./plan.ts";
 import { BadPath, ensureDirectory, readWithin } from "./rootfs.ts";
+import { SECRETS_PATH, type SecretStore, type SecretValues } from "./secrets.ts";
 
 /** The image cannot be run, whatever the node does: the text says why. */
 export class BadImage extends Error {}
@@ -23,6 +24,7 @@ export interface ContainerHost {
   logsDir: string;
   exitDir: string;
   socketDir: string;
+  secrets: SecretStore;
   cgroupParent: string;
   openFiles: number;
   resolvers: readonly string[];
@@ -68,8 +70,8 @@ export class Container {
     mountOverlay({ base: layersDir, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
   }
 
-  /** Writes `config.json` and the files that Docker would write. @throws BadImage */
-  async writeBundle(netns: Netns): Promise<void> {
+  /** Writes `config.json` and the files that Docker would write, with the instance's secrets if it has some. @throws BadImage */
+  async writeBundle(netns: Netns, secrets?: SecretValues): Promise<void> {
     const desired = this.#desired;
     const { args, uidBase } = desired;
     if (args.length === 0) throw new BadImage("The image has neither ENTRYPOINT nor CMD. Add one, or deploy with --command.");
@@ -83,20 +85,35 @@ export class Container {
         rootPath: this.rootPath,
         hostname: desired.hostname,
         args,
-        env: withDefaults(desired.env, { HOME: user.home, HOSTNAME: desired.hostname }),
+        env: withDefaults([...desired.env, ...(secrets?.env ?? [])], { HOME: user.home, HOSTNAME: desired.hostname }),
         cwd,
         user,
         uidBase,
         netnsPath: netns.path,
         cgroupsPath: this.cgroupsPath,
-        binds: this.#writeEtc(netns),
+        binds: [...this.#writeEtc(netns), ...this.#writeSecrets(secrets, user)],
         limits: { ...desired.limits, openFiles: this.#host.openFiles },
       });
-      writeFileSync(join(this.dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
+      this.#writeSpec(JSON.stringify(spec), secrets !== undefined);
     } catch (error) {
       if (error instanceof BadUser || error instanceof BadPath) throw new BadImage(error.message, { cause: error });
       throw error;
     }
+  }
+
+  /** A spec with secrets is in memory alone: the bundle has a link to it. */
+  #writeSpec(text: string, isSecret: boolean): void {
+    const path = join(this.dir, "config.json");
+    rmSync(path, { force: true });
+    if (!isSecret) return writeFileSync(path, text, { mode: 0o600 });
+    const real = join(this.#host.secrets.dirOf(this.#desired.id), "config.json");
+    writeFileSync(real, text, { mode: 0o600 });
+    symlinkSync(real, path);
+  }
+
+  #writeSecrets(secrets: SecretValues | undefined, user: ResolvedUser): Bind[] {
+    if (secrets === undefined || secrets.files.length === 0) return [];
+    return [{ source: this.#host.secrets.writeFiles(this.#desired.id, secrets, user, this.#desired.uidBase), destination: SECRETS_PATH, readOnly: true }];
   }
 
   #writeEtc(netns: Netns) {
@@ -177,6 +194,7 @@ export class Container {
     await unmount(this.rootPath);
     await rm(join(this.#host.socketDir, this.#desired.id), { recursive: true, force: true });
     await rm(this.dir, { recursive: true, force: true });
+    this.#host.secrets.remove(this.#desired.id);
   }
 
   /** The exit code that the monitor wrote, or undefined while it has not. */

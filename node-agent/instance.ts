@@ -193,11 +193,13 @@ export class Instance {
   async #startFresh(): Promise<void> {
     const startedAt = performance.now();
     const lap = this.#stopwatch();
+    const secrets = await this.#deps.host.secrets.untilRead(() => this.#desired, this.#stop.signal);
+    if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
     await this.#pull();
     lap("pull");
     const [netns] = await Promise.all([this.#connect(), this.#mount()]);
     lap("mount");
-    await this.#container.writeBundle(netns);
+    await this.#container.writeBundle(netns, secrets);
     this.#set({ phase: "starting", netns: netns.name, problem: null });
     this.#throwIfStopped();
     lap("prepare");

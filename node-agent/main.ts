@@ -18,6 +18,7 @@ import { AgentEnv } from "./config.ts";
 import { Exits } from "./exits.ts";
 import { LayerStore } from "./layer-store.ts";
 import { streamLog } from "./logs.ts";
+import { SecretStore } from "./secrets.ts";
 import { Unpacker } from "./unpack.ts";
 
 /** Reports are sent at once when something changes, bundled over this moment, and again from time to time. */
@@ -50,6 +51,7 @@ const host = {
   logsDir: join(dataDir, "logs"),
   exitDir: join(dataDir, "exits"),
   socketDir: join(dataDir, "sockets"),
+  secrets: new SecretStore(join(dataDir, "secrets")),
   cgroupParent,
   openFiles,
   resolvers,

@@ -1,8 +1,8 @@
 /** Mounts of the node: overlays and id-mapped binds. */
-import { readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { IDS_PER_RANGE } from "../domain/id-ranges.ts";
-import { run } from "./spawn.ts";
+import { run, runUnchecked } from "./spawn.ts";
 import { mountNow, umountSoon } from "./syscalls.ts";
 
 export interface Overlay {
@@ -38,6 +38,15 @@ export function mountOverlay(overlay: Overlay): void {
 /** Shows `source` at `target` with ids from `diskBase` on as `hostBase` and up. `toolchainBin` has a `mount` that can. @throws CommandError */
 export async function mountIdMapped(toolchainBin: string, source: string, target: string, diskBase: number, hostBase: number): Promise<void> {
   await run([join(toolchainBin, "mount"), "--bind", "-o", `X-mount.idmap=b:${diskBase}:${hostBase}:${IDS_PER_RANGE}`, source, target]);
+}
+
+/** A file system in memory, with nothing in it when it is new. Where the kernel can (6.4), it is never swapped to a disk. @throws CommandError */
+export async function mountMemory(target: string): Promise<void> {
+  await mkdir(target, { recursive: true, mode: 0o711 });
+  if ((await mountPoints()).has(target)) return;
+  const mount = (options: string) => ["mount", "-t", "tmpfs", "-o", `mode=0711,nosuid,nodev,size=25%${options}`, "berth", target];
+  const { code } = await runUnchecked(mount(",noswap"));
+  if (code !== 0) await run(mount(""));
 }
 
 /** Whatever is mounted there, once or on top of itself. Unmounting what is not mounted is no error. */
