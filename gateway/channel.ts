@@ -12,10 +12,9 @@ const MAX_MESSAGE_BYTES = 64 * 2 ** 20;
 export interface ChannelOptions {
   apiUrl: string;
   token: string;
-  version: string;
   log: Log;
   onMessage(message: ToGateway): void;
-  /** A new connection: what was said before may be lost. */
+  /** A new connection, which begins with a hello: what was said before may be lost. */
   onConnected(): void;
 }
 
@@ -45,7 +44,6 @@ export function openChannel(options: ChannelOptions): GatewayChannel {
     mine.on("open", () => {
       failures = 0;
       options.log.info("channel open");
-      send({ type: "hello", version: options.version });
       options.onConnected();
     });
     mine.on("message", (data) => {

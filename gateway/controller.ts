@@ -3,6 +3,7 @@
  * difference; it attests drains, lets held requests go and collects counts. Level-triggered: a message marks slots
  * for a look, timers do too, and what failed is looked at again.
  */
+import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FromGateway, Route, ToGateway } from "../core/contract/gateway-channel.ts";
@@ -10,7 +11,7 @@ import type { AppId } from "../core/contract/ids.ts";
 import type { Log } from "../core/log.ts";
 import { slotName, type ConfigOptions } from "./commands/config.ts";
 import { observe, outcome, parseStats, render, SHOW_STATS } from "./commands/runtime.ts";
-import { collect, CountsStateSchema, emptyCounts, newProcess, type CountsState } from "./counts.ts";
+import { acknowledge, collect, CountsStateSchema, emptyCounts, newProcess, takeMessage, type CountsMessage, type CountsState } from "./counts.ts";
 import { DrainWatch } from "./drain-watch.ts";
 import { adopt, formerRuns, isCurrent, startHaproxy, type Running } from "./haproxy.ts";
 import type { HoldPolicy } from "./holder.ts";
@@ -29,6 +30,7 @@ const CUT_AFTER_MS = 60_000;
 export interface ControllerOptions {
   config: ConfigOptions;
   log: Log;
+  version: string;
   countsEveryMs: number;
   /** False when it could not be sent. */
   send(message: FromGateway): boolean;
@@ -53,6 +55,8 @@ export class Controller {
   #dirty = new Set<string>();
   #unplaced = new Map<AppId, Route>();
   #counts: CountsState;
+  /** The API has said which counts it has, on this connection. */
+  #isAgreed = false;
   #stopped = false;
   #hasSnapshot = false;
   #wake: () => void = () => {};
@@ -94,6 +98,7 @@ export class Controller {
   }
 
   onMessage(message: ToGateway): void {
+    if (message.type === "counted") return this.#onCounted(message);
     if (message.type === "route") this.#take(message.route);
     else {
       for (const appId of gone([...this.#slotOf.keys(), ...this.#unplaced.keys()], message.routes)) this.#take({ ...GONE, appId });
@@ -105,11 +110,26 @@ export class Controller {
     this.#wake();
   }
 
-  /** Drains are attested and counts are sent once more. */
+  /** Drains are attested once more; counts wait until the API has said which it has. */
   onConnected(): void {
     this.#drains.forgetReports();
-    for (const message of this.#counts.outbox) this.#o.send({ type: "counts", ...message });
+    this.#isAgreed = false;
+    this.#o.send({ type: "hello", version: this.#o.version, incarnation: this.#counts.incarnation });
     this.#wake();
+  }
+
+  #onCounted(counted: Extract<ToGateway, { type: "counted" }>): void {
+    const before = this.#counts.incarnation;
+    this.#counts = acknowledge(this.#counts, counted, randomUUID(), Date.now());
+    if (this.#counts.incarnation !== before) this.#o.log.warn({ counted: counted.sequence }, "the counts on disk are an old copy: counting begins anew");
+    if (this.#isAgreed) return;
+    this.#isAgreed = true;
+    for (const message of this.#counts.outbox) this.#tell(message);
+    this.#wake();
+  }
+
+  #tell(message: CountsMessage): void {
+    this.#o.send({ type: "counts", incarnation: this.#counts.incarnation, ...message });
   }
 
   policyOf(slot: string): HoldPolicy {
@@ -327,9 +347,10 @@ export class Controller {
     const gone = [...this.#mirror.routes].filter(([slot, route]) => route.hosts.length === 0 && isClean(this.#observed.get(slot) ?? NOTHING_OBSERVED));
     const stats = parseStats(await this.#admin.send("show stat -1 2 -1"));
     const appOf = new Map([...this.#mirror.routes].map(([slot, route]) => [slot, route.appId]));
-    const { state, message } = collect(this.#counts, this.#running.identity, stats.backends, appOf);
-    this.#saveCounts(state);
-    if (message !== undefined) this.#o.send({ type: "counts", ...message });
+    const counts = collect(this.#counts, this.#running.identity, stats.backends, appOf);
+    const taken = this.#isAgreed ? takeMessage(counts, Date.now()) : undefined;
+    this.#saveCounts(taken?.state ?? counts);
+    if (taken !== undefined) this.#tell(taken.message);
     for (const [slot] of gone) {
       this.#counted.add(slot);
       this.#dirty.add(slot);
@@ -350,6 +371,6 @@ function readCounts(path: string): CountsState {
   try {
     return CountsStateSchema.parse(JSON.parse(readFileSync(path, "utf8")));
   } catch {
-    return emptyCounts(new Date());
+    return emptyCounts(randomUUID(), Date.now());
   }
 }

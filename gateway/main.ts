@@ -61,6 +61,7 @@ const link: { channel?: GatewayChannel } = {};
 const controller = new Controller({
   config,
   log,
+  version: VERSION,
   countsEveryMs: env.BERTH_GATEWAY_COUNTS_MS,
   send: (message) => link.channel?.send(message) ?? false,
   release: (slot) => holder.release(slot),
@@ -81,7 +82,6 @@ await controller.start();
 link.channel = openChannel({
   apiUrl: env.BERTH_API_URL,
   token: env.BERTH_GATEWAY_TOKEN,
-  version: VERSION,
   log,
   onMessage: (message) => controller.onMessage(message),
   onConnected: () => controller.onConnected(),

@@ -2,7 +2,7 @@
 import type { WebSocket } from "ws";
 import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type AppCounts, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
 import { parseId, type AppId } from "../../core/contract/ids.ts";
-import { addCounts, findGatewayByTokenHash, touchGateway, writeDrained, type GatewayId } from "../../core/db/system-queries/gateways.ts";
+import { addCounts, findGatewayByTokenHash, lastCounted, touchGateway, writeDrained, type GatewayId } from "../../core/db/system-queries/gateways.ts";
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
 import { wakeApp } from "../../core/db/system-queries/scaling.ts";
 import { noteLoad } from "../../core/load.ts";
@@ -54,7 +54,7 @@ export function openGatewayChannels(deps: GatewayChannelDeps): GatewayChannels {
 
 function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log: Deps["log"], feed: RouteFeed): void {
   const closed = () => socket.readyState !== socket.OPEN;
-  const queue = inOrder((message: FromGateway) => write(deps, id, message), closed, (error) => log.warn({ err: error }, "a gateway's message was not written"));
+  const queue = inOrder((message: FromGateway) => write(deps, id, message, socket), closed, (error) => log.warn({ err: error }, "a gateway's message was not written"));
   onMessage(socket, FromGatewaySchema, log, (message) => {
     if (message.type === "hello") {
       // A connection that has said hello counts as a gateway that must attest drains: noted before it has routes.
@@ -63,17 +63,13 @@ function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log:
     } else if (message.type === "wanted") {
       void wake(deps, message.appId, log);
     } else {
-      if (message.type === "counts") void note(message.apps);
+      if (message.type === "counts") void note(message.apps, message.periodMs);
       queue(message);
     }
   });
-  let notedAt = deps.clock().getTime();
-  const note = async (counts: readonly AppCounts[]) => {
-    const now = deps.clock().getTime();
-    const since = now - notedAt;
-    notedAt = now;
+  const note = async (counts: readonly AppCounts[], periodMs: number) => {
     // Redis is away: the autoscaler then changes nothing.
-    await noteLoad(deps.redis, deps.config.redisPrefix, id, counts, since, now).catch(() => {});
+    await noteLoad(deps.redis, deps.config.redisPrefix, id, counts, periodMs, deps.clock().getTime()).catch(() => {});
   };
   const touch = latest<void>(() => touchGateway(deps.db, id, deps.clock()), closed, (error) => log.warn({ err: error }, "a heartbeat was not written"));
   keepAlive(socket, touch);
@@ -85,24 +81,31 @@ async function wake(deps: GatewayChannelDeps, appId: AppId, log: Deps["log"]): P
   deps.bells.ring("reconcile", appId);
 }
 
-async function write(deps: GatewayChannelDeps, id: GatewayId, message: FromGateway): Promise<void> {
+async function write(deps: GatewayChannelDeps, id: GatewayId, message: FromGateway, socket: WebSocket): Promise<void> {
   const now = deps.clock();
-  if (message.type === "hello") await touchGateway(deps.db, id, now);
-  if (message.type === "counts") await addCounts(deps.db, id, message.sequence, message.apps, now);
+  const counted = (incarnation: string, sequence: number) => send(socket, { type: "counted", incarnation, sequence } satisfies ToGateway);
+  if (message.type === "hello") {
+    await touchGateway(deps.db, id, now);
+    if (message.incarnation !== undefined) counted(message.incarnation, await lastCounted(deps.db, id, message.incarnation, now));
+  }
+  if (message.type === "counts") {
+    await addCounts(deps.db, id, message, now);
+    counted(message.incarnation, message.sequence);
+  }
   if (message.type === "drained") {
     for (const appId of await writeDrained(deps.db, id, message.instanceIds)) deps.bells.ring("reconcile", appId);
   }
 }
 
 /** Works through messages one after the other; one that fails is tried again, for each says something that no later one repeats. */
-function inOrder<T>(work: (message: T) => Promise<void>, stopped: () => boolean, onError: (error: unknown) => void): (message: T) => void {
-  const waiting: T[] = [];
+function inOrder(work: (message: FromGateway) => Promise<void>, stopped: () => boolean, onError: (error: unknown) => void): (message: FromGateway) => void {
+  const waiting: FromGateway[] = [];
   let busy = false;
   const run = async () => {
     busy = true;
     while (waiting.length > 0 && !stopped()) {
       try {
-        await work(waiting[0] as T);
+        await work(waiting[0] as FromGateway);
         waiting.shift();
       } catch (error) {
         onError(error);
@@ -113,8 +116,9 @@ function inOrder<T>(work: (message: T) => Promise<void>, stopped: () => boolean,
   };
   return (message) => {
     waiting.push(message);
-    // Only while the database is away for long: counts are lost then, and drains end by their deadline.
-    if (waiting.length > MAX_WAITING) waiting.splice(1, 1);
+    // Only while the database is away for long: drains end by their deadline. Of counts, few are under way.
+    const spare = waiting.length > MAX_WAITING ? waiting.findIndex(({ type }, index) => index > 0 && type === "drained") : -1;
+    if (spare !== -1) waiting.splice(spare, 1);
     if (!busy) void run();
   };
 }

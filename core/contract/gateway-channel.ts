@@ -36,6 +36,8 @@ export type Route = z.infer<typeof RouteSchema>;
 export const ToGatewaySchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("routes-snapshot"), routes: z.array(RouteSchema) }),
   z.object({ type: z.literal("route"), route: RouteSchema }),
+  /** All `counts` up to this one are in the ledger. The first word after a `hello` that named the incarnation. */
+  z.object({ type: z.literal("counted"), incarnation: z.string(), sequence: z.number().int() }),
 ]);
 export type ToGateway = z.infer<typeof ToGatewaySchema>;
 
@@ -55,11 +57,11 @@ export type AppCounts = z.infer<typeof AppCountsSchema>;
 
 /** Gateway → API. */
 export const FromGatewaySchema = z.discriminatedUnion("type", [
-  z.object({ type: z.literal("hello"), version: z.string() }),
+  z.object({ type: z.literal("hello"), version: z.string(), /** Of its counts; absent: it counts nothing. */ incarnation: z.string().max(64).optional() }),
   /** These get no request from this gateway any more and hold none: safe to stop. */
   z.object({ type: z.literal("drained"), instanceIds: z.array(idSchema("instance")) }),
-  /** `sequence` grows by one a message, so that a repeated one is not counted twice. */
-  z.object({ type: z.literal("counts"), sequence: z.number().int(), apps: z.array(AppCountsSchema) }),
+  /** `sequence` grows by one a message within an incarnation, so that a repeated one is not counted twice. `periodMs`: the time that it is of. */
+  z.object({ type: z.literal("counts"), incarnation: z.string().min(1).max(64), sequence: z.number().int().positive(), periodMs: z.number().int().nonnegative(), apps: z.array(AppCountsSchema) }),
   /** A request is being held for this app. */
   z.object({ type: z.literal("wanted"), appId: idSchema("app") }),
 ]);

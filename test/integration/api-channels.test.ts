@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eq } from "drizzle-orm";
 import { WebSocket } from "ws";
-import { appCounts, gateways, instances, nodes, tokens } from "../../core/db/schema.ts";
+import { appCounts, instances, nodes, tokens } from "../../core/db/schema.ts";
 import type { InstanceReport, Phase } from "../../core/contract/node-channel.ts";
 import type { InstanceId } from "../../core/contract/ids.ts";
 import { connectGateway, connectNode, isDesired, isRouteOf, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
@@ -142,10 +142,11 @@ test("counts are added up by the minute, a repeated message only once, unknown a
   const gateway = await connectGateway(api);
   const count = { requests: 3, responses2xx: 2, responses4xx: 1, responses5xx: 0, bytesIn: 10, bytesOut: 20, inFlight: 1 };
   const apps = [{ appId: app.id, ...count }, { appId: "app_01h2xcejqtf2nbrexx3vqjhp41" as typeof app.id, ...count }];
-  for (const sequence of [1, 2, 2, 1, 3]) gateway.client.send({ type: "counts", sequence, apps });
-  await eventually(async () => assert.equal((await api.db.select().from(gateways).where(eq(gateways.id, gateway.id)))[0]?.countsSequence, 3));
+  for (const sequence of [1, 2, 2, 1, 3]) gateway.client.send({ type: "counts", incarnation: "a", sequence, periodMs: 1000, apps });
+  // Each is acknowledged, a repeated one again.
+  await eventually(async () => assert.deepEqual(gateway.client.received.flatMap((message) => (message.type === "counted" ? [message.sequence] : [])), [1, 2, 2, 1, 3]));
   const rows = await api.db.select().from(appCounts).where(eq(appCounts.appId, app.id));
-  assert.equal(rows.reduce((sum, row) => sum + row.requests, 0), 3 * 4);
+  assert.equal(rows.reduce((sum, row) => sum + row.requests, 0), 3 * 3);
   await gateway.client.close();
 });
 

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Agent, request } from "node:http";
+import { join } from "node:path";
 import { test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AppCounts } from "../../core/contract/gateway-channel.ts";
-import { newId } from "../../core/contract/ids.ts";
+import { newId, type AppId } from "../../core/contract/ids.ts";
 import { FakeApi, TestGateway, until } from "../support/gateway.ts";
 
 async function gatewayOf(t: TestContext, env: Record<string, string> = {}): Promise<TestGateway> {
@@ -195,19 +197,74 @@ test("counts are exact, over a kill of the controller too, and nothing is counte
   await send("/", 10);
   await gateway.startController();
   await send("/", 3);
-  const sum = () => {
-    const total = { requests: 0, responses2xx: 0, responses4xx: 0, responses5xx: 0 };
-    let last = 0;
-    for (const message of gateway.api.all("counts").toSorted((a, b) => a.sequence - b.sequence)) {
-      if (message.sequence <= last) continue;
-      last = message.sequence;
-      for (const count of message.apps.filter((one: AppCounts) => one.appId === route.appId)) {
-        for (const key of Object.keys(total) as (keyof typeof total)[]) total[key] += count[key];
-      }
-    }
-    return total;
-  };
+  const sum = () => counted(gateway, route.appId);
   await until(() => sum().requests >= 55);
   await sleep(500);
   assert.deepEqual(sum(), { requests: 55, responses2xx: 43, responses4xx: 7, responses5xx: 5 });
+});
+
+/** What the API has counted: each sequence of an incarnation once. */
+function counted(gateway: TestGateway, appId: AppId) {
+  const total = { requests: 0, responses2xx: 0, responses4xx: 0, responses5xx: 0 };
+  const seen = new Set<string>();
+  for (const message of gateway.api.all("counts")) {
+    const key = `${message.incarnation} ${message.sequence}`;
+    if (seen.has(key) || message.sequence > (gateway.api.counted.get(message.incarnation) ?? 0)) continue;
+    seen.add(key);
+    for (const count of message.apps.filter((one: AppCounts) => one.appId === appId)) {
+      for (const name of Object.keys(total) as (keyof typeof total)[]) total[name] += count[name];
+    }
+  }
+  return total;
+}
+
+test("counts wait for an API that cannot write; a disk that went back, or was lost, is neither counted twice nor ignored", async (t) => {
+  const gateway = await gatewayOf(t);
+  const app = await gateway.app((_request, response) => response.end("x"));
+  const route = await gateway.route("counted", [app]);
+  const file = join(gateway.dir, "counts.json");
+  const state = () => JSON.parse(readFileSync(file, "utf8")) as { incarnation: string; sequence: number; waiting: object; outbox: unknown[] };
+  const send = async (times: number) => {
+    for (let i = 0; i < times; i++) await gateway.get("counted");
+  };
+  const requests = () => counted(gateway, route.appId).requests;
+
+  gateway.api.counts = false;
+  for (let round = 0; round < 16; round++) {
+    await send(2);
+    await sleep(210);
+  }
+  await gateway.killController();
+  await send(3);
+  await gateway.startController();
+  await until(() => Object.keys(state().waiting).length > 0);
+  assert.equal(requests(), 0);
+  assert.ok(state().outbox.length <= 12);
+  gateway.api.counts = true;
+  await gateway.killController();
+  await gateway.startController();
+  await until(() => requests() === 35);
+
+  // The disk of a while ago is put back, while HAProxy went on.
+  const former = state();
+  const copy = readFileSync(file, "utf8");
+  await send(4);
+  await until(() => requests() === 39);
+  await gateway.killController();
+  writeFileSync(file, copy);
+  await gateway.startController();
+  await until(() => state().incarnation !== former.incarnation);
+  await sleep(300);
+  await send(5);
+  await until(() => requests() >= 44);
+
+  // All is lost.
+  await gateway.killController();
+  rmSync(file);
+  await gateway.startController();
+  await until(() => existsSync(file));
+  await send(6);
+  await until(() => requests() >= 50);
+  await sleep(500);
+  assert.equal(requests(), 50);
 });

@@ -3,11 +3,12 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eq } from "drizzle-orm";
+import type { AppCounts } from "../../core/contract/gateway-channel.ts";
 import type { AppId, InstanceId } from "../../core/contract/ids.ts";
 import type { FromNode, InstanceUsage, ToNode } from "../../core/contract/node-channel.ts";
 import { writeReport } from "../../core/db/system-queries/node-reports.ts";
 import { instances, nodes, usage } from "../../core/db/schema.ts";
-import { connectNode, isDesired, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
+import { connectGateway, connectNode, isDesired, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -118,6 +119,33 @@ test("another node's instance is not counted; a row that is busy is, with the ne
   await node.client.next(isCounted(instanceId));
   assert.equal((await ledger(app.id)).cpu, 7);
   await Promise.all([node.client.close(), stranger.client.close()]);
+});
+
+test("a gateway's counts: once a sequence of an incarnation, with the requests' hours, and the gateway hears how far they came", async () => {
+  const { app } = await placed();
+  const gateway = await connectGateway(api);
+  const apps = (requests: number): AppCounts[] => [{ appId: app.id, requests, responses2xx: requests, responses4xx: 0, responses5xx: 0, bytesIn: 10, bytesOut: 20, inFlight: 0 }];
+  const send = (incarnation: string, sequence: number, requests: number, periodMs = 1000) => gateway.client.send({ type: "counts", incarnation, sequence, periodMs, apps: apps(requests) });
+  for (const sequence of [1, 2, 2, 3, 1]) send("one", sequence, 10);
+  // Its data was lost, or its disk is an older one: another incarnation, which begins at 1.
+  for (const sequence of [1, 1, 2]) send("two", sequence, 100);
+  send("one", 3, 10);
+  await eventually(async () => assert.equal((await ledger(app.id)).requests, 230));
+  assert.deepEqual([(await ledger(app.id)).egress, (await ledger(app.id)).ingress], [0, 0], "bytes are the instances' interfaces' to count");
+  // A long silence is divided over its hours, but for those that are closed.
+  send("two", 3, 1000, 3 * 3_600_000);
+  await eventually(async () => assert.equal((await ledger(app.id)).requests, 1230));
+
+  const from = gateway.client.received.length;
+  gateway.client.send({ type: "hello", version: "test", incarnation: "two" });
+  gateway.client.send({ type: "hello", version: "test", incarnation: "none" });
+  await eventually(async () =>
+    assert.deepEqual(gateway.client.received.slice(from).filter(({ type }) => type === "counted"), [
+      { type: "counted", incarnation: "two", sequence: 3 },
+      { type: "counted", incarnation: "none", sequence: 0 },
+    ]),
+  );
+  await gateway.client.close();
 });
 
 async function eventually(check: () => Promise<void>, withinMs = 5000): Promise<void> {

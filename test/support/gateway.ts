@@ -31,6 +31,10 @@ export class FakeApi {
   readonly heard: FromGateway[] = [];
   readonly port: number;
   routes: Route[] = [];
+  /** False: it hears counts and does not count them. */
+  counts = true;
+  /** The last sequence of each incarnation. */
+  readonly counted = new Map<string, number>();
   #server: Server;
   #sockets = new Set<WebSocket>();
 
@@ -51,7 +55,15 @@ export class FakeApi {
       socket.on("message", (data) => {
         const message = FromGatewaySchema.parse(JSON.parse(String(data)));
         api.heard.push(message);
-        if (message.type === "hello") socket.send(JSON.stringify({ type: "routes-snapshot", routes: api.routes } satisfies ToGateway));
+        const answer = (word: ToGateway) => socket.send(JSON.stringify(word));
+        if (message.type === "hello") {
+          if (message.incarnation !== undefined) answer({ type: "counted", incarnation: message.incarnation, sequence: api.counted.get(message.incarnation) ?? 0 });
+          answer({ type: "routes-snapshot", routes: api.routes });
+        }
+        if (message.type === "counts" && api.counts) {
+          api.counted.set(message.incarnation, Math.max(message.sequence, api.counted.get(message.incarnation) ?? 0));
+          answer({ type: "counted", incarnation: message.incarnation, sequence: message.sequence });
+        }
       });
     });
     return api;

@@ -1,11 +1,13 @@
 /** What gateways say, written down. */
 import { and, eq, gt, inArray, lt, ne, sql } from "drizzle-orm";
-import type { AppCounts } from "../../contract/gateway-channel.ts";
+import type { AppCounts, FromGateway } from "../../contract/gateway-channel.ts";
 import type { AppId, Id, InstanceId } from "../../contract/ids.ts";
 import type { Db, Tx } from "../client.ts";
-import { appCounts, apps, gateways, instances } from "../schema.ts";
+import { appCounts, apps, gatewayCounts, gateways, instances } from "../schema.ts";
+import { addUsage, type Used } from "./usage.ts";
 
 export type GatewayId = Id<"gateway">;
+type CountsMessage = Extract<FromGateway, { type: "counts" }>;
 
 export async function findGatewayByTokenHash(db: Db, tokenHash: string): Promise<{ id: GatewayId; name: string } | undefined> {
   const [row] = await db.select({ id: gateways.id, name: gateways.name }).from(gateways).where(eq(gateways.tokenHash, tokenHash));
@@ -36,41 +38,65 @@ export async function writeDrained(db: Db, id: GatewayId, instanceIds: readonly 
   return [...new Set(rows.map((row) => row.appId))];
 }
 
+/** Sequences of an incarnation that was silent for so long are not remembered. */
+const INCARNATION_KEPT_MS = 90 * 86_400_000;
+
+/** The last `counts` message of this incarnation that was added up; 0: none. Forgets what is long over. */
+export async function lastCounted(db: Db, id: GatewayId, incarnation: string, now: Date): Promise<number> {
+  await db
+    .delete(gatewayCounts)
+    .where(and(eq(gatewayCounts.gatewayId, id), ne(gatewayCounts.incarnation, incarnation), lt(gatewayCounts.updatedAt, new Date(now.getTime() - INCARNATION_KEPT_MS))));
+  const [row] = await db.select({ sequence: gatewayCounts.sequence }).from(gatewayCounts).where(and(eq(gatewayCounts.gatewayId, id), eq(gatewayCounts.incarnation, incarnation)));
+  return row?.sequence ?? 0;
+}
+
 /** Adds up one `counts` message, once: false when its sequence was seen before. */
-export async function addCounts(db: Db, id: GatewayId, sequence: number, counts: readonly AppCounts[], now: Date): Promise<boolean> {
-  const minute = new Date(Math.floor(now.getTime() / 60_000) * 60_000);
+export async function addCounts(db: Db, id: GatewayId, message: CountsMessage, now: Date): Promise<boolean> {
+  const { incarnation, sequence } = message;
   return db.transaction(async (tx) => {
     const taken = await tx
-      .update(gateways)
-      .set({ countsSequence: sequence, lastSeenAt: now })
-      // A controller that was started again begins at 1.
-      .where(and(eq(gateways.id, id), sequence === 1 ? ne(gateways.countsSequence, 1) : lt(gateways.countsSequence, sequence)))
-      .returning({ id: gateways.id });
+      .insert(gatewayCounts)
+      .values({ gatewayId: id, incarnation, sequence, updatedAt: now })
+      .onConflictDoUpdate({ target: [gatewayCounts.gatewayId, gatewayCounts.incarnation], set: { sequence, updatedAt: now }, setWhere: lt(gatewayCounts.sequence, sequence) })
+      .returning({ sequence: gatewayCounts.sequence });
     if (taken.length === 0) return false;
-    const known = await tx.select({ id: apps.id }).from(apps).where(inArray(apps.id, [...new Set(counts.map((c) => c.appId))])).for("key share");
-    const values = addUp(counts, new Set(known.map((app) => app.id))).map(({ inFlight: _inFlight, ...count }) => ({ ...count, minute }));
-    if (values.length === 0) return true;
-    const sum = (name: string) => sql.raw(`app_counts.${name} + excluded.${name}`);
-    await tx
-      .insert(appCounts)
-      .values(values)
-      .onConflictDoUpdate({
-        target: [appCounts.appId, appCounts.minute],
-        set: {
-          requests: sum("requests"),
-          responses2xx: sum("responses_2xx"),
-          responses4xx: sum("responses_4xx"),
-          responses5xx: sum("responses_5xx"),
-          bytesIn: sum("bytes_in"),
-          bytesOut: sum("bytes_out"),
-        },
-      });
+    const appIds = [...new Set(message.apps.map((count) => count.appId))];
+    const known = await tx.select({ id: apps.id, tenantId: apps.tenantId, name: apps.name }).from(apps).where(inArray(apps.id, appIds)).for("key share");
+    const owners = new Map(known.map((app) => [app.id, app]));
+    const counts = addUp(message.apps, owners);
+    if (counts.length === 0) return true;
+    await addMinute(tx, counts, now);
+    // Bytes are counted where they leave and reach instances: these here went the same way.
+    const used = counts.flatMap(({ appId, requests }): Used[] => {
+      const owner = owners.get(appId);
+      return owner === undefined ? [] : [{ tenantId: owner.tenantId, appId, appName: owner.name, amounts: { requests: BigInt(requests) }, fromMs: now.getTime() - message.periodMs, toMs: now.getTime() }];
+    });
+    await addUsage(tx, used, now);
     return true;
   });
 }
 
+async function addMinute(tx: Tx, counts: readonly AppCounts[], now: Date): Promise<void> {
+  const minute = new Date(Math.floor(now.getTime() / 60_000) * 60_000);
+  const sum = (name: string) => sql.raw(`app_counts.${name} + excluded.${name}`);
+  await tx
+    .insert(appCounts)
+    .values(counts.map(({ inFlight: _inFlight, ...count }) => ({ ...count, minute })))
+    .onConflictDoUpdate({
+      target: [appCounts.appId, appCounts.minute],
+      set: {
+        requests: sum("requests"),
+        responses2xx: sum("responses_2xx"),
+        responses4xx: sum("responses_4xx"),
+        responses5xx: sum("responses_5xx"),
+        bytesIn: sum("bytes_in"),
+        bytesOut: sum("bytes_out"),
+      },
+    });
+}
+
 /** One entry an app, without apps that are gone and without entries that say nothing; in id order, so that writers do not deadlock. */
-function addUp(counts: readonly AppCounts[], known: ReadonlySet<AppId>): AppCounts[] {
+function addUp(counts: readonly AppCounts[], known: { has(id: AppId): boolean }): AppCounts[] {
   const sums = new Map<AppId, AppCounts>();
   for (const count of counts) {
     if (!known.has(count.appId) || (count.requests === 0 && count.bytesIn === 0 && count.bytesOut === 0)) continue;

@@ -1,5 +1,5 @@
 /** Hosts: nodes and gateways. */
-import { bigint, jsonb, pgTable, text } from "drizzle-orm/pg-core";
+import { bigint, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { Id, NodeId } from "../../contract/ids.ts";
 import { at, createdAt } from "./columns.ts";
 
@@ -22,7 +22,18 @@ export const gateways = pgTable("gateways", {
   name: text("name").notNull().unique(),
   tokenHash: text("token_hash").notNull().unique(),
   lastSeenAt: at("last_seen_at"),
-  /** Highest `counts` message that was added up. */
-  countsSequence: bigint("counts_sequence", { mode: "number" }).notNull().default(0),
   createdAt: createdAt(),
 });
+
+/** How far the counts of a gateway were added up. A gateway that lost its data has another incarnation. */
+export const gatewayCounts = pgTable(
+  "gateway_counts",
+  {
+    gatewayId: text("gateway_id").$type<Id<"gateway">>().notNull().references(() => gateways.id, { onDelete: "cascade" }),
+    incarnation: text("incarnation").notNull(),
+    /** Highest `counts` message that was added up. */
+    sequence: bigint("sequence", { mode: "number" }).notNull(),
+    updatedAt: at("updated_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.gatewayId, t.incarnation] })],
+);
