@@ -7,9 +7,10 @@ import type { ApiEnv, Deps } from "./deps.ts";
 import { idempotent } from "./idempotency.ts";
 import { authenticate } from "./middleware/authenticate.ts";
 import { requestLog } from "./middleware/request-log.ts";
+import { createErrorPages } from "./error-pages.ts";
 import { problemResponse, toAppError } from "./problems.ts";
 import { docsPage, DOCS_HEADERS, type ApiDocument } from "./docs-page.ts";
-import { withCommonParts } from "./openapi-common.ts";
+import { withCommonParts, type Described } from "./openapi-common.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { createRouter } from "./router.ts";
 import { createAppRoutes } from "./routes/apps.ts";
@@ -32,11 +33,12 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.onError((thrown, c) => {
     const error = toAppError(thrown);
     if (error.status >= 500) deps.log.error({ requestId: c.get("requestId"), code: error.code, err: error.cause ?? error }, "request failed");
-    return problemResponse(c, error);
+    return problemResponse(c, error, deps.config);
   });
 
   app.route("/", createHealthRoutes(deps));
   app.get("/openapi.json", (c) => c.json(describe(app)));
+  app.route("/", createErrorPages());
   app.get("/docs", (c) => c.html(docsPage(describe(app) as unknown as ApiDocument), 200, DOCS_HEADERS));
 
   app.use("/v1/*", authenticate(deps));
@@ -54,15 +56,15 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   const methods = methodsByPath(app);
   app.notFound((c) => {
     const allowed = methods(c.req.path);
-    if (allowed.length === 0) return problemResponse(c, new AppError("not_found", `There is nothing at ${c.req.path}.`));
+    if (allowed.length === 0) return problemResponse(c, new AppError("not_found", `There is nothing at ${c.req.path}.`), deps.config);
     const headers = { allow: allowed.join(", ") };
-    return problemResponse(c, new AppError("method_not_allowed", `Here one may ${headers.allow}.`, { headers }));
+    return problemResponse(c, new AppError("method_not_allowed", `Here one may ${headers.allow}.`, { headers }), deps.config);
   });
   return app;
 }
 
 /** The OpenAPI document of all routes. */
-export function describe(app: OpenAPIHono<ApiEnv>) {
+export function describe(app: OpenAPIHono<ApiEnv>): Described {
   app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
   return withCommonParts(app.getOpenAPI31Document(OPENAPI_INFO));
 }

@@ -22,18 +22,25 @@ interface Schema {
   maximum?: number;
 }
 type Content = Record<string, { schema?: Schema }>;
+interface Answer {
+  $ref?: string;
+  description?: string;
+  content?: Content;
+}
 interface Operation {
+  operationId?: string;
+  tags?: string[];
   summary?: string;
   description?: string;
   security?: Record<string, string[]>[];
   parameters?: { name: string; in: string; required?: boolean; description?: string; schema?: Schema }[];
   requestBody?: { content?: Content };
-  responses?: Record<string, { description?: string; content?: Content }>;
+  responses?: Record<string, Answer>;
 }
 export interface ApiDocument {
   info: { title: string; version: string; description?: string };
   paths?: Record<string, Record<string, Operation>>;
-  components?: { schemas?: Record<string, Schema> };
+  components?: { schemas?: Record<string, Schema>; responses?: Record<string, Answer> };
 }
 
 type Html = ReturnType<typeof html>;
@@ -63,7 +70,7 @@ ${groups.map(([group, operations]) => html`<h2>${group}</h2>${(operations ?? [])
 <h2 id="schemas">Schemas</h2>
 ${schemas.map(([name, schema]) => html`<section id="schema-${name}"><h3>${name}</h3>${schema.description ? html`<p>${schema.description}</p>` : ""}${showSchema(schema, 0)}</section>`)}
 <h2 id="errors">Errors</h2>
-<table><tr><th>code</th><th>status</th><th>title</th></tr>${Object.entries(ERRORS).map(([code, [status, title]]) => html`<tr id="error-${code}"><td><code>${code}</code></td><td>${status}</td><td>${title}</td></tr>`)}</table>
+<table><tr><th>code</th><th>status</th><th>title</th></tr>${Object.entries(ERRORS).map(([code, [status, title]]) => html`<tr id="error-${code}"><td><a href="/errors/${code}"><code>${code}</code></a></td><td>${status}</td><td>${title}</td></tr>`)}</table>
 </main></body></html>`;
 }
 
@@ -74,12 +81,13 @@ interface Listed extends Operation {
   anchor: string;
 }
 
-/** In the order of their routes; grouped by the first word of the path. */
+/** In the order of their routes, grouped by their tag. */
 function operationsOf(document: ApiDocument): Listed[] {
   return Object.entries(document.paths ?? {}).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({
       ...operation,
-      group: /^\/v1\/([a-z-]+)/.exec(path)?.[1] ?? "platform",
+      responses: Object.fromEntries(Object.entries(operation.responses ?? {}).map(([status, answer]) => [status, resolved(answer, document)])),
+      group: operation.tags?.[0] ?? "platform",
       method: method.toUpperCase(),
       path,
       anchor: `${method}${path.replace(/[^A-Za-z0-9]+/g, "-")}`,
@@ -87,11 +95,15 @@ function operationsOf(document: ApiDocument): Listed[] {
   );
 }
 
+function resolved(answer: Answer, document: ApiDocument): Answer {
+  return document.components?.responses?.[/^#\/components\/responses\/(\w+)$/.exec(answer.$ref ?? "")?.[1] ?? ""] ?? answer;
+}
+
 function showOperation(operation: Listed): Html {
   const scopes = (operation.security ?? []).flatMap((each) => Object.values(each).flat());
   return html`<section id="${operation.anchor}">
 <h3><i>${operation.method}</i> <code>${operation.path}</code></h3>
-<p>${operation.summary ?? ""}${operation.description ? html`<br>${operation.description}` : ""}${scopes.length > 0 ? html`<br>Scope: ${scopes.map((scope) => html`<code>${scope}</code> `)}` : ""}</p>
+<p>${operation.summary ?? ""}${operation.description ? html`<br>${operation.description}` : ""}${scopes.length > 0 ? html`<br>Scope: ${scopes.map((scope) => html`<code>${scope}</code> `)}` : ""}${operation.operationId === undefined ? "" : html`<br><small>${operation.operationId}</small>`}</p>
 ${(operation.parameters ?? []).length > 0 ? html`<h4>Parameters</h4><ul>${operation.parameters?.map((parameter) => html`<li><code>${parameter.name}</code> <small>${parameter.in}${parameter.required === true ? ", required" : ""}, ${typeOf(parameter.schema ?? {})}</small> ${parameter.description ?? ""}</li>`)}</ul>` : ""}
 ${operation.requestBody ? html`<h4>Body</h4>${showContent(operation.requestBody.content)}` : ""}
 <h4>Answers</h4>

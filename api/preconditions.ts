@@ -15,6 +15,12 @@ export function etagOf(version: number, body: unknown): string {
   return `"${version}.${createHash("sha256").update(JSON.stringify(body)).digest("base64url").slice(0, 16)}"`;
 }
 
+/** Of what has no counter: a number that is another one when the content is. */
+export function contentVersion(content: Record<string, string>): number {
+  const text = JSON.stringify(Object.entries(content).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return Number.parseInt(createHash("sha256").update(text).digest("hex").slice(0, 7), 16);
+}
+
 /** Answers 200 with the `ETag`, or 304 when the client has just this. */
 export function answerTagged(c: Context<ApiEnv>, version: number, body: object): Response {
   const etag = etagOf(version, body);

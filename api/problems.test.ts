@@ -32,7 +32,7 @@ test("each store that is away has its code, however deep the reason lies", () =>
 
 test("what nobody expected says nothing of its inside", () => {
   for (const error of [new TypeError("x is not a function"), coded("duplicate key", "23505"), "a string", undefined]) {
-    const problem = toProblem(toAppError(error), "req_1");
+    const problem = toProblem(toAppError(error), { requestId: "req_1" });
     assert.equal(problem.code, "internal");
     assert.equal(problem.requestId, "req_1");
     assert.ok(!JSON.stringify(problem).includes("function") && !JSON.stringify(problem).includes("duplicate"));

@@ -6,6 +6,7 @@ import { BlobStoreUnavailable } from "../core/blob-store/blob-store.ts";
 import { AppError, toProblem, type ErrorCode } from "../core/contract/errors.ts";
 import { isDatabaseUnavailable } from "../core/db/unavailable.ts";
 import { isRedisUnavailable } from "../core/redis.ts";
+import type { ApiConfig } from "./deps.ts";
 
 const RETRY_SECONDS = "2";
 
@@ -51,10 +52,10 @@ export function invalidInput(target: string, issues: Issues): AppError {
   return invalid("invalid_request", issues);
 }
 
-/** Answers an error, with the request's id. */
-export function problemResponse(c: Context, error: AppError): Response {
+/** Answers an error, with the request's id and a `type` that leads to the page about its code. */
+export function problemResponse(c: Context, error: AppError, { publicUrl }: Pick<ApiConfig, "publicUrl">): Response {
   const requestId = c.get("requestId") as string | undefined;
-  return c.body(JSON.stringify(toProblem(error, requestId)), error.status as 400, {
+  return c.body(JSON.stringify(toProblem(error, { requestId, publicUrl })), error.status as 400, {
     "content-type": "application/problem+json",
     // What is left of the body is not read: the client must not send its next request behind it.
     ...(error.status === 413 ? { connection: "close" } : {}),

@@ -59,7 +59,7 @@ export async function startHaproxy(options: ConfigOptions, slots: ReadonlyMap<st
   const former = readPids(files.pidFile).filter(isRunning);
   mkdirSync(join(files.admin, ".."), { recursive: true, mode: 0o711 });
   mkdirSync(files.pages, { recursive: true, mode: 0o755 });
-  for (const [name, content] of Object.entries(buildPages())) writeFileSync(join(files.pages, name), content);
+  for (const [name, content] of Object.entries(buildPages(options))) writeFileSync(join(files.pages, name), content);
   writeFileSync(files.hosts, buildHostsMap(slots));
   writeFileSync(files.timeouts, buildTimeoutsMap(slots));
   writeFileSync(`${files.config}.new`, buildConfig(options, slots), { mode: 0o600 });

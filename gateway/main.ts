@@ -22,6 +22,8 @@ const Env = z.object({
   BERTH_DATA: z.string().default("/var/lib/berth"),
   BERTH_GATEWAY_DATA: z.string().optional(),
   BERTH_API_URL: z.url({ protocol: /^https?$/ }),
+  /** Where clients reach the API: errors link to it. */
+  BERTH_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   BERTH_GATEWAY_TOKEN: z.string().min(1),
   BERTH_GATEWAY_LISTEN: z.string().regex(/^(\*|[\d.]+|\[[\da-f:]+\]):\d+$/, "must be ADDRESS:PORT").default("127.0.0.1:8080"),
   /** Backends that HAProxy has ready for apps; doubled when they run out. */
@@ -54,6 +56,7 @@ const config: ConfigOptions = {
   user: haproxyGroup === undefined ? undefined : "haproxy",
   aloneHoldMs: 30_000,
   hardStopMs: 3_600_000,
+  publicUrl: new URL(env.BERTH_PUBLIC_URL ?? env.BERTH_API_URL),
 };
 
 /** Filled once HAProxy serves: what the controller says before has nobody to hear it. */

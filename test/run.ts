@@ -24,7 +24,7 @@ interface Stage {
   timeoutMs: number;
 }
 
-const CODE = ["api", "bench", "cli", "core", "gateway", "infra", "migrations", "node-agent", "workers"];
+const CODE = ["api", "bench", "cli", "client", "core", "gateway", "infra", "migrations", "node-agent", "workers"];
 const STAGES: readonly Stage[] = [
   { name: "unit", globs: CODE.map((folder) => `${folder}/**/*.test.ts`).concat("test/support/**/*.test.ts", "test/rules/**/*.test.ts"), concurrency: 2, timeoutMs: 120_000 },
   { name: "integration", globs: ["test/integration/**/*.test.ts"], concurrency: 2, timeoutMs: 300_000 },

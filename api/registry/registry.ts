@@ -17,6 +17,8 @@ type Ctx = Context<ApiEnv>;
 type Handler = (deps: RegistryDeps, c: Ctx, repository: string, reference: string, claims: RegistryClaims) => Promise<Response>;
 
 interface Route {
+  /** Of the distribution specification, with `{repository}` and `{reference}`. */
+  name: string;
   /** First group: the repository; second: digest, tag or upload id. */
   path: RegExp;
   methods: Record<string, [RegistryAction, Handler]>;
@@ -26,19 +28,29 @@ const NAME = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+
 const MAX_NAME = 255;
 
 /** A repository's name has slashes, so paths are taken apart here rather than by the router. */
-const ROUTES: readonly Route[] = [
-  { path: new RegExp(`^/v2/(${NAME})/blobs/uploads/?$`), methods: { POST: ["push", (deps, c, repository, _none, claims) => uploads.postUpload(deps, c, repository, claims)] } },
+export const REGISTRY_ROUTES: readonly Route[] = [
   {
+    name: "/v2/{repository}/blobs/uploads/",
+    path: new RegExp(`^/v2/(${NAME})/blobs/uploads/?$`),
+    methods: { POST: ["push", (deps, c, repository, _none, claims) => uploads.postUpload(deps, c, repository, claims)] },
+  },
+  {
+    name: "/v2/{repository}/blobs/uploads/{reference}",
     path: new RegExp(`^/v2/(${NAME})/blobs/uploads/([^/]+)$`),
     methods: { GET: ["push", uploads.getUpload], PATCH: ["push", uploads.patchUpload], PUT: ["push", uploads.putUpload], DELETE: ["push", uploads.deleteUpload] },
   },
-  { path: new RegExp(`^/v2/(${NAME})/blobs/([^/]+)$`), methods: { GET: ["pull", blobs.getBlob], HEAD: ["pull", blobs.getBlob], DELETE: ["delete", blobs.deleteBlob] } },
   {
+    name: "/v2/{repository}/blobs/{reference}",
+    path: new RegExp(`^/v2/(${NAME})/blobs/([^/]+)$`),
+    methods: { GET: ["pull", blobs.getBlob], HEAD: ["pull", blobs.getBlob], DELETE: ["delete", blobs.deleteBlob] },
+  },
+  {
+    name: "/v2/{repository}/manifests/{reference}",
     path: new RegExp(`^/v2/(${NAME})/manifests/([^/]+)$`),
     methods: { GET: ["pull", manifests.getManifest], HEAD: ["pull", manifests.getManifest], PUT: ["push", manifests.putManifest], DELETE: ["delete", manifests.deleteManifest] },
   },
-  { path: new RegExp(`^/v2/(${NAME})/tags/list$`), methods: { GET: ["pull", manifests.listTags] } },
-  { path: new RegExp(`^/v2/(${NAME})/referrers/([^/]+)$`), methods: { GET: ["pull", manifests.listReferrers] } },
+  { name: "/v2/{repository}/tags/list", path: new RegExp(`^/v2/(${NAME})/tags/list$`), methods: { GET: ["pull", manifests.listTags] } },
+  { name: "/v2/{repository}/referrers/{reference}", path: new RegExp(`^/v2/(${NAME})/referrers/([^/]+)$`), methods: { GET: ["pull", manifests.listReferrers] } },
 ];
 
 export function createRegistry(deps: RegistryDeps): Hono<ApiEnv> {
@@ -66,7 +78,7 @@ async function dispatch(deps: RegistryDeps, c: Ctx): Promise<Response> {
     return c.json({});
   }
   if (path === "/v2/_catalog" && method === "GET") return manifests.listCatalog(deps, c, await readClaims(deps, c, CATALOG_SCOPE));
-  for (const route of ROUTES) {
+  for (const route of REGISTRY_ROUTES) {
     const [matched, repository = "", reference = ""] = route.path.exec(path) ?? [];
     if (matched === undefined) continue;
     if (repository.length > MAX_NAME) throw new RegistryError("NAME_INVALID", `a repository's name has at most ${MAX_NAME} characters`);

@@ -27,6 +27,7 @@ export function createAppLogRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/logs",
+      operationId: "getAppLogs",
       ...needs("logs"),
       summary: "What an app's instances wrote",
       request: { params: AppParam, query: LogsQuerySchema },

@@ -48,6 +48,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "post",
       path: "/v1/apps",
+      operationId: "createApp",
       ...needs("apps"),
       summary: "Create an app",
       request: { body: body(AppCreateSchema) },
@@ -63,6 +64,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps",
+      operationId: "listApps",
       ...needs("read"),
       summary: "List apps, oldest first; by labels: `label=env=prod`, `env!=prod`, `env`, `!env`, all must hold",
       request: { query: PageQuery.extend({ label: LabelQuery }) },
@@ -74,6 +76,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}",
+      operationId: "getApp",
       ...needs("read"),
       summary: "Show an app",
       request: { params: AppParam },
@@ -88,6 +91,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "delete",
       path: "/v1/apps/{app}",
+      operationId: "destroyApp",
       ...needs("apps"),
       summary: "Destroy an app: its URL stops answering, its instances end",
       request: { params: AppParam },
@@ -102,6 +106,7 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/status",
+      operationId: "getAppStatus",
       ...needs("read"),
       summary: "Show an app with its instances and its last deployment",
       request: { params: AppParam },
@@ -113,12 +118,13 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/instances",
+      operationId: "listInstances",
       ...needs("read"),
       summary: "List the instances of an app",
-      request: { params: AppParam },
-      responses: { 200: json("All instances that are not gone", pageOf(InstanceSchema)), ...problems(401, 404) },
+      request: { params: AppParam, query: PageQuery },
+      responses: { 200: json("A page of the instances that are not gone, oldest first", pageOf(InstanceSchema)), ...problems(400, 401, 404) },
     }),
-    async (c) => c.json(await listInstances(deps, c.get("actor"), c.req.valid("param").app), 200),
+    async (c) => c.json(await listInstances(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("query")), 200),
   );
 }
 
@@ -127,6 +133,7 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "patch",
       path: "/v1/apps/{app}",
+      operationId: "updateApp",
       ...needs("apps"),
       summary: "Change an app's settings and labels",
       request: { params: AppParam, body: body(AppPatchSchema) },
@@ -142,6 +149,7 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/env",
+      operationId: "getEnv",
       ...needs("config"),
       summary: "Show an app's environment",
       request: { params: AppParam },
@@ -157,6 +165,7 @@ function addConfiguration(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "patch",
       path: "/v1/apps/{app}/env",
+      operationId: "updateEnv",
       ...needs("config"),
       summary: "Set and unset variables",
       request: { params: AppParam, body: body(EnvPatchSchema) },
@@ -178,6 +187,7 @@ function addReleases(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/releases",
+      operationId: "listReleases",
       ...needs("read"),
       summary: "List releases, newest first",
       request: { params: AppParam, query: PageQuery },
@@ -189,6 +199,7 @@ function addReleases(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "post",
       path: "/v1/apps/{app}/rollback",
+      operationId: "rollbackApp",
       ...needs("deploy"),
       summary: "Return to an older release",
       request: { params: AppParam, body: body(RollbackSchema) },

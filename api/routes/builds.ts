@@ -26,6 +26,7 @@ export function createBuildRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/builds/{id}",
+      operationId: "getBuild",
       ...needs("read"),
       summary: "Show a build",
       request: { params: BuildParam },
@@ -37,6 +38,7 @@ export function createBuildRoutes(deps: Deps) {
     createRoute({
       method: "post",
       path: "/v1/builds/{id}/cancel",
+      operationId: "cancelBuild",
       ...needs("deploy"),
       summary: "Cancel a build: a running one ends within a second",
       request: { params: BuildParam },
@@ -48,6 +50,7 @@ export function createBuildRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/builds/{id}/logs",
+      operationId: "getBuildLog",
       ...needs("logs"),
       summary: "What a build wrote: events until it ends, or lines of JSON",
       request: { params: BuildParam, query: LogQuery },

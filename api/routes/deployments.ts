@@ -24,6 +24,7 @@ const binary = { schema: z.string().meta({ format: "binary" }) };
 const uploadRoute = createRoute({
   method: "post",
   path: "/v1/apps/{app}/deployments",
+  operationId: "deployApp",
   ...needs("deploy"),
   summary: "Deploy a build context, a bare Dockerfile or an image; makes the app when there is none",
   description: `The format is known by its first bytes. The configuration is the part «config» of a form, or JSON in the header ${DEPLOY_CONFIG_HEADER}.`,
@@ -74,6 +75,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/deployments",
+      operationId: "listDeployments",
       ...needs("read"),
       summary: "List an app's deployments, newest first",
       request: { params: AppParam, query: PageQuery },
@@ -85,6 +87,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/deployments/{id}",
+      operationId: "getDeployment",
       ...needs("read"),
       summary: "Show a deployment",
       request: { params: DeploymentParam },
@@ -96,6 +99,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "post",
       path: "/v1/deployments/{id}/cancel",
+      operationId: "cancelDeployment",
       ...needs("deploy"),
       summary: "Cancel a deployment that has not ended; the live release goes on",
       request: { params: DeploymentParam },
@@ -107,6 +111,7 @@ export function createDeploymentRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/deployments/{id}/events",
+      operationId: "followDeployment",
       ...needs("read"),
       summary: "Follow a deployment to its end",
       request: { params: DeploymentParam },

@@ -13,6 +13,7 @@ export function createQuotaRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/quota",
+      operationId: "getQuota",
       ...needs("read"),
       summary: "Show the tenant's limits and what is used of them",
       responses: { 200: json("Every limit", QuotaListSchema), ...problems(401, 403) },

@@ -6,12 +6,13 @@ import { EnvSchema } from "../../core/contract/release-config.ts";
 import { SecretChangeSchema, SecretNameSchema, SecretPutSchema, SecretSchema, SharedEnvChangeSchema, type SecretChange } from "../../core/contract/secrets.ts";
 import type { Deps } from "../deps.ts";
 import { needs } from "../middleware/authenticate.ts";
+import { answerTagged, contentVersion, etagOf, readIfMatch } from "../preconditions.ts";
 import { invalid, invalidInput } from "../problems.ts";
 import { createRouter } from "../router.ts";
 import { deleteSecret, putSecret } from "../use-cases/change-secret.ts";
 import { listSecrets } from "../use-cases/list-secrets.ts";
 import { changeSharedEnv, getSharedEnv } from "../use-cases/shared-env.ts";
-import { AppParam, body, json, jsonLimit, PageQuery, problems } from "./responses.ts";
+import { AppParam, body, json, jsonLimit, NOT_MODIFIED, PageQuery, problems } from "./responses.ts";
 
 const NameParam = z.object({ name: SecretNameSchema });
 const CHANGED = {
@@ -37,6 +38,7 @@ function addSecretsOfApps(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "get",
       path: "/v1/apps/{app}/secrets",
+      operationId: "listSecrets",
       ...needs("read"),
       summary: "List the secrets that an app gets, its own and shared ones; never their values",
       request: { params: AppParam, query: PageQuery },
@@ -48,6 +50,7 @@ function addSecretsOfApps(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "put",
       path,
+      operationId: "putSecret",
       ...needs("config"),
       summary: "Set a secret of an app",
       request: { params: AppParam.extend(NameParam.shape), body: body(SecretPutSchema) },
@@ -62,6 +65,7 @@ function addSecretsOfApps(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "delete",
       path,
+      operationId: "deleteSecret",
       ...needs("config"),
       summary: "Remove a secret of an app",
       request: { params: AppParam.extend(NameParam.shape) },
@@ -79,6 +83,7 @@ function addSharedSecrets(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "get",
       path: "/v1/secrets",
+      operationId: "listSharedSecrets",
       ...needs("read"),
       summary: "List the secrets that all apps of the tenant share; never their values",
       request: { query: PageQuery },
@@ -90,6 +95,7 @@ function addSharedSecrets(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "put",
       path: "/v1/secrets/{name}",
+      operationId: "putSharedSecret",
       ...needs("admin"),
       summary: "Set a secret that all apps share; an app's own of the same name goes first",
       request: { params: NameParam, body: body(SecretPutSchema) },
@@ -104,6 +110,7 @@ function addSharedSecrets(app: ReturnType<typeof createRouter>, deps: Deps): voi
     createRoute({
       method: "delete",
       path: "/v1/secrets/{name}",
+      operationId: "deleteSharedSecret",
       ...needs("admin"),
       summary: "Remove a secret that all apps share",
       request: { params: NameParam },
@@ -121,31 +128,35 @@ function addSharedEnv(app: ReturnType<typeof createRouter>, deps: Deps): void {
     createRoute({
       method: "get",
       path: "/v1/env",
+      operationId: "getSharedEnv",
       ...needs("config"),
       summary: "Show the variables that all apps of the tenant share",
-      responses: { 200: json("Values by name", EnvSchema), ...problems(401, 403) },
+      responses: { 200: json("Values by name", EnvSchema), 304: NOT_MODIFIED, ...problems(401, 403) },
     }),
     async (c) => {
       c.header("cache-control", "no-store");
-      return c.json(await getSharedEnv(deps, c.get("actor")), 200);
+      const env = await getSharedEnv(deps, c.get("actor"));
+      return answerTagged(c, contentVersion(env), env) as never;
     },
   );
   app.openapi(
     createRoute({
       method: "patch",
       path: "/v1/env",
+      operationId: "updateSharedEnv",
       ...needs("admin"),
       summary: "Set and unset variables that all apps share; an app's own go first",
       request: { body: body(EnvPatchSchema) },
       responses: {
         200: json("They are written; nothing runs that has to be released anew", SharedEnvChangeSchema),
         202: json("They are written, and rolled out as these deployments", SharedEnvChangeSchema),
-        ...problems(400, 401, 403, 413, 422),
+        ...problems(400, 401, 403, 412, 413, 422),
       },
     }),
     async (c) => {
-      const done = await changeSharedEnv(deps, c.get("actor"), c.req.valid("json"));
+      const done = await changeSharedEnv(deps, c.get("actor"), c.req.valid("json"), readIfMatch(c));
       c.header("cache-control", "no-store");
+      c.header("etag", etagOf(contentVersion(done.env), done.env));
       return c.json(done, statusOf(done));
     },
     (result) => {

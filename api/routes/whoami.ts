@@ -11,6 +11,7 @@ export function createWhoamiRoutes(deps: Deps) {
     createRoute({
       method: "get",
       path: "/v1/whoami",
+      operationId: "whoami",
       summary: "Who a token belongs to",
       responses: { 200: json("The tenant and the token", WhoamiSchema), ...problems(401) },
     }),

@@ -1,5 +1,7 @@
 /** `GET /v1/apps/{app}/status`: the app, its instances and its last deployment. */
 import type { AppStatus, Instance } from "../../core/contract/api.ts";
+import { AppError } from "../../core/contract/errors.ts";
+import { parseId } from "../../core/contract/ids.ts";
 import { findLastDeployment } from "../../core/db/queries/deployments.ts";
 import { listInstances as readInstances } from "../../core/db/queries/instances.ts";
 import type { Actor, Deps } from "../deps.ts";
@@ -21,9 +23,17 @@ export async function appStatus(deps: Deps, actor: Actor, nameOrId: string): Pro
   };
 }
 
-/** `GET /v1/apps/{app}/instances`: those that are not gone. There are few: one page. @throws AppError not_found */
-export async function listInstances(deps: Deps, actor: Actor, nameOrId: string): Promise<{ items: Instance[]; nextCursor: null }> {
+/** `GET /v1/apps/{app}/instances`: those that are not gone. @throws AppError not_found, invalid_request */
+export async function listInstances(
+  deps: Deps,
+  actor: Actor,
+  nameOrId: string,
+  page: { limit: number; cursor?: string | undefined },
+): Promise<{ items: Instance[]; nextCursor: string | null }> {
+  const after = page.cursor === undefined ? undefined : parseId("instance", page.cursor);
+  if (page.cursor !== undefined && after === undefined) throw new AppError("invalid_request", "cursor: take it from `nextCursor` of the page before.");
   const app = await requireApp(deps.db, actor, nameOrId);
-  const rows = await readInstances(deps.db, actor.tenantId, app.id);
-  return { items: rows.map(toInstance), nextCursor: null };
+  const rows = await readInstances(deps.db, actor.tenantId, app.id, { limit: page.limit + 1, after });
+  const items = rows.slice(0, page.limit).map(toInstance);
+  return { items, nextCursor: rows.length > page.limit ? (items.at(-1)?.id ?? null) : null };
 }

@@ -4,6 +4,7 @@ import { writeAudit } from "../../core/db/queries/audit.ts";
 import { lockShared, readSharedEnv, writeSharedEnv } from "../../core/db/queries/secrets.ts";
 import { applyEnvPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
+import { checkVersion, contentVersion, type IfMatch } from "../preconditions.ts";
 import { lockSharing, releaseTouched, ringReleased } from "./release-touched.ts";
 import { requireWholeTenant } from "./require.ts";
 
@@ -12,13 +13,14 @@ export async function getSharedEnv({ db }: Deps, actor: Actor): Promise<Record<s
   return readSharedEnv(db, actor.tenantId);
 }
 
-/** @throws AppError invalid_config */
-export async function changeSharedEnv(deps: Deps, actor: Actor, patch: Record<string, string | null>): Promise<SharedEnvChange> {
+/** @throws AppError invalid_config, version_mismatch */
+export async function changeSharedEnv(deps: Deps, actor: Actor, patch: Record<string, string | null>, ifMatch: IfMatch): Promise<SharedEnvChange> {
   requireWholeTenant(actor);
   const now = deps.clock();
   const { env, released } = await deps.db.transaction(async (tx) => {
     await lockShared(tx, actor.tenantId);
     const before = await readSharedEnv(tx, actor.tenantId);
+    checkVersion(contentVersion(before), ifMatch);
     const changed = Object.keys(patch).filter((name) => (before[name] ?? null) !== patch[name]);
     const sharing = changed.length === 0 ? [] : await lockSharing(tx, actor);
     const touched = sharing.filter((app) => !changed.every((name) => name in app.env));

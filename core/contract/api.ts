@@ -36,9 +36,10 @@ export type App = z.infer<typeof AppSchema>;
 
 export const AppCreateSchema = z
   .object({ name: AppNameSchema, settings: SettingsPatchSchema.default({}), env: EnvSchema.default({}), labels: LabelsSchema.default({}) })
-  .strict();
+  .strict()
+  .meta({ id: "AppCreate" });
 /** Body of `PATCH /v1/apps/{app}`: 202 with a Deployment where there is an image to run, else 200 with the App. */
-export const AppPatchSchema = z.object({ settings: SettingsPatchSchema.default({}), labels: LabelsPatchSchema.default({}) }).strict();
+export const AppPatchSchema = z.object({ settings: SettingsPatchSchema.default({}), labels: LabelsPatchSchema.default({}) }).strict().meta({ id: "AppPatch" });
 export type AppPatch = z.infer<typeof AppPatchSchema>;
 
 export const BuildSchema = z.object({
@@ -82,14 +83,16 @@ export const DeployConfigSchema = z
     env: EnvSchema.default({}),
     settings: SettingsPatchSchema.default({}),
   })
-  .strict();
+  .strict()
+  .meta({ id: "DeployConfig" });
 export type DeployConfig = z.infer<typeof DeployConfigSchema>;
 export const DEPLOY_CONFIG_HEADER = "berth-config";
 
 /** Body `application/json` of `POST /v1/apps/{app}/deployments`: an image that is in the registry. */
 export const DeployImageSchema = DeployConfigSchema.pick({ env: true, settings: true })
   .extend({ image: z.string().min(1).max(512) })
-  .strict();
+  .strict()
+  .meta({ id: "DeployImage" });
 
 export const ReleaseSchema = z.object({
   id: idSchema("release"),
@@ -130,11 +133,22 @@ export const AppStatusSchema = z.object({
 export type AppStatus = z.infer<typeof AppStatusSchema>;
 
 /** `null` removes a variable. Answered with 202 and a Deployment where there is an image to run, else with 204. */
-export const EnvPatchSchema = z.record(EnvSchema.keyType, EnvSchema.valueType.nullable());
-export const RollbackSchema = z.object({ /** `v3`, or an id; the release before the live one without it. */ release: z.string().optional() }).strict();
+export const EnvPatchSchema = z.record(EnvSchema.keyType, EnvSchema.valueType.nullable()).meta({ id: "EnvPatch" });
+export const RollbackSchema = z.object({ /** `v3`, or an id; the release before the live one without it. */ release: z.string().optional() }).strict().meta({ id: "Rollback" });
 
-export const pageOf = <T extends z.ZodType>(item: T) =>
+const page = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), /** Pass as `cursor` for the next page; null at the end. */ nextCursor: z.string().nullable() });
+const pages = new WeakMap<z.ZodType, z.ZodType>();
+
+/** A page of a list. Described as `<Item>Page`. */
+export function pageOf<T extends z.ZodType>(item: T): ReturnType<typeof page<T>> {
+  const known = pages.get(item) as ReturnType<typeof page<T>> | undefined;
+  if (known !== undefined) return known;
+  const name = item.meta()?.id;
+  const made = name === undefined ? page(item) : page(item).meta({ id: `${name}Page` });
+  pages.set(item, made);
+  return made;
+}
 
 /**
  * Server-sent events of `GET /v1/deployments/{id}/events`: event `deployment` with a Deployment each time it

@@ -9,7 +9,7 @@ export const BuildLogEntrySchema = z.object({
   step: z.number().int().nonnegative(),
   stream: z.enum(["stdout", "stderr", "system"]),
   text: z.string(),
-});
+}).meta({ id: "BuildLogEntry" });
 export type BuildLogEntry = z.infer<typeof BuildLogEntrySchema>;
 
 /** Redis stream of a live build. Entry id `<seq>-0`; one field `e` with the entry as JSON. A last entry has the field `end`. */

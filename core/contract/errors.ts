@@ -67,7 +67,7 @@ export const ERRORS = {
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 
 export type ErrorCode = keyof typeof ERRORS;
-export const ErrorCodeSchema = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
+export const ErrorCodeSchema = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]).meta({ id: "ErrorCode" });
 
 /** The limit that stood in the way: `core/domain/limits.ts` names them. */
 export const QuotaSchema = z.object({ limit: z.string(), max: z.number(), used: z.number(), asked: z.number() });
@@ -90,6 +90,7 @@ export type Failure = z.infer<typeof FailureSchema>;
 
 /** RFC 9457 problem details, with Berth's stable `code`. */
 export const ProblemSchema = FailureSchema.extend({
+  /** Leads to a page about the code. */
   type: z.string(),
   title: z.string(),
   status: z.number().int(),
@@ -126,11 +127,18 @@ export class AppError extends Error {
   }
 }
 
+/** The page of the API that explains a code: the `type` of its problems. Without the API's public URL it is a path. */
+export function errorType(code: ErrorCode, publicUrl?: URL): string {
+  const path = `/errors/${code}`;
+  return publicUrl === undefined ? path : new URL(path, publicUrl).href;
+}
+
 /** The problem JSON of an error. */
-export function toProblem(error: AppError, requestId?: string): Problem {
+export function toProblem(error: AppError, more: { requestId?: string | undefined; publicUrl?: URL | undefined } = {}): Problem {
+  const { requestId, publicUrl } = more;
   const [status, title] = ERRORS[error.code];
   return {
-    type: `https://berth.dev/errors/${error.code}`,
+    type: errorType(error.code, publicUrl),
     title,
     status,
     ...error.failure,

@@ -22,7 +22,7 @@ const key = z.string().max(PREFIX_MAX_CHARS + 64).refine(isLabelKey, "a label's 
 const value = z.string().max(63).refine(isLabelValue, "a label's value is letters, digits, «-», «_» and «.», at most 63, beginning and ending with a letter or digit, or empty");
 const fewEnough = (labels: object) => Object.keys(labels).length <= LABELS_MAX;
 
-export const LabelsSchema = z.record(key, value).refine(fewEnough, `an app has at most ${LABELS_MAX} labels`);
+export const LabelsSchema = z.record(key, value).refine(fewEnough, `an app has at most ${LABELS_MAX} labels`).meta({ id: "Labels" });
 /** `null` removes a label. */
-export const LabelsPatchSchema = z.record(key, value.nullable()).refine(fewEnough, `at most ${LABELS_MAX} labels at once`);
+export const LabelsPatchSchema = z.record(key, value.nullable()).refine(fewEnough, `at most ${LABELS_MAX} labels at once`).meta({ id: "LabelsPatch" });
 export type LabelsPatch = z.infer<typeof LabelsPatchSchema>;

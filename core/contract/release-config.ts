@@ -6,11 +6,11 @@ export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export const EnvSchema = z.record(
   z.string().regex(ENV_NAME, "a variable's name has letters, digits and _, and starts with no digit").max(256),
   z.string().max(32_768).refine((v) => !v.includes("\0"), "a value has no NUL byte"),
-);
+).meta({ id: "Env" });
 
 export const ReadinessSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("tcp") }),
-  z.object({ kind: z.literal("http"), path: z.string().startsWith("/").max(1024).regex(/^[\x21-\x7e]+$/) }),
+  z.object({ kind: z.literal("tcp") }).strict(),
+  z.object({ kind: z.literal("http"), path: z.string().startsWith("/").max(1024).regex(/^[\x21-\x7e]+$/) }).strict(),
 ]);
 
 /**
@@ -28,7 +28,8 @@ export const ScalingSchema = z
     idleMs: z.number().int().min(1000).max(86_400_000).default(60_000),
   })
   .strict()
-  .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be less than min" });
+  .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be less than min" })
+  .meta({ id: "Scaling" });
 export type Scaling = z.infer<typeof ScalingSchema>;
 
 /** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
@@ -76,7 +77,7 @@ export const SettingsPatchSchema = z.object({
   stopGraceMs: SettingsSchema.shape.stopGraceMs.unwrap().optional(),
   requestTimeoutMs: SettingsSchema.shape.requestTimeoutMs.unwrap().optional(),
   concurrency: SettingsSchema.shape.concurrency.unwrap().optional(),
-}).strict();
+}).strict().meta({ id: "SettingsPatch" });
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
 
 /**

@@ -39,7 +39,8 @@ export const SecretPutSchema = z
     /** How `value` is written; base64 for bytes that are no text. */
     encoding: z.enum(["utf8", "base64"]).default("utf8"),
   })
-  .strict();
+  .strict()
+  .meta({ id: "SecretPut" });
 export type SecretPut = z.infer<typeof SecretPutSchema>;
 
 /** 202 with the deployments that roll the change out, 200 when there are none. */

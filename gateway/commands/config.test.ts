@@ -9,7 +9,7 @@ import { buildConfig, buildHostsMap, buildPages, buildSkeleton, buildTimeoutsMap
 
 const options = (dir: string): ConfigOptions => ({
   files: filesOf(dir), luaFile: join(import.meta.dirname, "../hold.lua"), listen: "127.0.0.1:8080", slotCount: 3, maxConnections: 1000, maxPerApp: 250,
-  threads: 0, user: undefined, aloneHoldMs: 30_000, hardStopMs: 1000,
+  threads: 0, user: undefined, aloneHoldMs: 30_000, hardStopMs: 1000, publicUrl: new URL("http://127.0.0.1:7070"),
 });
 const slots = new Map<string, SlotWanted>([
   ["slot_0002", {
@@ -35,7 +35,7 @@ test("HAProxy finds the configuration valid", async (t) => {
   t.after(() => rmSync(dir, { recursive: true }));
   const checked = options(dir);
   mkdirSync(checked.files.pages);
-  for (const [name, content] of Object.entries(buildPages())) writeFileSync(join(checked.files.pages, name), content);
+  for (const [name, content] of Object.entries(buildPages(checked))) writeFileSync(join(checked.files.pages, name), content);
   writeFileSync(checked.files.hosts, buildHostsMap(slots));
   writeFileSync(checked.files.timeouts, buildTimeoutsMap(slots));
   writeFileSync(checked.files.config, buildConfig(checked, slots));
@@ -46,8 +46,9 @@ test("HAProxy finds the configuration valid", async (t) => {
 });
 
 test("pages say their code in both forms", () => {
-  const pages = buildPages();
+  const pages = buildPages({ publicUrl: new URL("https://berth.example") });
   assert.match(pages["wake-timeout.html"] ?? "", /<code>wake_timeout<\/code>/);
-  assert.equal((JSON.parse(pages["unknown-host.json"] ?? "") as { status: number }).status, 404);
+  const problem = JSON.parse(pages["unknown-host.json"] ?? "") as { status: number; type: string };
+  assert.deepEqual([problem.status, problem.type], [404, "https://berth.example/errors/unknown_host"]);
   assert.match(pages["503.http"] ?? "", /^HTTP\/1\.1 503 [^\r\n]+\r\n[^]*\r\nretry-after: 1\r\n[^]*\r\n\r\n<!doctype html>/);
 });

@@ -50,6 +50,8 @@ export interface ConfigOptions {
   aloneHoldMs: number;
   /** How long an old process may finish its connections after a reload. */
   hardStopMs: number;
+  /** Of the API. */
+  publicUrl: URL;
 }
 
 /** Used when an app's timeout is not in the map: never, unless the map was edited by hand. */
@@ -87,8 +89,8 @@ export function buildTimeoutsMap(slots: ReadonlyMap<string, SlotWanted>): string
 }
 
 /** File name → content, for the directory `pages`. */
-export function buildPages(): Record<string, string> {
-  const chosen = Object.values(PAGES).flatMap((it) => [[`${it.name}.html`, toHtml(it)], [`${it.name}.json`, toProblemText(it)]]);
+export function buildPages({ publicUrl }: Pick<ConfigOptions, "publicUrl">): Record<string, string> {
+  const chosen = Object.values(PAGES).flatMap((it) => [[`${it.name}.html`, toHtml(it)], [`${it.name}.json`, toProblemText(it, publicUrl)]]);
   return Object.fromEntries([...chosen, ...FAILURES.map((it) => [`${it.name}.http`, toErrorFile(it)])]) as Record<string, string>;
 }
 

@@ -1,5 +1,5 @@
 /** What the gateway answers by itself: small HTML pages, and the same as RFC 9457 problems for clients that ask for JSON. */
-import { ERRORS, type ErrorCode } from "../../core/contract/errors.ts";
+import { ERRORS, errorType, type ErrorCode } from "../../core/contract/errors.ts";
 
 export interface Page {
   /** Base name of its files in the data directory. */
@@ -44,8 +44,9 @@ h1{font-size:1.4em;margin:0 0 .4em}p{margin:.4em 0}small{color:#6b7a89}code{font
 `;
 }
 
-export function toProblemText({ status, title, detail, code }: Page): string {
-  return JSON.stringify({ type: `https://berth.dev/errors/${code}`, title, status, code, detail });
+/** `publicUrl` is the API's, which has a page for each code. */
+export function toProblemText({ status, title, detail, code }: Page, publicUrl: URL): string {
+  return JSON.stringify({ type: errorType(code, publicUrl), title, status, code, detail });
 }
 
 /** A whole HTTP response, as HAProxy's `errorfile` wants it. */

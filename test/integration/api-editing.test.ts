@@ -40,6 +40,23 @@ test("an app that has not changed is not sent again", async () => {
   assert.equal(after.split(".")[0], before.split(".")[0], "but is no change that a person made");
 });
 
+test("two people at the shared variables do not overwrite each other", async () => {
+  const tenant = await api.tenant();
+  const patch = (body: object, etag: string) => api.call("PATCH", "/v1/env", { token: tenant.token, body, headers: { "if-match": etag } });
+  const read = await etagOf(tenant, "/v1/env");
+  const first = await patch({ B: "1", A: "2" }, read);
+  assert.deepEqual([first.status, first.body.env], [200, { A: "2", B: "1" }]);
+  const late = await patch({ A: "3" }, read);
+  assert.deepEqual([late.status, late.body.code], [412, "version_mismatch"]);
+  const seen = await api.call("GET", "/v1/env", { token: tenant.token });
+  assert.deepEqual([seen.body, seen.headers.get("cache-control")], [{ A: "2", B: "1" }, "no-store"]);
+  const same = await api.call("GET", "/v1/env", { token: tenant.token, headers: { "if-none-match": seen.headers.get("etag") ?? "" } });
+  assert.deepEqual([same.status, same.body], [304, ""]);
+  // Either the answer of the read or that of the change names the version.
+  assert.equal((await patch({ A: null }, seen.headers.get("etag") ?? "")).status, 200);
+  assert.equal((await patch({ A: "4" }, first.headers.get("etag") ?? "")).status, 412);
+});
+
 test("a change that did not see the last one is refused, and changes nothing", async () => {
   const tenant = await api.tenant();
   const { token } = tenant;

@@ -65,7 +65,7 @@ export function json(response: ServerResponse, value: unknown, status = 200): vo
 
 export function problem(response: ServerResponse, code: ErrorCode, detail: string, more: Partial<Failure> = {}): void {
   const error = new AppError(code, detail, more);
-  response.writeHead(error.status, { "content-type": "application/problem+json" }).end(JSON.stringify(toProblem(error, "req_1")));
+  response.writeHead(error.status, { "content-type": "application/problem+json" }).end(JSON.stringify(toProblem(error, { requestId: "req_1" })));
 }
 
 /** Answers with events, ids counted from 1 unless given, and ends or cuts the stream. */

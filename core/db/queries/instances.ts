@@ -1,5 +1,5 @@
 /** Instances of one tenant's apps. */
-import { and, asc, desc, eq, ne, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, ne, sql } from "drizzle-orm";
 import type { AppId, InstanceId, TenantId } from "../../contract/ids.ts";
 import type { Db } from "../client.ts";
 import { instances, nodes, releases } from "../schema.ts";
@@ -20,11 +20,12 @@ function details(db: Db) {
     .$dynamic();
 }
 
-/** All that are not gone, oldest first. */
-export function listInstances(db: Db, tenantId: TenantId, appId: AppId): Promise<InstanceDetails[]> {
-  return details(db)
-    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), ne(instances.state, "gone")))
+/** Those that are not gone, oldest first: all, or some of them behind another one. */
+export async function listInstances(db: Db, tenantId: TenantId, appId: AppId, page?: { limit: number; after: InstanceId | undefined }): Promise<InstanceDetails[]> {
+  const rows = details(db)
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), ne(instances.state, "gone"), page?.after === undefined ? undefined : gt(instances.id, page.after)))
     .orderBy(asc(instances.id));
+  return page === undefined ? rows : rows.limit(page.limit);
 }
 
 /** One instance, gone ones too. */

@@ -1,0 +1,203 @@
+// needs no root
+/**
+ * Every route, read from the description of the API, as a stranger would ask it: without a token, without the scope,
+ * with ids and names of others, with fields that are not for it. What each operation needs is in `test/support/strangers.ts`.
+ */
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { sql } from "drizzle-orm";
+import { createApp, describe } from "../../api/app.ts";
+import { REGISTRY_ROUTES } from "../../api/registry/registry.ts";
+import { openMemoryBlobStore } from "../../core/blob-store/memory.ts";
+import { tags } from "../../core/db/schema.ts";
+import type { Scope } from "../../core/domain/access.ts";
+import { startTestApi, type TestApi } from "../support/api.ts";
+import { makeOwned, RECIPES, REGISTRY_RECIPES, tokenWithout, type Owned, type Recipe } from "../support/strangers.ts";
+import { startStores, type Stores } from "../support/stores.ts";
+
+interface Operation {
+  id: string;
+  method: string;
+  path: string;
+  scope: Scope | undefined;
+  isForOperators: boolean;
+  isPublic: boolean;
+  /** Its JSON body refuses what it does not know. */
+  isStrict: boolean;
+  recipe: Recipe;
+}
+
+let stores: Stores;
+let api: TestApi;
+let operations: Operation[];
+let owner: Owned;
+let stranger: Owned;
+
+before(async () => {
+  stores = await startStores({ only: ["postgres", "redis"] });
+  api = await startTestApi({ ...stores, blobs: openMemoryBlobStore() }, { redisPrefix: stores.redisPrefix, migrate: false });
+  operations = readOperations();
+  await api.db.insert(tags).values({ repository: "library/busybox", tag: "latest", digest: `sha256:${"1".repeat(64)}` });
+  owner = await makeOwned(api);
+  stranger = await makeOwned(api);
+});
+after(async () => {
+  await api?.close();
+  await stores?.stop();
+});
+
+function readOperations(): Operation[] {
+  const document = describe(createApp(api.deps)) as any;
+  return Object.entries(document.paths as Record<string, Record<string, any>>).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId: id, security, requestBody }]) => {
+      const body = /\/(\w+)$/.exec(requestBody?.content["application/json"]?.schema.$ref ?? "")?.[1] ?? "";
+      const isStrict = document.components.schemas[body]?.additionalProperties === false;
+      const recipe = RECIPES[id] ?? assert.fail(`${id} (${method.toUpperCase()} ${path}) is not asked as a stranger would: add it to RECIPES in test/support/strangers.ts`);
+      return { id, method: method.toUpperCase(), path, scope: security[0]?.token?.[0], isForOperators: security[0]?.operator !== undefined, isPublic: security.length === 0, isStrict, recipe };
+    }),
+  );
+}
+
+interface Answer {
+  status: number;
+  code: unknown;
+  /** All that tells one answer from another. */
+  text: string;
+}
+
+/** Asks without waiting for a stream's end. What was asked for is «…» in the answer, so that two can be compared. */
+async function ask(operation: Operation, params: Record<string, string>, token: string | undefined, json?: object): Promise<Answer> {
+  const body = json ?? operation.recipe.body;
+  const path = operation.path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => params[name] ?? assert.fail(`${operation.id}: its recipe says nothing for {${name}}`));
+  const cut = new AbortController();
+  const response = await fetch(api.url + path, {
+    method: operation.method,
+    headers: { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...(body === undefined ? {} : { "content-type": typeof body === "string" ? (operation.recipe.contentType ?? "") : "application/json" }) },
+    ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
+    signal: cut.signal,
+  });
+  const isStream = !/^application\/(problem\+)?json\b/.test(response.headers.get("content-type") ?? "application/json");
+  const raw = isStream ? "" : await response.text();
+  cut.abort();
+  let text = raw;
+  for (const each of Object.values(params)) text = text.replaceAll(each, "…");
+  const headers = [...response.headers.keys()].filter((name) => !["date", "content-length", "keep-alive"].includes(name)).join(" ");
+  const value = raw === "" ? {} : (JSON.parse(raw) as { code?: string });
+  return { status: response.status, code: value.code, text: `${response.status} ${headers} ${text.replaceAll(/"requestId":"[^"]+"/g, "")}` };
+}
+
+const named = ({ recipe }: Operation, owned: Owned) => recipe.thing?.names(owned) ?? [{}];
+const missing = ({ recipe }: Operation) => recipe.thing?.missing() ?? [{}];
+
+/** All that a tenant has, as it is now. */
+async function belongings({ tenantId, tenantName }: Owned): Promise<string> {
+  const tables = ["apps", "builds", "deployments", "releases", "secrets", "secret_versions", "audit", "instances"];
+  const rows = await Promise.all(tables.map((table) => api.db.execute(sql`select * from ${sql.identifier(table)} t where to_jsonb(t) @> ${JSON.stringify({ tenant_id: tenantId })}::jsonb order by to_jsonb(t)::text`)));
+  const images = await Promise.all(["tags", "manifests", "repository_blobs"].map((table) => api.db.execute(sql`select * from ${sql.identifier(table)} t where repository like ${`${tenantName}/%`} order by to_jsonb(t)::text`)));
+  return JSON.stringify([...rows, ...images].map((result) => result.rows));
+}
+
+test("every operation has a recipe, and no recipe is left of one that is gone", () => {
+  assert.deepEqual(Object.keys(RECIPES).toSorted(), operations.map(({ id }) => id).toSorted());
+  const registry = REGISTRY_ROUTES.flatMap(({ name, methods }) => Object.keys(methods).map((method) => `${method} ${name}`));
+  assert.deepEqual(Object.keys(REGISTRY_RECIPES).toSorted(), registry.toSorted(), "REGISTRY_RECIPES in test/support/strangers.ts");
+});
+
+test("the recipes are right: whoever owns the thing gets through", async () => {
+  for (const operation of operations.filter(({ isForOperators }) => !isForOperators)) {
+    const own = await makeOwned(api);
+    for (const params of named(operation, own)) {
+      const { status, text } = await ask(operation, params, own.token);
+      assert.ok(status < 500 && ![400, 401, 403, 405].includes(status), `${operation.id}: ${text}`);
+      // What is asked by its second name may be gone after it was asked by the first.
+      if (params === named(operation, own)[0] || !["DELETE", "POST"].includes(operation.method)) assert.notEqual(status, 404, `${operation.id}: ${text}`);
+    }
+  }
+});
+
+test("without a token every route answers 401, whether or not the thing is there", async () => {
+  for (const operation of operations.filter(({ isPublic }) => !isPublic)) {
+    const [params = {}] = named(operation, owner);
+    const [other = {}] = missing(operation);
+    const there = await ask(operation, params, undefined);
+    assert.deepEqual([there.status, there.code], [401, "unauthenticated"], operation.id);
+    assert.equal((await ask(operation, other, undefined)).text, there.text, operation.id);
+  }
+});
+
+test("without the scope every route answers 403, and does nothing", async () => {
+  const before = await belongings(owner);
+  for (const operation of operations) {
+    if (operation.scope === undefined && !operation.isForOperators) continue;
+    const token = operation.scope === undefined ? owner.token : await tokenWithout(api, owner, operation.scope);
+    const [params = {}] = named(operation, owner);
+    const { status, code } = await ask(operation, params, token);
+    assert.deepEqual([status, code], [403, "forbidden"], operation.id);
+  }
+  const rows = (text: string) => (JSON.parse(text) as { verb?: string }[][]).map((table) => table.filter((row) => row.verb !== "token.create"));
+  assert.deepEqual(rows(await belongings(owner)), rows(before));
+});
+
+test("what belongs to another tenant is answered like what is not there, and stays as it was", async () => {
+  const before = await belongings(owner);
+  let asked = 0;
+  // What makes the stranger a thing of the same name goes last.
+  const naming = operations.filter(({ recipe, isForOperators }) => recipe.thing !== undefined && !isForOperators).toSorted((a, b) => Number(a.recipe.makesNew ?? false) - Number(b.recipe.makesNew ?? false));
+  for (const operation of naming) {
+    const others = missing(operation);
+    for (const [at, params] of named(operation, owner).entries()) {
+      const foreign = await ask(operation, params, stranger.token);
+      const none = await ask(operation, others[at] ?? assert.fail("as many as names"), stranger.token);
+      assert.equal(foreign.status, none.status, `${operation.id} ${JSON.stringify(params)}: ${foreign.text} / ${none.text}`);
+      if (operation.recipe.makesNew === true && foreign.status < 300) continue;
+      assert.deepEqual([foreign.status, foreign.code], [404, "not_found"], `${operation.id} ${JSON.stringify(params)}: ${foreign.text}`);
+      assert.equal(foreign.text, none.text, operation.id);
+      asked++;
+    }
+  }
+  assert.ok(asked > 25, `${asked} routes were asked`);
+  assert.equal(await belongings(owner), before);
+});
+
+test("fields that a route does not know are refused: nobody sets what is not for him", async () => {
+  const smuggled = { tenantId: stranger.tenantId, id: "app_01k0000000000000000000000a", version: 99, liveReleaseId: "x", scopes: ["admin"], isSuspended: false };
+  let asked = 0;
+  for (const operation of operations.filter(({ isStrict }) => isStrict)) {
+    const own = await makeOwned(api);
+    const before = await belongings(own);
+    const [params = {}] = named(operation, own);
+    for (const [field, value] of Object.entries(smuggled)) {
+      const json = operation.recipe.json ?? (operation.recipe.body as object);
+      if (Object.hasOwn(json, field)) continue;
+      const { status, code, text } = await ask(operation, params, own.token, { ...json, [field]: value });
+      assert.ok([400, 422].includes(status) && String(code).startsWith("invalid_"), `${operation.id} took «${field}»: ${text}`);
+    }
+    assert.equal(await belongings(own), before, operation.id);
+    asked++;
+  }
+  assert.ok(asked >= 5, `${asked} bodies`);
+});
+
+test("the registry answers a stranger alike, whatever is there", async () => {
+  const before = await belongings(owner);
+  const bodyOf = async (method: string, path: string, token: string | undefined, body: string | undefined) => {
+    const response = await fetch(api.url + path, { method, headers: token === undefined ? {} : { authorization: `Bearer ${token}` }, ...(body === undefined ? {} : { body }) });
+    return { status: response.status, text: `${response.status} ${response.headers.get("www-authenticate")} ${await response.text()}` };
+  };
+  for (const [route, { reference, body }] of Object.entries(REGISTRY_RECIPES)) {
+    const [method = "", name = ""] = route.split(" ");
+    const path = (repository: string) => name.replace("{repository}", repository).replace("{reference}", reference?.(owner) ?? "");
+    const there = `${owner.tenantName}/${owner.app.name}`;
+    const none = `${owner.tenantName}/${"n".repeat(owner.app.name.length)}`;
+    for (const token of [undefined, stranger.token]) {
+      const foreign = await bodyOf(method, path(there), token, body);
+      assert.equal(foreign.status, 401, `${route}: ${foreign.text}`);
+      assert.equal((await bodyOf(method, path(none), token, body)).text.replaceAll(none, there), foreign.text, route);
+    }
+    const own = await bodyOf(method, path(`${stranger.tenantName}/${stranger.app.name}`), stranger.token, body);
+    // A blob of others is not there for somebody who knows its digest.
+    if (name.endsWith("/blobs/{reference}")) assert.equal(own.status, 404, `${route}: ${own.text}`);
+    assert.notEqual(own.status, 401, `${route}: ${own.text}`);
+  }
+  assert.equal(await belongings(owner), before);
+});

@@ -1,0 +1,131 @@
+/**
+ * For the test that asks every route as a stranger: what each operation needs to be asked at all. An operation that is
+ * not here fails `test/integration/api-strangers.test.ts`: add it with the thing that its path names and a body that it takes.
+ */
+import { createHash } from "node:crypto";
+import { newId, type AppId } from "../../core/contract/ids.ts";
+import { builds, deployments, repositoryBlobs, blobs, manifests, secrets, tags } from "../../core/db/schema.ts";
+import { createToken } from "../../core/db/system-queries/bootstrap.ts";
+import { SCOPES, type Scope } from "../../core/domain/access.ts";
+import { seedApp, randomName, type TestApi } from "./api.ts";
+
+/** A tenant that has one of everything. */
+export interface Owned {
+  tenantId: string;
+  tenantName: string;
+  token: string;
+  app: { id: AppId; name: string };
+  deploymentId: string;
+  buildId: string;
+  sharedSecret: string;
+  /** A manifest and a blob of `<tenant>/<app>`, tagged `latest`. */
+  digest: string;
+}
+
+type Params = Record<string, string>;
+interface Thing {
+  /** How a path can name it. */
+  names: (owned: Owned) => Params[];
+  /** The same of something that never was, as long as the names. */
+  missing: () => Params[];
+}
+
+const APP: Thing = { names: ({ app }) => [{ app: app.id }, { app: app.name }], missing: () => [{ app: newId("app") }, { app: randomName("app") }] };
+const SECRET: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, name: "PASSWORD" })), missing: () => APP.missing().map((each) => ({ ...each, name: "PASSWORD" })) };
+const SHARED_SECRET: Thing = { names: ({ sharedSecret }) => [{ name: sharedSecret }], missing: () => [{ name: randomName("SHARED") }] };
+const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
+const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
+
+export interface Recipe {
+  /** What the path names. */
+  thing?: Thing;
+  /** What the operation takes. */
+  body?: unknown;
+  contentType?: string;
+  /** Its JSON body, where the one above is none. */
+  json?: object;
+  /** A name that nobody of the tenant has makes something new: it is the stranger's own then. */
+  makesNew?: true;
+  /** What a token of another app of the tenant is answered where the path names nothing of one app; without it: its own part alone. */
+  ofOtherApp?: "forbidden";
+}
+
+/** By operationId. */
+export const RECIPES: Record<string, Recipe> = {
+  whoami: {},
+  getQuota: {},
+  createApp: { body: { name: "made" }, ofOtherApp: "forbidden" },
+  listApps: {},
+  getApp: { thing: APP },
+  updateApp: { thing: APP, body: { settings: { replicas: 2 } } },
+  destroyApp: { thing: APP },
+  getAppStatus: { thing: APP },
+  listInstances: { thing: APP },
+  getEnv: { thing: APP },
+  updateEnv: { thing: APP, body: { A: "1" } },
+  listReleases: { thing: APP },
+  rollbackApp: { thing: APP, body: { release: "v1" } },
+  getAppLogs: { thing: APP },
+  listSecrets: { thing: APP },
+  putSecret: { thing: SECRET, body: { kind: "env", value: "a secret value" } },
+  deleteSecret: { thing: SECRET },
+  listSharedSecrets: { ofOtherApp: "forbidden" },
+  putSharedSecret: { thing: SHARED_SECRET, body: { kind: "env", value: "a secret value" }, makesNew: true, ofOtherApp: "forbidden" },
+  deleteSharedSecret: { thing: SHARED_SECRET, ofOtherApp: "forbidden" },
+  getSharedEnv: { ofOtherApp: "forbidden" },
+  updateSharedEnv: { body: { A: "1" }, ofOtherApp: "forbidden" },
+  deployApp: { thing: APP, body: "FROM busybox\n", contentType: "text/x-dockerfile", json: { image: "library/busybox:latest" }, makesNew: true },
+  listDeployments: { thing: APP },
+  getDeployment: { thing: DEPLOYMENT },
+  cancelDeployment: { thing: DEPLOYMENT },
+  followDeployment: { thing: DEPLOYMENT },
+  getBuild: { thing: BUILD },
+  cancelBuild: { thing: BUILD },
+  getBuildLog: { thing: BUILD },
+};
+
+/** Of `/v2`, by method and name of the route: what stands for `{reference}`. */
+export const REGISTRY_RECIPES: Record<string, { reference?: (owned: Owned) => string; body?: string }> = {
+  "POST /v2/{repository}/blobs/uploads/": {},
+  "GET /v2/{repository}/blobs/uploads/{reference}": { reference: () => newId("upload") },
+  "PATCH /v2/{repository}/blobs/uploads/{reference}": { reference: () => newId("upload"), body: "bytes" },
+  "PUT /v2/{repository}/blobs/uploads/{reference}": { reference: () => newId("upload"), body: "bytes" },
+  "DELETE /v2/{repository}/blobs/uploads/{reference}": { reference: () => newId("upload") },
+  "GET /v2/{repository}/blobs/{reference}": { reference: ({ digest }) => digest },
+  "HEAD /v2/{repository}/blobs/{reference}": { reference: ({ digest }) => digest },
+  "DELETE /v2/{repository}/blobs/{reference}": { reference: ({ digest }) => digest },
+  "GET /v2/{repository}/manifests/{reference}": { reference: () => "latest" },
+  "HEAD /v2/{repository}/manifests/{reference}": { reference: () => "latest" },
+  "PUT /v2/{repository}/manifests/{reference}": { reference: () => "new", body: "{}" },
+  "DELETE /v2/{repository}/manifests/{reference}": { reference: () => "latest" },
+  "GET /v2/{repository}/tags/list": {},
+  "GET /v2/{repository}/referrers/{reference}": { reference: ({ digest }) => digest },
+};
+
+export async function makeOwned(api: TestApi): Promise<Owned> {
+  const tenant = await api.tenant();
+  const app = await seedApp(api.db, tenant.id, { releases: 2 });
+  const buildId = newId("build");
+  const deploymentId = newId("deployment");
+  const sharedSecret = randomName("SHARED");
+  const of = { tenantId: tenant.id, appId: app.id };
+  await api.db.insert(builds).values({ id: buildId, ...of, contextKey: "x", contextFormat: "tar", contextBytes: 1 });
+  await api.db.insert(deployments).values({ id: deploymentId, ...of, state: "building", buildId, reason: "deploy" });
+  await api.db.insert(secrets).values([
+    { id: newId("secret"), ...of, name: "PASSWORD", kind: "env", version: 1 },
+    { id: newId("secret"), tenantId: tenant.id, name: sharedSecret, kind: "build", version: 1 },
+  ]);
+  const content = Buffer.from(JSON.stringify({ schemaVersion: 2, of: tenant.name }));
+  const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
+  const repository = `${tenant.name}/${app.name}`;
+  await api.db.insert(blobs).values({ digest, sizeBytes: content.length, storageKey: "x" });
+  await api.db.insert(repositoryBlobs).values({ repository, digest });
+  await api.db.insert(manifests).values({ repository, digest, mediaType: "application/vnd.oci.image.manifest.v1+json", content });
+  await api.db.insert(tags).values({ repository, tag: "latest", digest });
+  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, digest };
+}
+
+/** A token of the same tenant that may do all but this. */
+export async function tokenWithout(api: TestApi, owned: Owned, scope: Scope): Promise<string> {
+  return (await createToken(api.db, owned.tenantId as never, { name: "less", scopes: SCOPES.filter((each) => each !== scope) })).token;
+}
