@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { cpus, release, totalmem, tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../core/host/spawn.ts";
+import { favorCgroupChanges, restoreCgroupChanges } from "../infra/cgroup-changes.ts";
 import { startStack, type Stack } from "../test/support/stack.ts";
 import { changeToUrl } from "./change-to-url.ts";
 import { instanceMemory } from "./instance-memory.ts";
@@ -34,6 +35,9 @@ const dir = await mkdtemp(join(tmpdir(), "berth-bench-"));
 const cleanUp: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
 const parts: string[] = [];
 try {
+  // As `infra/up` does; the peers have it too.
+  await favorCgroupChanges(dir);
+  cleanUp.unshift(() => restoreCgroupChanges(dir));
   if (wants("deploy") || wants("start") || wants("memory")) {
     say("· starting a Berth and its peers");
     const stack = await startStack();

@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
+import { restoreCgroupChanges } from "./cgroup-changes.ts";
 import { dataDirOf, readConfig, type BerthConfig } from "./config.ts";
 import { runSteps, type Step } from "./report.ts";
 import { killSandboxes, removeFromHost, stopLocalStores, stopParts, stopProxy, stopSupervisor } from "./teardown.ts";
@@ -21,7 +22,13 @@ export const DOWN_STEPS: readonly Step<{ config: BerthConfig; immediate: boolean
   { title: "apps and builds", run: async ({ config }) => `${await killSandboxes(config)} processes` },
   { title: "API", run: async ({ config }) => named(await stopParts(config, ["api"])) },
   { title: "stores", run: async ({ config, immediate }) => named(await stopLocalStores(config, { immediate })) },
-  { title: "networks, limits, mounts", run: ({ config }) => removeFromHost(config) },
+  {
+    title: "networks, limits, mounts",
+    run: async ({ config }) => {
+      await removeFromHost(config);
+      await restoreCgroupChanges(config.runDir);
+    },
+  },
 ];
 
 async function stopFront(config: BerthConfig): Promise<string> {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
 import { run } from "../core/host/spawn.ts";
+import { favorCgroupChanges } from "./cgroup-changes.ts";
 import { bootstrap, issueToken, migrate, runScript, startParts, startStores, waitHealthy } from "./berth.ts";
 import { cliConfigFile, LOCAL_CONTEXT, storedToken, storeToken, tokenWorks } from "./cli-config.ts";
 import { configFile, ConfigError, prepareConfig, REPOSITORY, type BerthConfig } from "./config.ts";
@@ -41,6 +42,7 @@ const STEPS: (options: { example: boolean; catalogue: boolean }) => Step<Context
   { title: "this host", run: async ({ config }) => checkHost(config) },
   { title: "build toolchain", run: ({ config }, say) => runScript(config, "toolchain", ["toolchain/make"], say) },
   { title: "private mount namespace", run: ({ config }, say) => runScript(config, "sandbox-namespace", ["sandbox-namespace"], say) },
+  { title: "control groups", run: ({ config }) => favorCgroupChanges(config.runDir) },
   { title: "stores", run: ({ config }) => startStores(config) },
   { title: "database schema", run: ({ config }) => migrate(config) },
   { title: "tenant, node and gateway", run: ({ config }) => bootstrap(config).then(() => `tenant ${config.tenant}`) },
