@@ -147,12 +147,13 @@ export class BuildLogWriter {
   }
 }
 
-/** Puts the writer's file into the blob store, gzipped. Call it after `end`. */
-export async function archiveBuildLog(blobs: BlobStore, tenantId: TenantId, buildId: BuildId, path: string): Promise<void> {
+/** Puts the writer's file into the blob store, gzipped; gives its size there. Call it after `end`. */
+export async function archiveBuildLog(blobs: BlobStore, tenantId: TenantId, buildId: BuildId, path: string): Promise<number> {
   const body = new PassThrough();
   const packed = pipeline(createReadStream(path), createGzip({ level: 6 }), body);
   const stored = blobs.put(buildLogArchiveKey(tenantId, buildId), body, { contentType: "application/gzip" });
-  await Promise.all([packed, stored]);
+  const [, sizeBytes] = await Promise.all([packed, stored]);
+  return sizeBytes;
 }
 
 export interface LivePage {

@@ -56,6 +56,13 @@ export function secretKeysEnv({ secretKeys }: BerthConfig): Record<string, strin
   return "command" in secretKeys ? { BERTH_KMS_COMMAND: secretKeys.command } : { BERTH_SECRET_KEYS_FILE: secretKeys.file };
 }
 
+const BILLING = "BERTH_BILLING_";
+
+/** The billing hook and its secret, for the workers alone. */
+function billingEnv({ settings }: BerthConfig): Record<string, string> {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => name.startsWith(BILLING)));
+}
+
 export function localS3(config: BerthConfig) {
   const { s3AccessKeyId: accessKeyId, s3SecretAccessKey: secretAccessKey } = config.secrets;
   return { dir: join(config.dataDir, "s3"), port: config.ports.s3, bucket: "berth", accessKeyId, secretAccessKey };
@@ -74,7 +81,7 @@ export function baseEnv(env: NodeJS.ProcessEnv): Record<string, string> {
 export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process.env, disabled: ReadonlySet<PartName> = new Set()): Part[] {
   const common = {
     ...baseEnv(env),
-    ...config.settings,
+    ...Object.fromEntries(Object.entries(config.settings).filter(([name]) => !name.startsWith(BILLING))),
     BERTH_DATA: config.dataDir,
     BERTH_APPS_URL: config.appsUrl,
     BERTH_PUBLIC_URL: config.publicUrl,
@@ -101,7 +108,7 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
   };
   return [
     make("api", "api", [], { ...storeEnv(config), ...secretKeysEnv(config) }),
-    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), ...secretKeysEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }),
+    make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), ...secretKeysEnv(config), ...billingEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }),
     make("agent", "node-agent", inSandboxNamespace, {
       BERTH_NODE_TOKEN: config.secrets.nodeToken,
       BERTH_NODE_NAME: config.nodeName,

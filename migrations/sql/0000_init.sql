@@ -85,6 +85,7 @@ CREATE TABLE "builds" (
 	"context_key" text NOT NULL,
 	"context_format" text NOT NULL,
 	"context_bytes" bigint NOT NULL,
+	"log_bytes" bigint DEFAULT 0 NOT NULL,
 	"dockerfile_path" text DEFAULT 'Dockerfile' NOT NULL,
 	"target" text,
 	"build_args" jsonb DEFAULT '{}'::jsonb NOT NULL,

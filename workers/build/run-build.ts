@@ -10,7 +10,7 @@ import { AppError, type Failure } from "../../core/contract/errors.ts";
 import type { Image } from "../../core/contract/release-config.ts";
 import type { Db } from "../../core/db/client.ts";
 import type { ClaimedBuild } from "../../core/db/system-queries/build-claims.ts";
-import { endBuild, succeedBuild, type Fence } from "../../core/db/system-queries/builds.ts";
+import { endBuild, noteLogBytes, succeedBuild, type Fence } from "../../core/db/system-queries/builds.ts";
 import { parseDockerfile } from "../../core/domain/dockerfile.ts";
 import { withoutLinkFlags } from "../../core/domain/dockerfile-lines.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
@@ -130,7 +130,7 @@ async function closeLog(deps: BuildDeps, { build }: ClaimedBuild, writer: BuildL
   try {
     if (ended === "lost" || ended === "drained") return;
     await writer.end();
-    await archiveBuildLog(deps.blobs, build.tenantId, build.id, writer.path);
+    await noteLogBytes(deps.db, build.id, await archiveBuildLog(deps.blobs, build.tenantId, build.id, writer.path));
   } catch (error) {
     deps.log.error({ err: error, build: build.id }, "the build's log could not be archived");
   } finally {

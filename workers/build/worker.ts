@@ -101,7 +101,7 @@ async function buildNext({ deps, name, build: work = runBuild }: BuildWorkerOpti
   try {
     if (build.cancelRequestedAt !== null) stop("cancelled");
     outcome = await work(deps, claimed, stopper.signal, () => clearInterval(lease));
-    if (outcome === "drained") await returnBuild(db, fence);
+    if (outcome === "drained") await returnBuild(db, fence, clock());
   } catch (error) {
     log.error({ err: error, build: id }, "a build broke; another attempt will follow");
   } finally {

@@ -55,7 +55,7 @@ async function execute(tx: Tx, { app, target }: RolloutSnapshot, action: Rollout
     case "give-up":
       return [{ bell: "reconcile", id: app.id }, ...ended(target ? await giveUp(tx, app.id, target.id, action.failure, now) : [])];
     case "remove-app":
-      await removeApp(tx, app.id);
+      await removeApp(tx, app.id, now);
       return [route];
   }
 }

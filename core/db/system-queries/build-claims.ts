@@ -8,6 +8,7 @@ import type { BuildId } from "../../contract/ids.ts";
 import { PLATFORM_LIMITS } from "../../domain/limits.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, builds, tenants } from "../schema.ts";
+import { countAttempts } from "./build-usage.ts";
 import { BUILD_ATTEMPTS_MAX, type BuildRow } from "./builds.ts";
 
 export interface ClaimedBuild {
@@ -43,6 +44,7 @@ export async function claimNextBuild(db: Db, claimant: Claimant, now: Date): Pro
 }
 
 async function take(tx: Tx, id: BuildId, { worker, leaseMs }: Claimant, now: Date): Promise<BuildRow | undefined> {
+  const [former] = await tx.select().from(builds).where(eq(builds.id, id)).for("update");
   const [build] = await tx
     .update(builds)
     .set({
@@ -50,11 +52,14 @@ async function take(tx: Tx, id: BuildId, { worker, leaseMs }: Claimant, now: Dat
       attempt: sql`${builds.attempt} + 1`,
       worker,
       leaseUntil: new Date(now.getTime() + leaseMs),
+      claimedAt: now,
       startedAt: sql`coalesce(${builds.startedAt}, ${now.toISOString()}::timestamptz)`,
     })
     // Looked at again: it may have been cancelled, or its worker may have woken up.
     .where(and(eq(builds.id, id), lt(builds.attempt, BUILD_ATTEMPTS_MAX), or(eq(builds.state, "queued"), and(eq(builds.state, "running"), lt(builds.leaseUntil, now)))))
     .returning();
+  // Whoever had it was lost: what it did until then counts, too.
+  if (build !== undefined && former?.state === "running") await countAttempts(tx, [{ ...former, endedAt: former.leaseUntil }], now);
   return build;
 }
 

@@ -2,13 +2,14 @@
  * What workers read and write of builds. A worker owns a build by its attempt number: every write names it, so that
  * a worker that was paused or cut off changes nothing once another one has taken over.
  */
-import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
+import { and, asc, eq, gte, inArray, isNotNull, lt, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import type { AppId, BuildId, DeploymentId, TenantId } from "../../contract/ids.ts";
 import type { Image } from "../../contract/release-config.ts";
 import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
 import { builds, deployments } from "../schema.ts";
+import { countAttempts } from "./build-usage.ts";
 import { endDeployment, publishRelease, type Published } from "./publish-release.ts";
 import { lockApp } from "./rollout.ts";
 
@@ -42,12 +43,21 @@ export async function isCancelRequested(db: Db, id: BuildId): Promise<boolean> {
   return row?.at !== null && row?.at !== undefined;
 }
 
-/** Gives the build back, as when the worker is told to end: the attempt does not count. */
-export async function returnBuild(db: Db, fence: Fence): Promise<void> {
-  await db
-    .update(builds)
-    .set({ state: "queued", worker: null, leaseUntil: null, attempt: sql`${builds.attempt} - 1` })
-    .where(ownedBy(fence));
+/** Gives the build back, as when the worker is told to end: the attempt does not count, but its time does. */
+export async function returnBuild(db: Db, fence: Fence, now: Date): Promise<void> {
+  await db.transaction(async (tx) => {
+    const returned = await tx
+      .update(builds)
+      .set({ state: "queued", worker: null, leaseUntil: null, attempt: sql`${builds.attempt} - 1` })
+      .where(ownedBy(fence))
+      .returning();
+    await countAttempts(tx, returned, now);
+  });
+}
+
+/** How much of the blob store its archived log takes. */
+export async function noteLogBytes(db: Db, id: BuildId, logBytes: number): Promise<void> {
+  await db.update(builds).set({ logBytes }).where(eq(builds.id, id));
 }
 
 export interface BuildSuccess {
@@ -70,6 +80,7 @@ export async function succeedBuild(db: Db, fence: Fence, success: BuildSuccess, 
     const published: Published[] = [];
     await writeSystemAudit(tx, build.tenantId, "build.succeeded", build.id, { digest: success.image.manifestDigest });
     for (const id of await waitingDeployments(tx, build.id)) published.push(await publishRelease(tx, id, source, now));
+    await countAttempts(tx, [build], now);
     return published;
   });
 }
@@ -98,7 +109,10 @@ export async function endBuild(
   return db.transaction(async (tx) => {
     await lockAppOf(tx, fence.id);
     const [build] = await tx.update(builds).set({ state, failure, timingsMs, finishedAt: now, leaseUntil: null }).where(ownedBy(fence)).returning();
-    return build === undefined ? undefined : endDeployments(tx, build, state, failure, now);
+    if (build === undefined) return undefined;
+    const ended = await endDeployments(tx, build, state, failure, now);
+    await countAttempts(tx, [build], now);
+    return ended;
   });
 }
 
@@ -107,12 +121,16 @@ export async function giveUpLostBuilds(db: Db, now: Date): Promise<EndedBuild[]>
   const failure: Failure = { code: "build_lost", detail: `The build lost its worker ${BUILD_ATTEMPTS_MAX} times. Deploy again; if it happens again, the build may be ending its worker.` };
   return db.transaction(async (tx) => {
     const lost = await tx
-      .update(builds)
-      .set({ state: "failed", failure, finishedAt: now, leaseUntil: null })
+      .select()
+      .from(builds)
       .where(and(eq(builds.state, "running"), lt(builds.leaseUntil, now), gte(builds.attempt, BUILD_ATTEMPTS_MAX)))
-      .returning();
+      .orderBy(asc(builds.id))
+      .for("update", { skipLocked: true });
+    if (lost.length === 0) return [];
+    await tx.update(builds).set({ state: "failed", failure, finishedAt: now, leaseUntil: null }).where(inArray(builds.id, lost.map(({ id }) => id)));
     const ended: EndedBuild[] = [];
     for (const build of lost) ended.push(await endDeployments(tx, build, "failed", failure, now));
+    await countAttempts(tx, lost.map((build) => ({ ...build, endedAt: build.leaseUntil })), now);
     return ended;
   });
 }

@@ -7,7 +7,8 @@ import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
-import { apps, deployments, instances, nodes, releases } from "../schema.ts";
+import { apps, builds, deployments, instances, nodes, releases } from "../schema.ts";
+import { countAttempts } from "./build-usage.ts";
 import { connectedGateways } from "./gateways.ts";
 import { wantedSql } from "../wanted-replicas.ts";
 
@@ -146,9 +147,11 @@ async function endDeployments(
   return ended.map(({ id }) => id);
 }
 
-/** A destroyed app whose instances are gone leaves with all its rows; its blobs go with garbage collection. */
-export async function removeApp(tx: Tx, appId: AppId): Promise<void> {
-  await tx.delete(apps).where(eq(apps.id, appId));
+/** A destroyed app whose instances are gone leaves with all its rows; its blobs go with garbage collection, what it used stays in the ledger. */
+export async function removeApp(tx: Tx, appId: AppId, now: Date): Promise<void> {
+  const running = await tx.select().from(builds).where(and(eq(builds.appId, appId), eq(builds.state, "running"))).for("update");
+  const [gone] = await tx.delete(apps).where(eq(apps.id, appId)).returning({ appName: apps.name });
+  if (gone !== undefined) await countAttempts(tx, running.map((build) => ({ ...build, ...gone })), now);
 }
 
 /** Apps with something left to do, for the timer that stands behind the bells. */

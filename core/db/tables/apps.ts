@@ -62,6 +62,8 @@ export const builds = pgTable(
     contextKey: text("context_key").notNull(),
     contextFormat: text("context_format").$type<"tar" | "tar.gz" | "tar.zst" | "dockerfile">().notNull(),
     contextBytes: bytes("context_bytes").notNull(),
+    /** Of the archived log; 0 while there is none. */
+    logBytes: bytes("log_bytes").notNull().default(0),
     dockerfilePath: text("dockerfile_path").notNull().default("Dockerfile"),
     target: text("target"),
     buildArgs: jsonb("build_args").$type<Record<string, string>>().notNull().default({}),
