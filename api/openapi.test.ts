@@ -86,6 +86,10 @@ test("every body and every answer in JSON is a schema with a name", () => {
   assert.deepEqual(broken((each) => successes(each).every(([status, answer]) => status === "204" || (answer.content !== undefined && json(answer.content).every((schema) => named(schema) !== undefined)))), [], "name its zod schema: .meta({ id: … })");
 });
 
+test("what has a name is never null by itself", () => {
+  assert.deepEqual(Object.entries(document.components.schemas).flatMap(([name, { type }]) => ([type].flat().includes("null") ? [name] : [])), [], "orNull(…) and not .nullable() where it may be null");
+});
+
 test("bodies take no unknown fields", () => {
   const seen = new Set<string>();
   const open: string[] = [];

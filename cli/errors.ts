@@ -1,5 +1,5 @@
 /** What the CLI's commands throw, and the exit codes that scripts may rely on. */
-import type { ErrorCode, Failure, Problem } from "../core/contract/errors.ts";
+import type { ErrorCode, Failure, Problem } from "../client/index.ts";
 
 /** `docs/cli.md` lists them. They are never renumbered. */
 export const EXIT = {

@@ -1,5 +1,5 @@
 /** Reading the values of options: pure, with errors that say what is accepted. */
-import type { SettingsPatch } from "../core/contract/release-config.ts";
+import type { SettingsPatch } from "../client/index.ts";
 import { usageError } from "./errors.ts";
 
 const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { networkError } from "./client.ts";
+import { networkError } from "./transport.ts";
 import { CliError } from "./errors.ts";
 import { createOutput, formatBytes, formatDuration, safeLogText, wantsColor, type OutputOptions } from "./output.ts";
 

@@ -48,6 +48,18 @@ export async function* eventStream(options: EventStreamOptions): AsyncGenerator<
   }
 }
 
+/** What an event says. `key`: a field that it must have. */
+export function readEvent<T extends object>(message: EventSourceMessage, key: keyof T & string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(message.data);
+  } catch {
+    value = undefined;
+  }
+  if (typeof value === "object" && value !== null && key in value) return value as T;
+  throw new CliError(`The API's event «${message.event}» is not understood.`, { code: "bad_response", hint: "The CLI and the API may be of different versions." });
+}
+
 async function* messages(response: Response, signal: AbortSignal): AsyncGenerator<EventSourceMessage> {
   if (response.body === null) return;
   const queue: EventSourceMessage[] = [];

@@ -423,12 +423,12 @@ export interface components {
         AppStatus: {
             app: components["schemas"]["App"];
             instances: components["schemas"]["Instance"][];
-            lastDeployment: components["schemas"]["Deployment"];
+            lastDeployment: components["schemas"]["Deployment"] | null;
         };
         Build: {
             /** Format: date-time */
             createdAt: string;
-            failure: components["schemas"]["Failure"];
+            failure: components["schemas"]["Failure"] | null;
             /** Format: date-time */
             finishedAt: string | null;
             id: string;
@@ -440,7 +440,7 @@ export interface components {
             timingsMs: {
                 [key: string]: number;
             };
-        } | null;
+        };
         BuildLogEntry: {
             seq: number;
             step: number;
@@ -466,10 +466,10 @@ export interface components {
         Deployment: {
             alreadyLive: boolean;
             app: string;
-            build: components["schemas"]["Build"];
+            build: components["schemas"]["Build"] | null;
             /** Format: date-time */
             createdAt: string;
-            failure: components["schemas"]["Failure"];
+            failure: components["schemas"]["Failure"] | null;
             /** Format: date-time */
             finishedAt: string | null;
             id: string;
@@ -488,7 +488,7 @@ export interface components {
             };
             /** Format: uri */
             url: string;
-        } | null;
+        };
         DeploymentPage: {
             items: components["schemas"]["Deployment"][];
             nextCursor: string | null;
@@ -515,7 +515,7 @@ export interface components {
                 max: number;
                 used: number;
             };
-        } | null;
+        };
         Instance: {
             /** Format: date-time */
             createdAt: string;
@@ -1436,9 +1436,9 @@ export interface operations {
     getAppLogs: {
         parameters: {
             query?: {
-                follow?: string;
+                follow?: boolean;
                 instance?: string;
-                tail?: number | null;
+                tail?: number;
             };
             header?: never;
             path: {
@@ -1782,8 +1782,8 @@ export interface operations {
     getBuildLog: {
         parameters: {
             query?: {
-                after?: number | null;
-                follow?: string;
+                after?: number;
+                follow?: boolean;
             };
             header?: never;
             path: {

@@ -16,8 +16,8 @@ import { AppParam, problems } from "./responses.ts";
 const KEEP_ALIVE_MS = 15_000;
 
 const LogsQuerySchema = z.object({
-  tail: z.coerce.number().int().min(0).max(10_000).default(200),
-  follow: z.stringbool({ truthy: ["true", "1", ""], falsy: ["false", "0"] }).default(false),
+  tail: z.coerce.number().int().min(0).max(10_000).default(200).meta({ type: "integer" }),
+  follow: z.stringbool({ truthy: ["true", "1", ""], falsy: ["false", "0"] }).default(false).meta({ type: "boolean" }),
   instance: z.string().max(64).optional(),
 });
 

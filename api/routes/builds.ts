@@ -16,8 +16,8 @@ import { json, problems } from "./responses.ts";
 const BuildParam = z.object({ id: z.string().min(1).max(64) });
 const LogQuery = z.object({
   /** Only lines after this number; the header `Last-Event-ID` says the same. */
-  after: z.coerce.number().int().min(0).optional(),
-  follow: z.stringbool({ truthy: ["true", "1", ""], falsy: ["false", "0"] }).default(false),
+  after: z.coerce.number().int().min(0).optional().meta({ type: "integer" }),
+  follow: z.stringbool({ truthy: ["true", "1", ""], falsy: ["false", "0"] }).default(false).meta({ type: "boolean" }),
 });
 
 export function createBuildRoutes(deps: Deps) {

@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import { checkTokenText, createClient } from "../client.ts";
+import { createClient } from "../client.ts";
 import { DEFAULT_API, DEFAULT_CONTEXT, normalApi, readConfig, writeConfig } from "../config.ts";
 import { usageError } from "../errors.ts";
 import { commonOptions, openOutput, type CommonOptions } from "../session.ts";
+import { checkTokenText } from "../transport.ts";
 
 interface Options extends CommonOptions {
   api?: string;

@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import { chooseApp } from "../app-name.ts";
-import { appPath, isTransient, type Client } from "../client.ts";
+import type { LogEntry } from "../../client/index.ts";
+import type { Client } from "../client.ts";
 import { renderLogEntry, showBuildLog, tellReconnect } from "../deploy/follow.ts";
 import { CliError, EXIT, usageError } from "../errors.ts";
 import { wholeNumber } from "../flags.ts";
 import { safeLogText, type Output } from "../output.ts";
 import { APP_OPTION, commonOptions, openSession, type CommonOptions } from "../session.ts";
-import { eventStream } from "../sse.ts";
+import { eventStream, readEvent } from "../sse.ts";
+import { isTransient } from "../transport.ts";
 
 interface Options extends CommonOptions {
   app?: string;
@@ -80,14 +82,12 @@ function timeOf(out: Output, options: Options, time: string): string {
 }
 
 async function showApp(out: Output, client: Client, app: string, signal: AbortSignal, options: Options): Promise<void> {
-  const { LogEntrySchema } = await import("../../core/contract/node-channel.ts");
   const follow = options.follow === true;
   let opened = false;
   const events = eventStream({
     // After a new connection the API goes on behind the last event's id, where it gave ids; else old lines are not asked for again.
     open: async (lastEventId, inner) => {
-      const query = new URLSearchParams({ tail: String(opened ? 0 : options.tail), follow: String(follow) });
-      const response = await client.openEvents(`${appPath(app)}/logs?${query}`, lastEventId, inner);
+      const response = await client.followAppLogs(app, { tail: opened ? 0 : options.tail, follow }, lastEventId, inner);
       opened = true;
       return response;
     },
@@ -99,7 +99,7 @@ async function showApp(out: Output, client: Client, app: string, signal: AbortSi
   for await (const message of events) {
     if (message.event === "end") return;
     if (message.event !== "log") continue;
-    const entry = LogEntrySchema.parse(JSON.parse(message.data));
+    const entry = readEvent<LogEntry>(message, "text");
     out.event(entry);
     const text = entry.stream === "system" ? out.colors.dim(entry.text) : entry.text;
     write(out, `${timeOf(out, options, entry.time)}${out.colors.cyan(entry.instanceId.slice(-6))} ${text}`);

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { AppStatus, Deployment, Instance } from "../../core/contract/api.ts";
+import type { AppStatus, Deployment, Instance } from "../../client/index.ts";
 import { chooseApp } from "../app-name.ts";
 import { failureLines } from "../deploy/finish.ts";
 import { formatAge, formatBytes, safeLogText, type Output } from "../output.ts";

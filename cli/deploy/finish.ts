@@ -1,6 +1,5 @@
 /** From a deployment that was asked for to its result: follow it, mind Ctrl-C, say how it ended. */
-import type { Deployment } from "../../core/contract/api.ts";
-import type { Failure } from "../../core/contract/errors.ts";
+import type { Deployment, Failure } from "../../client/index.ts";
 import type { Client } from "../client.ts";
 import { CliError, EXIT, exitCodeOf } from "../errors.ts";
 import type { Output } from "../output.ts";

@@ -1,11 +1,11 @@
 /** Watching a deployment until it ends: the build's log live, then the rollout. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Build, Deployment } from "../../core/contract/api.ts";
-import type { BuildLogEntry } from "../../core/contract/build-log.ts";
-import { isTransient, type Client } from "../client.ts";
+import type { Build, BuildLogEntry, Deployment } from "../../client/index.ts";
+import type { Client } from "../client.ts";
 import { CliError } from "../errors.ts";
 import { formatDuration, type Output, type Spinner } from "../output.ts";
-import { eventStream } from "../sse.ts";
+import { eventStream, readEvent } from "../sse.ts";
+import { isTransient } from "../transport.ts";
 
 /** How long the log may take to end after the deployment has. */
 const LOG_TAIL_TIMEOUT_MS = 5000;
@@ -66,10 +66,9 @@ async function followBuild(out: Output, client: Client, buildId: string, signal:
 }
 
 async function watchEvents(out: Output, client: Client, id: string, signal: AbortSignal, onChange: (deployment: Deployment) => void): Promise<void> {
-  const { DeploymentSchema } = await import("../../core/contract/api.ts");
   let before = "";
   const events = eventStream({
-    open: (lastEventId, inner) => client.openEvents(`/v1/deployments/${id}/events`, lastEventId, inner),
+    open: (lastEventId, inner) => client.followDeployment(id, lastEventId, inner),
     isTransient,
     signal,
     onReconnect: (attempt) => tellReconnect(out, attempt),
@@ -77,7 +76,7 @@ async function watchEvents(out: Output, client: Client, id: string, signal: Abor
   for await (const message of events) {
     if (message.event !== "deployment" || message.data === before) continue;
     before = message.data;
-    const deployment = DeploymentSchema.parse(JSON.parse(message.data));
+    const deployment = readEvent<Deployment>(message, "state");
     onChange(deployment);
     if (hasEnded(deployment)) return;
   }
@@ -89,17 +88,16 @@ export function tellReconnect(out: Output, attempt: number): void {
 
 /** A build's log to its end; answers the build. Throws `CliError` when it cannot be read. */
 export async function showBuildLog(client: Client, buildId: string, signal: AbortSignal, show: (entry: BuildLogEntry) => void): Promise<Build | undefined> {
-  const [{ BuildLogEntrySchema }, { BuildSchema }] = await Promise.all([import("../../core/contract/build-log.ts"), import("../../core/contract/api.ts")]);
   let seen = 0;
   const events = eventStream({
-    open: (lastEventId, inner) => client.openEvents(`/v1/builds/${buildId}/logs`, lastEventId, inner),
+    open: (lastEventId, inner) => client.followBuildLog(buildId, lastEventId, inner),
     isTransient,
     signal,
   });
   for await (const message of events) {
-    if (message.event === "end") return BuildSchema.parse(JSON.parse(message.data));
+    if (message.event === "end") return readEvent<Build>(message, "state");
     if (message.event !== "log") continue;
-    const entry = BuildLogEntrySchema.parse(JSON.parse(message.data));
+    const entry = readEvent<BuildLogEntry>(message, "seq");
     // After a new connection lines may come twice.
     if (entry.seq <= seen) continue;
     seen = entry.seq;

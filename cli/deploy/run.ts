@@ -1,5 +1,5 @@
 /** What `berth deploy` does: pack, upload, then follow to the end. */
-import type { DeployConfig, Deployment } from "../../core/contract/api.ts";
+import type { DeployConfig, Deployment } from "../../client/index.ts";
 import type { Client, Upload } from "../client.ts";
 import type { DeployOptions } from "../commands/deploy.ts";
 import { packContext } from "../context/pack.ts";
@@ -15,7 +15,7 @@ export interface RunDeploy {
   app: string;
   directory: string;
   options: DeployOptions;
-  config: Omit<DeployConfig, "dockerfile">;
+  config: Required<Pick<DeployConfig, "buildArgs" | "env" | "settings">> & Pick<DeployConfig, "target">;
   startedMs: number;
 }
 

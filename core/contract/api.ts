@@ -4,6 +4,7 @@ import { FailureSchema } from "./errors.ts";
 import { idSchema } from "./ids.ts";
 import { LabelsPatchSchema, LabelsSchema } from "./labels.ts";
 import { AppNameSchema } from "./names.ts";
+import { orNull } from "./or-null.ts";
 import { ExitSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
 import { BUILD_STATES, DEPLOYMENT_STATES, INSTANCE_STATES } from "../domain/states.ts";
@@ -46,7 +47,7 @@ export const BuildSchema = z.object({
   id: idSchema("build"),
   state: z.enum(BUILD_STATES),
   manifestDigest: z.string().nullable(),
-  failure: FailureSchema.nullable(),
+  failure: orNull(FailureSchema),
   timingsMs: z.record(z.string(), z.number()),
   createdAt: time,
   startedAt: time.nullable(),
@@ -63,11 +64,11 @@ export const DeploymentSchema = z.object({
   /** True when this upload is what the live release was built from: nothing was built or started. */
   alreadyLive: z.boolean(),
   reason: z.string(),
-  build: BuildSchema.nullable(),
+  build: orNull(BuildSchema),
   /** `v` and the release's number, once it is made. */
   release: z.string().nullable(),
   instances: z.array(z.object({ id: idSchema("instance"), node: z.string(), phase: PhaseSchema.nullable() })),
-  failure: FailureSchema.nullable(),
+  failure: orNull(FailureSchema),
   timingsMs: z.record(z.string(), z.number()),
   createdAt: time,
   finishedAt: time.nullable(),
@@ -128,7 +129,7 @@ export type Instance = z.infer<typeof InstanceSchema>;
 export const AppStatusSchema = z.object({
   app: AppSchema,
   instances: z.array(InstanceSchema),
-  lastDeployment: DeploymentSchema.nullable(),
+  lastDeployment: orNull(DeploymentSchema),
 }).meta({ id: "AppStatus" });
 export type AppStatus = z.infer<typeof AppStatusSchema>;
 

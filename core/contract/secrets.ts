@@ -1,6 +1,7 @@
 /** Secrets and shared variables on the wire: names, kinds, versions. Values go in, and never come out. */
 import { z } from "zod";
 import { idSchema } from "./ids.ts";
+import { orNull } from "./or-null.ts";
 import { ENV_NAME, SECRET_KINDS } from "./release-config.ts";
 
 const time = z.iso.datetime();
@@ -46,7 +47,7 @@ export type SecretPut = z.infer<typeof SecretPutSchema>;
 /** 202 with the deployments that roll the change out, 200 when there are none. */
 export const SecretChangeSchema = z.object({
   /** Null: it was removed. */
-  secret: SecretSchema.nullable(),
+  secret: orNull(SecretSchema),
   deployments: z.array(z.object({ id: idSchema("deployment"), app: z.string() })),
 }).meta({ id: "SecretChange" });
 export type SecretChange = z.infer<typeof SecretChangeSchema>;

@@ -123,7 +123,7 @@ describe("who and where", () => {
     api.on("GET /v1/whoami", (_, response) => void response.end("<html>"));
     assert.match((await place.run(["whoami"])).stderr, /did not answer as Berth's API does/);
     api.on("GET /v1/whoami", (_, response) => json(response, { tenant: 1 }));
-    assert.match((await place.run(["whoami"])).stderr, /answer is not understood \(tenant/);
+    assert.match((await place.run(["whoami"])).stderr, /answer is not understood \(token is missing\)/);
   });
 });
 
