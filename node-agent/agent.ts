@@ -4,16 +4,19 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport, type InstanceUsage } from "../core/contract/node-channel.ts";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
+import type { Woken } from "../core/contract/wake.ts";
 import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
 import { mountIdMapped, mountMemory, mountPoints, unmount } from "../core/host/mounts.ts";
 import type { NetnsPool } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
 import type { ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
-import { Instance, readSaved } from "./instance.ts";
+import { readSaved } from "./instance-state.ts";
+import { Instance } from "./instance.ts";
 import { LastUsage } from "./last-usage.ts";
 import type { LayerStore } from "./layer-store.ts";
 import { logFiles } from "./logs.ts";
+import { NotReady } from "./not-ready.ts";
 import { accepts, planInstances } from "./plan.ts";
 
 /** Logs of instances that are gone, kept for those who ask why. */
@@ -88,6 +91,20 @@ export class Agent {
     await writeFile(`${path}.new`, JSON.stringify(desired), { mode: 0o600 });
     await rename(`${path}.new`, path);
     return true;
+  }
+
+  entries(): Iterable<readonly [InstanceId, Instance]> {
+    return this.#instances;
+  }
+
+  /** Undefined: there is no such instance. The answer comes when it takes requests. @throws NotReady */
+  wake(id: InstanceId): Promise<Omit<Woken, "ms">> | undefined {
+    const instance = this.#instances.get(id);
+    return instance?.sleeping.wake("request").then((was) => {
+      const { endpoint } = instance;
+      if (endpoint === undefined) throw new NotReady({ code: "app_unhealthy", detail: "The instance has no address." });
+      return { was, ...endpoint };
+    });
   }
 
   report(): InstanceReport[] {

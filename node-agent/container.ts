@@ -4,6 +4,7 @@ import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup } from "../core/host/cgroup.ts";
 import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/host/commands/crun.ts";
+import { thaw } from "../core/host/freezer.ts";
 import { mountOverlay, unmount } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
@@ -176,16 +177,22 @@ export class Container {
     }
   }
 
-  /** A container that has ended is no error. */
+  /** A container that has ended is no error. A frozen one would keep the signal for later: it is thawed. */
   async kill(signal: string): Promise<void> {
+    thaw(this.cgroupsPath);
     await runUnchecked(crunKill(this.#host.runtime, this.#desired.id, signal));
   }
 
   /** Ends the process, if it runs, and makes crun forget the container; files and mounts stay for the next start. */
   async forget(): Promise<void> {
+    thaw(this.cgroupsPath);
     await runUnchecked(crunDelete(this.#host.runtime, this.#desired.id));
     await removeCgroup(this.cgroupsPath);
     await rm(this.exitFile, { force: true });
+  }
+
+  async unmountRoot(): Promise<void> {
+    await unmount(this.rootPath);
   }
 
   /** Removes all but the log. */

@@ -3,24 +3,27 @@
  * instances live beside each other. What must survive the agent is in `state.json`.
  */
 import { setMaxListeners } from "node:events";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { readOomKills } from "../core/host/cgroup.ts";
+import { isFrozen } from "../core/host/freezer.ts";
 import { mountPoints } from "../core/host/mounts.ts";
 import type { Netns, NetnsPool } from "../core/host/net.ts";
-import type { DesiredInstance, Exit, InstanceReport, InstanceUsage, Phase } from "../core/contract/node-channel.ts";
+import type { DesiredInstance, Exit, InstanceReport, InstanceUsage } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
-import { BadImage, Container, type ContainerHost } from "./container.ts";
+import { Container, type ContainerHost } from "./container.ts";
+import { Ending } from "./ending.ts";
 import type { Exits } from "./exits.ts";
+import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { BadLayer, type LayerStore } from "./layer-store.ts";
 import type { LastUsage } from "./last-usage.ts";
-import { keepOlder, tailLog } from "./logs.ts";
+import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
+import { exitedEarly, NotReady, problemOf } from "./not-ready.ts";
 import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
 import { readListeners, untilReady } from "./probe.ts";
 import { startTimeOf } from "./process.ts";
+import { Sleeping, warm } from "./sleeping.ts";
+import { stopwatch } from "./stopwatch.ts";
 
 export interface InstanceDeps {
   host: ContainerHost;
@@ -35,37 +38,7 @@ export interface InstanceDeps {
   onChange: () => void;
 }
 
-export interface SavedInstance {
-  desired: DesiredInstance;
-  phase: Phase;
-  netns: string | null;
-  pid: number | null;
-  startTime: string | null;
-  everReady: boolean;
-  restarts: number;
-  /** Crashes in a row. */
-  crashes: number;
-  lastExit: Exit | null;
-  problem: InstanceReport["problem"] | null;
-}
-
-/** It is not going to be ready: the reason goes into the report. */
-class NotReady extends Error {
-  readonly problem: { code: NonNullable<InstanceReport["problem"]>["code"]; detail: string };
-  constructor(problem: NotReady["problem"]) {
-    super(problem.detail);
-    this.problem = problem;
-  }
-}
-
-function problemOf(error: unknown): NotReady["problem"] {
-  if (error instanceof NotReady) return error.problem;
-  const text = error instanceof Error ? error.message : String(error);
-  return error instanceof BadImage ? { code: "image_invalid", detail: text } : { code: "app_unhealthy", detail: `The node could not start the app: ${text}` };
-}
-
 const PULL_PAUSES_MS = [200, 500, 1000, 2000];
-const LOOK_EVERY_MS = 2000;
 const LOG_TAIL_LINES = 20;
 
 export class Instance {
@@ -74,12 +47,16 @@ export class Instance {
   readonly #meter: InstanceMeter;
   readonly #stop = new AbortController();
   readonly #log: Log;
+  readonly #ending: Ending;
   #desired: DesiredInstance;
   #saved: SavedInstance;
   readonly #resumed: boolean;
   #netns: Netns | undefined;
   #mounted = false;
+  /** Its container waits to be started. */
+  #isCreatedAhead = false;
   #timings: Record<string, number> = {};
+  readonly sleeping: Sleeping;
   /** Resolves when nothing of it is left but its log, or when it has failed and waits to be told to go. */
   ended: Promise<void> = Promise.resolve();
 
@@ -88,11 +65,14 @@ export class Instance {
     this.#desired = desired;
     this.#container = new Container(deps.host, desired);
     this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), this.#container.cgroupsPath, saved !== undefined);
+    this.#ending = new Ending(this.#container, deps.exits, () => this.#saved);
     // Every restart waits for it again.
     setMaxListeners(0, this.#stop.signal);
     this.#log = deps.log.child({ instanceId: desired.id, app: desired.appName });
     this.#resumed = saved !== undefined;
-    this.#saved = saved ?? { desired, phase: "pulling", netns: null, pid: null, startTime: null, everReady: false, restarts: 0, crashes: 0, lastExit: null, problem: null };
+    const fresh = { phase: "pulling", netns: null, pid: null, startTime: null, everReady: false, restarts: 0, crashes: 0, lastExit: null, problem: null } as const;
+    this.#saved = { ...fresh, booting: false, temperature: warm(), ...saved, desired };
+    this.sleeping = new Sleeping({ cgroupsPath: this.#container.cgroupsPath, stop: this.#stop.signal, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
   }
 
   get logFile(): string {
@@ -108,13 +88,26 @@ export class Instance {
     this.#desired = desired;
   }
 
+  /** What the watch over sleepers looks at; undefined: it must not sleep, or there is nothing to look at now. */
+  get sleeper() {
+    const { pid, temperature } = this.#saved;
+    const { sleep: policy, port } = this.#desired;
+    if (policy === undefined || !this.sleeping.may || !this.#netns) return undefined;
+    return { policy, temperature: temperature.is, since: temperature.since, pid, port, interface: this.#netns.hostInterface, cgroupsPath: this.#container.cgroupsPath };
+  }
+
+  get endpoint(): { address: string; port: number } | undefined {
+    return this.#netns && { address: this.#netns.address, port: this.#desired.port };
+  }
+
   report(): InstanceReport {
-    const { phase, restarts, lastExit, problem } = this.#saved;
+    const { phase, restarts, lastExit, problem, temperature } = this.#saved;
     return {
       id: this.#desired.id,
       phase,
       ...(this.#netns ? { address: this.#netns.address, port: this.#desired.port } : {}),
       restarts,
+      ...(phase === "ready" ? { temperature } : {}),
       ...(lastExit ? { lastExit } : {}),
       ...(problem ? { problem } : {}),
       timingsMs: this.#timings,
@@ -123,8 +116,8 @@ export class Instance {
 
   /** Looks at the kernel's counters. */
   usage(): InstanceUsage {
-    // What has ended was counted to its end.
-    if (this.#saved.pid !== null) this.#meter.sample();
+    // What has ended was counted to its end; what is only created uses nothing.
+    if (this.#saved.pid !== null && !this.#isCreatedAhead) this.#meter.sample();
     return { id: this.#desired.id, ...this.#meter.said(), ended: false };
   }
 
@@ -144,9 +137,11 @@ export class Instance {
     try {
       for (let running = await this.#adopt(); !signal.aborted; running = false) {
         try {
-          if (!running) await this.#startFresh();
+          if (this.sleeping.isDeep) {
+            if ((await this.#sleepDeeply()) === "stop") break;
+          } else if (!running) await this.#startFresh();
           const exit = await this.#run();
-          if (exit) await this.#afterCrash(exit);
+          if (exit && exit !== "leave") await this.#afterCrash(exit);
         } catch (error) {
           // What served once is brought back, whatever keeps it from starting now.
           if (!this.#saved.everReady) throw error;
@@ -172,27 +167,93 @@ export class Instance {
     if ((await startTimeOf(pid)) === startTime) {
       this.#log.info({ pid }, "adopted");
       // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
-      if (this.#saved.phase === "starting") this.#startAnew();
+      if (this.#saved.phase === "starting" || this.#saved.booting) await Promise.try(() => this.#container.start()).catch(() => {});
+      else if (this.sleeping.isDeep) this.#isCreatedAhead = true;
+      else if (isFrozen(this.#container.cgroupsPath) !== (this.#saved.temperature.is === "frozen")) {
+        this.sleeping.set(this.#saved.temperature.is === "frozen" ? "running" : "frozen");
+      }
       return true;
     }
-    const exit = await this.#readExit();
-    if (!everReady) throw this.#exitProblem(exit);
+    if (this.sleeping.isDeep) {
+      this.#isCreatedAhead = true;
+      await this.#forget();
+      return false;
+    }
+    const exit = await this.#ending.read();
+    if (!everReady) throw this.#exited(exit);
     await this.#afterCrash(exit);
     return false;
   }
 
-  #startAnew(): void {
+  /**
+   * The process ends as for a stop; `standby` has its container created again and not started, `cold` has nothing but
+   * its address and its files. Ends with a started process when it is woken.
+   */
+  async #sleepDeeply(): Promise<"wake" | "stop"> {
+    const { name } = await this.#connect();
+    if (this.#saved.netns !== name) this.#set({ netns: name });
+    if (this.#saved.pid !== null && !this.#isCreatedAhead) {
+      this.#saved.lastExit = await this.#ending.bringAbout(this.#desired, this.sleeping.call);
+      await this.#forget();
+    }
+    for (let next = "cool"; next !== "wake"; this.sleeping.answered()) {
+      const { is } = this.#saved.temperature;
+      if (is === "standby" && !this.#isCreatedAhead) await this.#createAhead();
+      if (is === "cold") {
+        await this.#forget();
+        await this.#container.unmountRoot();
+        this.#mounted = false;
+        this.#set({});
+      }
+      next = await Promise.race([this.sleeping.call, this.#untilStop()]);
+      if (next === "stop") return "stop";
+    }
+    await this.#boot();
+    return "wake";
+  }
+
+  async #createAhead(): Promise<void> {
+    try {
+      await this.#prepare(() => {});
+      this.#isCreatedAhead = true;
+    } catch (error) {
+      // It is woken from what there is then.
+      this.#log.warn({ err: error }, "not created ahead");
+      await this.#forget();
+    }
+  }
+
+  async #boot(): Promise<void> {
+    const lap = stopwatch((this.#timings = {}));
+    if (!this.#isCreatedAhead) await this.#prepare(lap);
+    this.#set({ booting: true });
+    this.#meter.beginRun();
     try {
       this.#container.start();
     } catch (error) {
-      this.#log.debug({ err: error }, "it had been started");
+      if (!this.#isCreatedAhead) throw error;
+      // What was created long ago may have been ended since.
+      await this.#forget();
+      await this.#prepare(lap);
+      this.#container.start();
     }
+    this.#isCreatedAhead = false;
+    lap("start");
   }
 
   /** From nothing to a started process. */
   async #startFresh(): Promise<void> {
     const startedAt = performance.now();
-    const lap = this.#stopwatch();
+    const lap = stopwatch((this.#timings = {}));
+    await this.#prepare(lap);
+    this.#meter.beginRun();
+    this.#container.start();
+    lap("start");
+    this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
+  }
+
+  /** From nothing to a process that waits to be started. */
+  async #prepare(lap: (name: string) => void): Promise<void> {
     const secrets = await this.#deps.host.secrets.untilRead(() => this.#desired, this.#stop.signal);
     if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
     await this.#pull();
@@ -200,17 +261,13 @@ export class Instance {
     const [netns] = await Promise.all([this.#connect(), this.#mount()]);
     lap("mount");
     await this.#container.writeBundle(netns, secrets);
-    this.#set({ phase: "starting", netns: netns.name, problem: null });
+    this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
     this.#throwIfStopped();
     lap("prepare");
-    this.#meter.beginRun();
     const pid = await this.#container.create();
     lap("create");
     // Saved before it runs: an agent that is killed here finds it again.
     this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
-    this.#container.start();
-    lap("start");
-    this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
   }
 
   async #connect(): Promise<Netns> {
@@ -246,27 +303,30 @@ export class Instance {
     }
   }
 
-  /** Until the process ends by itself (its exit) or is told to stop (undefined). @throws NotReady before it was ready */
-  async #run(): Promise<Exit | undefined> {
+  /** Until the process ends by itself (its exit), is to sleep deeply, or is told to stop (undefined). @throws NotReady before it was ready */
+  async #run(): Promise<Exit | "leave" | undefined> {
     const startedAt = performance.now();
     const watching = new AbortController();
-    const exited = this.#untilExit(watching.signal);
+    const exited = this.#ending.untilExit(this.#desired.id, watching.signal);
     try {
-      if (this.#saved.phase !== "ready") {
+      const { phase, booting } = this.#saved;
+      if (phase !== "ready" || booting) {
         const first = await this.#untilReadyOr(exited, startedAt);
         if (first === "stop") return undefined;
         if (first !== "ready") {
-          if (!this.#saved.everReady) throw this.#exitProblem(first);
+          if (!this.#saved.everReady) throw this.#exited(first);
           return first;
         }
         this.#timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
-        this.#set({ phase: "ready", everReady: true });
+        this.#set({ phase: "ready", everReady: true, temperature: warm(booting ? this.sleeping.wokenBy : undefined), booting: false });
       }
-      const end = await Promise.race([exited, this.#untilStop()]);
+      const end = await Promise.race([exited, this.sleeping.untilLeft(), this.#untilStop()]);
       if (end === "stop") return undefined;
+      if (end === "leave") return end;
       if (performance.now() - startedAt > BACKOFF_RESET_MS) this.#saved.crashes = 0;
       return end;
     } finally {
+      this.sleeping.servesNoMore();
       watching.abort();
     }
   }
@@ -286,43 +346,9 @@ export class Instance {
     }
   }
 
-  /** The monitor's word is a reason to look; a monitor that died is noticed by looking at the process. */
-  #untilExit(signal: AbortSignal): Promise<Exit> {
-    return new Promise((resolve) => {
-      const look = async () => {
-        const { pid, startTime } = this.#saved;
-        await keepOlder(this.#container.logFile);
-        if (pid === null || (await startTimeOf(pid)) !== startTime) {
-          if (!signal.aborted) resolve(await this.#readExit());
-        } else if ((await readOomKills(this.#container.cgroupsPath)) > 0) {
-          // The kernel took one process; half an app is no app.
-          await this.#container.kill("KILL");
-        }
-      };
-      const unlisten = this.#deps.exits.listen(this.#desired.id, () => void look());
-      const timer = setInterval(() => void look(), LOOK_EVERY_MS);
-      signal.addEventListener("abort", () => {
-        unlisten();
-        clearInterval(timer);
-      });
-      void look();
-    });
-  }
-
-  async #readExit(): Promise<Exit> {
-    // The process may have ended a moment before its monitor has written the code.
-    for (let tries = 0; tries < 10 && (await this.#container.readExit()) === undefined; tries++) await sleep(20);
-    const code = (await this.#container.readExit()) ?? 137;
-    const oomKilled = (await readOomKills(this.#container.cgroupsPath)) > 0;
-    return { code, oomKilled, at: new Date().toISOString() };
-  }
-
-  #exitProblem(exit: Exit): NotReady {
+  #exited(exit: Exit): NotReady {
     this.#saved.lastExit = exit;
-    const limit = `${Math.round(this.#desired.limits.memoryBytes / 2 ** 20)} MiB`;
-    return exit.oomKilled
-      ? new NotReady({ code: "app_out_of_memory", detail: `The app needed more than its ${limit} of memory while starting. Deploy with a larger --memory.` })
-      : new NotReady({ code: "app_exited", detail: `The app exited with code ${exit.code} before it was ready.` });
+    return exitedEarly(exit, this.#desired.limits.memoryBytes);
   }
 
   async #afterCrash(exit: Exit): Promise<void> {
@@ -341,7 +367,7 @@ export class Instance {
     await this.#forget();
     const crashes = this.#saved.crashes + 1;
     const restarts = this.#saved.restarts + 1;
-    this.#set({ phase: "backing-off", pid: null, startTime: null, crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
+    this.#set({ phase: "backing-off", pid: null, startTime: null, booting: false, temperature: warm(), crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
     await sleep(restartPauseMs(crashes), undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
@@ -357,20 +383,10 @@ export class Instance {
 
   async #shutDown(): Promise<void> {
     const { pid, startTime } = this.#saved;
-    if (pid !== null && (await startTimeOf(pid)) === startTime) {
+    // What was only created has nothing to end in order.
+    if (pid !== null && !this.#isCreatedAhead && (await startTimeOf(pid)) === startTime) {
       this.#set({ phase: "stopping" });
-      const watching = new AbortController();
-      const exited = this.#untilExit(watching.signal);
-      await this.#container.kill(this.#desired.stopSignal || "SIGTERM");
-      const grace = sleep(this.#desired.stopGraceMs, "late" as const, { signal: watching.signal }).catch(() => "late" as const);
-      const end = await Promise.race([exited, grace]);
-      if (end === "late") {
-        await this.#container.kill("KILL");
-        this.#saved.lastExit = await exited;
-      } else {
-        this.#saved.lastExit = end;
-      }
-      watching.abort();
+      this.#saved.lastExit = await this.#ending.bringAbout(this.#desired);
     }
     await this.#remove();
     await this.#release();
@@ -382,10 +398,12 @@ export class Instance {
   async #forget(): Promise<void> {
     await this.#countRun();
     await this.#container.forget();
+    this.#isCreatedAhead = false;
+    this.#saved = { ...this.#saved, pid: null, startTime: null };
   }
 
   async #countRun(): Promise<void> {
-    if (this.#saved.pid === null) return;
+    if (this.#saved.pid === null || this.#isCreatedAhead) return;
     this.#meter.endRun((await this.#container.exitedAt()) ?? Date.now());
     this.#saved = { ...this.#saved, pid: null };
   }
@@ -419,28 +437,10 @@ export class Instance {
     if (this.#stop.signal.aborted) throw new Error("told to stop");
   }
 
-  #stopwatch(): (name: string) => void {
-    let at = performance.now();
-    this.#timings = {};
-    return (name) => {
-      const now = performance.now();
-      this.#timings[name] = Math.round((now - at) * 10) / 10;
-      at = now;
-    };
-  }
-
-  /** A few kilobytes to the page cache: waiting for a thread would take longer than the writing. */
   #set(change: Partial<SavedInstance>): void {
     this.#saved = { ...this.#saved, desired: this.#desired, ...change };
-    const path = join(this.#container.dir, "state.json");
-    mkdirSync(this.#container.dir, { recursive: true, mode: 0o711 });
-    writeFileSync(`${path}.new`, JSON.stringify(this.#saved), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeSaved(this.#container.dir, this.#saved);
+    this.sleeping.changed();
     this.#deps.onChange();
   }
-}
-
-export async function readSaved(instancesDir: string, id: string): Promise<SavedInstance | undefined> {
-  const text = await readFile(join(instancesDir, id, "state.json"), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as SavedInstance);
 }

@@ -19,7 +19,9 @@ import { Exits } from "./exits.ts";
 import { LayerStore } from "./layer-store.ts";
 import { streamLog } from "./logs.ts";
 import { SecretStore } from "./secrets.ts";
+import { SleepWatch } from "./sleep-watch.ts";
 import { Unpacker } from "./unpack.ts";
+import { openWakeServer } from "./wake-server.ts";
 
 /** Reports are sent at once when something changes, bundled over this moment, and again from time to time. */
 const REPORT_DELAY_MS = 3;
@@ -80,6 +82,9 @@ const channel = new NodeChannel({
 });
 
 await agent.open();
+const watch = new SleepWatch({ instances: () => agent.entries(), log });
+watch.start();
+const wakeServer = await openWakeServer({ listen: config.BERTH_NODE_WAKE_LISTEN, stateFile: join(dataDir, "wake.json"), wake: (id) => agent.wake(id), log });
 channel.connect();
 const regular = setInterval(() => report(), REPORT_EVERY_MS);
 let metering = false;
@@ -96,6 +101,8 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
     clearInterval(meter);
     clearTimeout(reportDue);
     channel.close();
+    watch.close();
+    wakeServer.close();
     agent.close();
     exits.close();
     void pool.close().finally(() => process.exit(0));
@@ -116,6 +123,7 @@ function hello(): FromNode {
     version: "1",
     capacity: { memoryBytes: totalmem(), cpuMillis: availableParallelism() * 1000, instances: config.BERTH_NODE_INSTANCES },
     facts: { kernel: release(), cgroups: cgroupVersion(), arch: process.arch },
+    wake: wakeServer.address,
   };
 }
 

@@ -4,7 +4,9 @@
  * `route` for each app that changes. Each message carries the whole state of what it names.
  */
 import { z } from "zod";
+import { TEMPERATURES } from "../domain/temperature.ts";
 import { idSchema } from "./ids.ts";
+import { WakeAddressSchema } from "./wake.ts";
 
 export const GATEWAY_CHANNEL_PATH = "/v1/gateway/channel";
 
@@ -12,6 +14,9 @@ export const EndpointSchema = z.object({
   instanceId: idSchema("instance"),
   address: z.ipv4(),
   port: z.number().int(),
+  /** Where it is woken, if it may sleep, and whether it slept when this was said. */
+  wake: WakeAddressSchema.optional(),
+  temperature: z.enum(TEMPERATURES).optional(),
 });
 export type Endpoint = z.infer<typeof EndpointSchema>;
 
@@ -29,6 +34,8 @@ export const RouteSchema = z.object({
   concurrency: z.number().int(),
   /** How long a request is held while the app has no endpoint; 0 answers 503 at once. */
   holdTimeoutMs: z.number().int(),
+  /** Its instances sleep when they were not asked for so long; absent: they do not. */
+  freezeAfterMs: z.number().int().positive().optional(),
 });
 export type Route = z.infer<typeof RouteSchema>;
 

@@ -8,6 +8,8 @@ import { z } from "zod";
 import { idSchema } from "./ids.ts";
 import { ImageLayerSchema, ReadinessSchema } from "./release-config.ts";
 import { SECRET_NAME } from "./secrets.ts";
+import { WakeAddressSchema } from "./wake.ts";
+import { TEMPERATURE_CAUSES, TEMPERATURES } from "../domain/temperature.ts";
 
 export const NODE_CHANNEL_PATH = "/v1/node/channel";
 
@@ -53,6 +55,10 @@ export const DesiredInstanceSchema = z.object({
   readiness: ReadinessSchema,
   readyTimeoutMs: z.number().int(),
   stopGraceMs: z.number().int(),
+  /** When it cools, if nobody asks for it; absent: it always runs. `core/domain/temperature.ts`. */
+  sleep: z
+    .object({ freezeAfterMs: z.number().int().positive(), standbyAfterMs: z.number().int().nullable(), coldAfterMs: z.number().int().nullable() })
+    .optional(),
   limits: z.object({
     memoryBytes: z.number().int(),
     cpuMillis: z.number().int(),
@@ -95,6 +101,8 @@ export const InstanceReportSchema = z.object({
   address: z.string().optional(),
   port: z.number().int().optional(),
   restarts: z.number().int().nonnegative(),
+  /** How warm one that is ready is kept, since when, and why; one that sleeps is woken through the node's `wake`. */
+  temperature: z.object({ is: z.enum(TEMPERATURES), since: z.iso.datetime(), cause: z.enum(TEMPERATURE_CAUSES).optional() }).optional(),
   lastExit: ExitSchema.optional(),
   /** Why it failed or waits: a stable code and a sentence, with the last log lines. */
   problem: z
@@ -143,6 +151,8 @@ export const FromNodeSchema = z.discriminatedUnion("type", [
     version: z.string(),
     capacity: z.object({ memoryBytes: z.number(), cpuMillis: z.number(), instances: z.number() }),
     facts: z.record(z.string(), z.string()),
+    /** Where gateways wake its instances. */
+    wake: WakeAddressSchema.optional(),
   }),
   /** Every instance that the node knows; the API treats it as the whole truth about this node. */
   z.object({

@@ -24,19 +24,35 @@ export const ScalingSchema = z
     /** Requests in flight; 70 % of `concurrency` without it. */
     inFlight: z.number().min(0.1).max(1000).optional(),
     ratePerSecond: z.number().min(0.01).max(1_000_000).optional(),
-    /** Without a request for so long, down to `min`. */
-    idleMs: z.number().int().min(1000).max(86_400_000).default(60_000),
+    /** Without a request for so long, down to `min`: their places on nodes are given up. Long before, they sleep there. */
+    idleMs: z.number().int().min(1000).max(30 * 86_400_000).default(7 * 86_400_000),
   })
   .strict()
   .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be less than min" })
   .meta({ id: "Scaling" });
 export type Scaling = z.infer<typeof ScalingSchema>;
+/** Only what is named changes; null takes a field back to its default. */
+export const ScalingPatchSchema = z
+  .object({
+    min: z.number().int().min(0).max(100).nullable(),
+    max: z.number().int().min(1).max(100).nullable(),
+    inFlight: z.number().min(0.1).max(1000).nullable(),
+    ratePerSecond: z.number().min(0.01).max(1_000_000).nullable(),
+    idleMs: z.number().int().min(1000).max(30 * 86_400_000).nullable(),
+  })
+  .partial()
+  .strict();
 
 /** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
 export const SettingsSchema = z.object({
   replicas: z.number().int().min(0).max(100).default(1),
   /** In place of `replicas`. */
   scaling: ScalingSchema.optional(),
+  /**
+   * Without a request, traffic or work for so long, an instance is frozen: it keeps its memory and gets no cpu until
+   * something comes for it. 0: never. Without it a minute where `scaling` is set, else never.
+   */
+  freezeAfterMs: z.number().int().max(86_400_000).refine((ms) => ms === 0 || ms >= 1000, "is 0 or at least 1000").optional(),
   /** TCP port that the app listens on; without it the image's first EXPOSE, else 8080. */
   port: z.number().int().min(1).max(65_535).optional(),
   /** Replaces the image's CMD. */
@@ -65,7 +81,8 @@ export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
 export const SettingsPatchSchema = z.object({
   replicas: SettingsSchema.shape.replicas.unwrap().optional(),
-  scaling: SettingsSchema.shape.scaling.nullable(),
+  scaling: ScalingPatchSchema.nullable().optional(),
+  freezeAfterMs: SettingsSchema.shape.freezeAfterMs.nullable(),
   port: SettingsSchema.shape.port.nullable(),
   command: SettingsSchema.shape.command.nullable(),
   memoryBytes: SettingsSchema.shape.memoryBytes.unwrap().optional(),

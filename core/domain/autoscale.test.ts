@@ -88,6 +88,15 @@ test("what was busy within the idle time keeps its last instance; then it needs 
   assert.equal(decideScale({ ...POLICY, min: 1 }, quiet.memory, sample(0, 1), 70_000 + POLICY.idleMs).desired, 1);
 });
 
+test("idle ends a panic too: what nobody asks for sleeps when its owner said so", () => {
+  const policy = { ...POLICY, idleMs: 2000 };
+  const panic = steady(policy, sample(100, 1), 3);
+  assert.equal(panic.cause, "panic");
+  const [soon, idle] = [1000, 2000].map((afterMs) => decideScale(policy, panic.memory, sample(0, 10), 3000 + afterMs));
+  assert.equal(soon?.cause, "panic");
+  assert.deepEqual([idle?.desired, idle?.cause, idle?.memory.panic], [0, "idle", null]);
+});
+
 test("a young memory takes nothing away: a scaler that was started again does not halve an app", () => {
   const decision = decideScale(POLICY, newScaleMemory(0), sample(5, 8), 1000);
   assert.equal(decision.desired, 8);

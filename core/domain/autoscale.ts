@@ -35,7 +35,7 @@ export interface ScalePolicy {
   maxUp: number;
   /** At least what is ready divided by this, in one step. */
   maxDown: number;
-  /** Nothing in flight for so long: none are needed (where `min` is 0). */
+  /** Nothing in flight for so long: down to `min`, whatever the windows remember. */
   idleMs: number;
 }
 
@@ -90,8 +90,8 @@ export function decideScale(policy: ScalePolicy, before: ScaleMemory, sample: Sa
   const quick = wanted(policy, samples.filter(({ atMs }) => atMs > nowMs - policy.panicWindowMs));
   const panic = nextPanic(policy, before.panic, quick.desired, newest.ready, nowMs);
 
+  if (nowMs - lastBusyMs >= policy.idleMs) return { desired: policy.min, cause: "idle", memory: { ...kept, panic: null } };
   if (panic !== null) return bound(policy, limitStep(policy, { desired: Math.max(panic.most, newest.ready), cause: "panic" }, ready), { ...kept, panic });
-  if (nowMs - lastBusyMs >= policy.idleMs && policy.min === 0) return bound(policy, { desired: 0, cause: "idle" }, { ...kept, panic });
   // A window that has not filled yet knows too little to take instances away; nor does the last one go before the app is idle.
   const isYoung = nowMs - before.sinceMs < policy.stableWindowMs;
   const floor = isYoung ? newest.ready : Math.min(newest.ready, 1);

@@ -2,14 +2,26 @@
 import { AppError } from "../contract/errors.ts";
 import { SettingsSchema, type Settings, type SettingsPatch } from "../contract/release-config.ts";
 
-/** The settings with what the patch names; `null` takes a field back to its default. */
+/** The settings with what the patch names; `null` takes a field back to its default. @throws AppError invalid_config */
 export function applySettingsPatch(settings: Settings, patch: SettingsPatch): Settings {
-  const merged: Record<string, unknown> = { ...settings };
+  const { scaling, ...rest } = patch;
+  const merged = withPatch(settings, rest);
+  if (scaling === null) delete merged["scaling"];
+  else if (scaling !== undefined) merged["scaling"] = withPatch(settings.scaling ?? {}, scaling);
+  const parsed = SettingsSchema.safeParse(merged);
+  if (parsed.success) return parsed.data;
+  // Each field was checked as it came: what is left is how they fit together.
+  const [issue] = parsed.error.issues;
+  throw new AppError("invalid_config", `${issue?.path.join(".") ?? "settings"} ${issue?.message ?? "are not valid"}.`);
+}
+
+function withPatch(before: Readonly<Record<string, unknown>>, patch: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const merged = { ...before };
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) delete merged[name];
     else if (value !== undefined) merged[name] = value;
   }
-  return SettingsSchema.parse(merged);
+  return merged;
 }
 
 /** Every instance's environment travels to its node: one app must not fill the channel that all share. */

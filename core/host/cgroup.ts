@@ -12,8 +12,10 @@ export type CgroupVersion = "v1" | "v2";
 
 /** v2 when the root of the tree is the unified hierarchy; a hybrid host counts as v1, where the controllers are. */
 export function cgroupVersion(): CgroupVersion {
-  return existsSync(join(ROOT, "cgroup.controllers")) ? "v2" : "v1";
+  version ??= existsSync(join(ROOT, "cgroup.controllers")) ? "v2" : "v1";
+  return version;
 }
+let version: CgroupVersion | undefined;
 
 /** Directories of a group, one a hierarchy. */
 async function directories(path: string): Promise<string[]> {

@@ -1,0 +1,84 @@
+/**
+ * How warm an instance is kept that nobody asks for. Pure: what was measured and how long ago are arguments. The node's
+ * agent acts on it by itself, so that it holds while the API is away. `docs/decisions/temperatures.md`.
+ */
+import type { Settings } from "../contract/release-config.ts";
+
+/**
+ * running: everything; frozen: its memory, no cpu; standby: created again and not started, so that it must only boot;
+ * cold: layers on the node's disk.
+ */
+export const TEMPERATURES = ["running", "frozen", "standby", "cold"] as const;
+export type Temperature = (typeof TEMPERATURES)[number];
+
+/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced. */
+export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec"] as const;
+export type TemperatureCause = (typeof TEMPERATURE_CAUSES)[number];
+
+/** Quiet for so long, an instance goes there; null: it does not. */
+export interface SleepPolicy {
+  freezeAfterMs: number;
+  standbyAfterMs: number | null;
+  coldAfterMs: number | null;
+}
+
+export const FREEZE_AFTER_MS = 60_000;
+export const STANDBY_AFTER_MS = 15 * 60_000;
+export const COLD_AFTER_MS = 86_400_000;
+
+/**
+ * The policy of an app; undefined: it always runs. Apps that follow demand freeze unless told otherwise, apps with a
+ * fixed number of instances only when told so. What may have no instance at all may lose its memory, too.
+ */
+export function sleepPolicy({ scaling, freezeAfterMs }: Pick<Settings, "scaling" | "freezeAfterMs">): SleepPolicy | undefined {
+  const after = freezeAfterMs ?? (scaling === undefined ? 0 : FREEZE_AFTER_MS);
+  if (after === 0) return undefined;
+  if (scaling?.min !== 0) return { freezeAfterMs: after, standbyAfterMs: null, coldAfterMs: null };
+  return { freezeAfterMs: after, standbyAfterMs: Math.max(STANDBY_AFTER_MS, after), coldAfterMs: Math.max(COLD_AFTER_MS, after) };
+}
+
+/** The temperature after so long without anything to do; never warmer than it is: only a wake does that. */
+export function coolTo(policy: SleepPolicy, now: Temperature, quietMs: number): Temperature {
+  const reached: Temperature =
+    policy.coldAfterMs !== null && quietMs >= policy.coldAfterMs ? "cold"
+    : policy.standbyAfterMs !== null && quietMs >= policy.standbyAfterMs ? "standby"
+    : quietMs >= policy.freezeAfterMs ? "frozen"
+    : "running";
+  return TEMPERATURES.indexOf(reached) > TEMPERATURES.indexOf(now) ? reached : now;
+}
+
+/** Of one cpu, over the time that it was quiet: more is work of its own (a timer, a queue), and that goes on. */
+export const BUSY_CPU_SHARE = 0.01;
+
+export function isWorking(cpuMs: number, quietMs: number): boolean {
+  return cpuMs > Math.max(20, quietMs * BUSY_CPU_SHARE);
+}
+
+export interface Coolable {
+  temperature: Temperature;
+  policy: SleepPolicy;
+  quietMs: number;
+}
+
+/** Available memory below this share of all: the node cools one instance after the other. */
+export const MEMORY_PRESSURE_SHARE = 0.1;
+
+/**
+ * The next to cool for want of memory, and to what: the coldest first, of equals the one that was quiet longest. Frozen
+ * ones become standby where they may lose their memory, standby ones cold. Running ones are left alone.
+ */
+export function coolForMemory<T extends Coolable>(instances: readonly T[]): { instance: T; to: "standby" | "cold" } | undefined {
+  const next = { running: undefined, frozen: "standby", standby: "cold", cold: undefined } as const;
+  const may = instances.filter(({ temperature, policy }) => next[temperature] !== undefined && policy.standbyAfterMs !== null);
+  const [instance] = may.toSorted((a, b) => TEMPERATURES.indexOf(b.temperature) - TEMPERATURES.indexOf(a.temperature) || b.quietMs - a.quietMs);
+  const to = instance === undefined ? undefined : next[instance.temperature];
+  return instance === undefined || to === undefined ? undefined : { instance, to };
+}
+
+/**
+ * How long a gateway may take an instance for running after it saw a request for it, or woke it: half of what the agent
+ * waits, so that whatever the gateway sends without asking finds it running.
+ */
+export function awakeLeaseMs(freezeAfterMs: number): number {
+  return freezeAfterMs / 2;
+}

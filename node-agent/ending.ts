@@ -1,0 +1,69 @@
+/** How one instance's process ends: noticed, read, and brought about in order. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { readOomKills } from "../core/host/cgroup.ts";
+import type { DesiredInstance, Exit } from "../core/contract/node-channel.ts";
+import type { Container } from "./container.ts";
+import type { Exits } from "./exits.ts";
+import { keepOlder } from "./logs.ts";
+import { startTimeOf } from "./process.ts";
+
+const LOOK_EVERY_MS = 2000;
+
+export class Ending {
+  readonly #container: Container;
+  readonly #exits: Exits;
+  readonly #process: () => { pid: number | null; startTime: string | null };
+
+  constructor(container: Container, exits: Exits, process: () => { pid: number | null; startTime: string | null }) {
+    this.#container = container;
+    this.#exits = exits;
+    this.#process = process;
+  }
+
+  /** The monitor's word is a reason to look; a monitor that died is noticed by looking at the process. */
+  untilExit(id: string, signal: AbortSignal): Promise<Exit> {
+    return new Promise((resolve) => {
+      const look = async () => {
+        const { pid, startTime } = this.#process();
+        await keepOlder(this.#container.logFile);
+        if (pid === null || (await startTimeOf(pid)) !== startTime) {
+          if (!signal.aborted) resolve(await this.read());
+        } else if ((await readOomKills(this.#container.cgroupsPath)) > 0) {
+          // The kernel took one process; half an app is no app.
+          await this.#container.kill("KILL");
+        }
+      };
+      const unlisten = this.#exits.listen(id, () => void look());
+      const timer = setInterval(() => void look(), LOOK_EVERY_MS);
+      signal.addEventListener("abort", () => {
+        unlisten();
+        clearInterval(timer);
+      });
+      void look();
+    });
+  }
+
+  async read(): Promise<Exit> {
+    // The process may have ended a moment before its monitor has written the code.
+    for (let tries = 0; tries < 10 && (await this.#container.readExit()) === undefined; tries++) await sleep(20);
+    const code = (await this.#container.readExit()) ?? 137;
+    const oomKilled = (await readOomKills(this.#container.cgroupsPath)) > 0;
+    return { code, oomKilled, at: new Date().toISOString() };
+  }
+
+  /** The stop signal, the grace time, the kill. `hurry` cuts the grace time short. */
+  async bringAbout({ id, stopSignal, stopGraceMs }: DesiredInstance, hurry: Promise<unknown> = new Promise(() => {})): Promise<Exit> {
+    const watching = new AbortController();
+    try {
+      const exited = this.untilExit(id, watching.signal);
+      await this.#container.kill(stopSignal || "SIGTERM");
+      const grace = sleep(stopGraceMs, undefined, { signal: watching.signal }).catch(() => undefined);
+      const end = await Promise.race([exited, grace, hurry.then(() => undefined)]);
+      if (end !== undefined) return end;
+      await this.#container.kill("KILL");
+      return await exited;
+    } finally {
+      watching.abort();
+    }
+  }
+}

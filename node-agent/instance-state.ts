@@ -1,0 +1,37 @@
+/** What of an instance must survive its agent, in `state.json`. */
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { DesiredInstance, Exit, InstanceReport, Phase } from "../core/contract/node-channel.ts";
+import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
+
+export interface SavedInstance {
+  desired: DesiredInstance;
+  phase: Phase;
+  netns: string | null;
+  pid: number | null;
+  startTime: string | null;
+  everReady: boolean;
+  restarts: number;
+  /** Crashes in a row. */
+  crashes: number;
+  lastExit: Exit | null;
+  problem: InstanceReport["problem"] | null;
+  /** How warm it is kept while it is `ready`. */
+  temperature: { is: Temperature; since: string; cause?: TemperatureCause };
+  /** Woken from `standby` or `cold` and not ready again yet. */
+  booting: boolean;
+}
+
+/** A few kilobytes to the page cache: waiting for a thread would take longer than the writing. */
+export function writeSaved(dir: string, saved: SavedInstance): void {
+  const path = join(dir, "state.json");
+  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  writeFileSync(`${path}.new`, JSON.stringify(saved), { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+export async function readSaved(instancesDir: string, id: string): Promise<SavedInstance | undefined> {
+  const text = await readFile(join(instancesDir, id, "state.json"), "utf8").catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as SavedInstance);
+}

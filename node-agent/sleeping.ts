@@ -1,0 +1,141 @@
+/** How warm one instance is kept: freezing and thawing, the way into a deep sleep and out of it. `instance.ts` does what that takes. */
+import { freeze, thaw } from "../core/host/freezer.ts";
+import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
+import type { Log } from "../core/log.ts";
+import type { SavedInstance } from "./instance-state.ts";
+import { NotReady } from "./not-ready.ts";
+
+export interface SleepingDeps {
+  cgroupsPath: string;
+  stop: AbortSignal;
+  log: Log;
+  saved: () => SavedInstance;
+  save: (change: Partial<SavedInstance>) => void;
+}
+
+export const warm = (cause?: TemperatureCause): SavedInstance["temperature"] => ({ is: "running", since: new Date().toISOString(), ...(cause ? { cause } : {}) });
+
+export class Sleeping {
+  readonly #deps: SleepingDeps;
+  /** Takes it from serving into a deep sleep; there while it serves. */
+  #leave: (() => void) | undefined;
+  /** What a deep sleep waits for. */
+  #call = Promise.withResolvers<"wake" | "cool">();
+  readonly #watchers = new Set<() => void>();
+  #holds = 0;
+  #wokenBy: TemperatureCause = "request";
+  /** When somebody last asked for it, on the clock of `performance.now()`. */
+  wantedAt = performance.now();
+
+  constructor(deps: SleepingDeps) {
+    this.#deps = deps;
+  }
+
+  /** Ready and neither waking nor kept awake: it may cool. */
+  get may(): boolean {
+    const { phase, booting } = this.#deps.saved();
+    return phase === "ready" && !booting && this.#holds === 0 && !this.#deps.stop.aborted;
+  }
+
+  get isDeep(): boolean {
+    const { phase, booting, temperature } = this.#deps.saved();
+    return phase === "ready" && !booting && (temperature.is === "standby" || temperature.is === "cold");
+  }
+
+  get wokenBy(): TemperatureCause {
+    return this.#wokenBy;
+  }
+
+  /** Synchronous, so that nothing asks for it between the last look and the freeze. */
+  freeze(cause: TemperatureCause): void {
+    if (this.may && this.#deps.saved().temperature.is === "running" && freeze(this.#deps.cgroupsPath)) this.set("frozen", cause);
+  }
+
+  /** Into a deep sleep, from serving (frozen or not) or from a lighter one. */
+  cool(to: "standby" | "cold", cause: TemperatureCause): void {
+    if (!this.may || (this.#leave === undefined && this.#deps.saved().temperature.is !== "standby")) return;
+    this.set(to, cause);
+    if (this.#leave === undefined) this.#call.resolve("cool");
+    else {
+      this.#call = Promise.withResolvers();
+      this.#leave();
+    }
+  }
+
+  /** Until it takes requests; gives what it was. @throws NotReady */
+  async wake(cause: TemperatureCause): Promise<Temperature> {
+    this.wantedAt = performance.now();
+    const saved = this.#deps.saved();
+    const was = saved.temperature.is;
+    if (was === "frozen") {
+      thaw(this.#deps.cgroupsPath);
+      // Who waits goes on before the file is written.
+      saved.temperature = warm(cause);
+      setImmediate(() => this.#deps.save({}));
+      return was;
+    }
+    if (was !== "running") {
+      this.#wokenBy = cause;
+      this.#call.resolve("wake");
+    }
+    await this.#untilServing();
+    this.wantedAt = performance.now();
+    return was;
+  }
+
+  async #untilServing(): Promise<void> {
+    for (;;) {
+      const { phase, temperature, problem } = this.#deps.saved();
+      if (phase === "ready" && temperature.is === "running") return;
+      if (phase === "backing-off" || phase === "failed") throw new NotReady(problem ?? { code: "app_unhealthy", detail: "The app does not run." });
+      if (this.#deps.stop.aborted) throw new NotReady({ code: "app_unhealthy", detail: "The instance is being stopped." });
+      await new Promise<void>((resolve) => this.#watchers.add(resolve));
+    }
+  }
+
+  /** Wakes it, and keeps it from sleeping until the function it gives is called. */
+  async keepAwake(cause: TemperatureCause): Promise<() => void> {
+    this.#holds++;
+    let isHeld = true;
+    const letGo = () => {
+      if (isHeld) this.#holds--;
+      isHeld = false;
+      this.wantedAt = performance.now();
+    };
+    await this.wake(cause).catch((error: unknown) => {
+      letGo();
+      throw error;
+    });
+    return letGo;
+  }
+
+  /** It serves from now on; resolves when it is to go into a deep sleep. */
+  untilLeft(): Promise<"leave"> {
+    return new Promise((resolve) => (this.#leave = () => resolve("leave")));
+  }
+
+  servesNoMore(): void {
+    this.#leave = undefined;
+  }
+
+  /** In a deep sleep: resolves when it is wanted, or is to cool further. */
+  get call(): Promise<"wake" | "cool"> {
+    return this.#call.promise;
+  }
+
+  /** What was called for is being done. */
+  answered(): void {
+    this.#call = Promise.withResolvers();
+  }
+
+  set(is: Temperature, cause?: TemperatureCause): void {
+    this.#deps.save({ temperature: { is, since: new Date().toISOString(), ...(cause ? { cause } : {}) } });
+    this.#deps.log.info({ temperature: is, cause }, "temperature");
+  }
+
+  /** The state has changed: who waits looks again. */
+  changed(): void {
+    for (const look of this.#watchers) look();
+    this.#watchers.clear();
+  }
+}
