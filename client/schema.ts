@@ -622,13 +622,13 @@ export interface components {
             release?: string;
         };
         Scaling: {
-            /** @default 60000 */
-            idleMs?: number;
+            /** @default 604800000 */
+            idleMs: number;
             inFlight?: number;
             /** @default 10 */
-            max?: number;
+            max: number;
             /** @default 0 */
-            min?: number;
+            min: number;
             ratePerSecond?: number;
         };
         Secret: {
@@ -669,6 +669,7 @@ export interface components {
             concurrency: number;
             /** @default 1000 */
             cpuMillis: number;
+            freezeAfterMs?: number;
             /** @default 16777216 */
             logBytes: number;
             /** @default 536870912 */
@@ -704,6 +705,7 @@ export interface components {
             command?: string[] | null;
             concurrency?: number;
             cpuMillis?: number;
+            freezeAfterMs?: number | null;
             logBytes?: number;
             memoryBytes?: number;
             pidsMax?: number;
@@ -719,7 +721,13 @@ export interface components {
             readyTimeoutMs?: number;
             replicas?: number;
             requestTimeoutMs?: number;
-            scaling?: components["schemas"]["Scaling"] | null;
+            scaling?: {
+                idleMs?: number | null;
+                inFlight?: number | null;
+                max?: number | null;
+                min?: number | null;
+                ratePerSecond?: number | null;
+            } | null;
             stopGraceMs?: number;
         };
         SharedEnvChange: {

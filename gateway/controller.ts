@@ -16,6 +16,7 @@ import { DrainWatch } from "./drain-watch.ts";
 import { adopt, formerRuns, isCurrent, startHaproxy, type Running } from "./haproxy.ts";
 import type { HoldPolicy } from "./holder.ts";
 import { Mirror } from "./mirror.ts";
+import { Sleepers } from "./sleepers.ts";
 import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, planSlot, wantedOf, type Command, type SlotObserved, type SlotWanted } from "./plan.ts";
 
 const RETRY_MS = 250;
@@ -43,6 +44,7 @@ export class Controller {
   readonly #mirror: Mirror;
   readonly #slotOf = new Map<AppId, string>();
   readonly #drains = new DrainWatch();
+  readonly #sleepers: Sleepers;
   /** Slots whose app is gone and that were counted for the last time since. */
   readonly #counted = new Set<string>();
   readonly #busySince = new Map<string, number>();
@@ -63,6 +65,7 @@ export class Controller {
   #observeAt = 0;
   #drainAt = 0;
   #countAt = 0;
+  #dozeAt = 0;
   #retryAt = Infinity;
   #loop: Promise<void> | undefined;
 
@@ -70,7 +73,15 @@ export class Controller {
     this.#o = options;
     this.#mirror = new Mirror(options.config.files.mirror, options.config.slotCount);
     this.#config = { ...options.config, slotCount: this.#mirror.slotCount };
-    for (const [slot, route] of this.#mirror.routes) this.#slotOf.set(route.appId, slot);
+    const onChange = (slot: string) => {
+      this.#dirty.add(slot);
+      this.#wake();
+    };
+    this.#sleepers = new Sleepers({ log: options.log, onChange });
+    for (const [slot, route] of this.#mirror.routes) {
+      this.#slotOf.set(route.appId, slot);
+      this.#sleepers.doze.setRoute(slot, route, performance.now(), false);
+    }
     this.#addFree(1);
     this.#counts = readCounts(options.config.files.counts);
   }
@@ -95,6 +106,7 @@ export class Controller {
     await this.#loop;
     await this.#count().catch(() => {});
     this.#running?.admin.close();
+    this.#sleepers.close();
   }
 
   onMessage(message: ToGateway): void {
@@ -137,8 +149,16 @@ export class Controller {
     const servers = [...(this.#observed.get(slot)?.servers.values() ?? [])];
     return {
       holdTimeoutMs: route === undefined || route.hosts.length === 0 ? undefined : route.holdTimeoutMs,
-      hasServer: servers.some((server) => server.state === "ready"),
+      hasServer: servers.some((server) => server.state === "ready" && !server.asleep),
     };
+  }
+
+  /** A request is held for the slot: its instances are woken where they sleep; what else there is to do is the API's. */
+  async want(slot: string): Promise<void> {
+    const { holdTimeoutMs } = this.policyOf(slot);
+    if (holdTimeoutMs !== undefined && (await this.#sleepers.wake(slot, holdTimeoutMs))) return;
+    const appId = this.appOf(slot);
+    if (appId !== undefined && !this.policyOf(slot).hasServer) this.#o.send({ type: "wanted", appId });
   }
 
   appOf(slot: string): AppId | undefined {
@@ -156,6 +176,8 @@ export class Controller {
     this.#counted.delete(slot);
     this.#dirty.add(slot);
     this.#drains.setWanted(slot, route);
+    this.#sleepers.doze.setRoute(slot, route, performance.now(), true);
+    this.#dozeAt = 0;
   }
 
   /** Gives the app a slot; undefined when it needs none, or must wait until there are more. */
@@ -185,7 +207,7 @@ export class Controller {
       }
       if (this.#dirty.size > 0) continue;
       const drainAt = this.#drains.pending ? this.#drainAt : Infinity;
-      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#retryAt, drainAt) - Date.now());
+      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#dozeAt, this.#retryAt, drainAt) - Date.now());
       const timer = setTimeout(this.#wake, waitMs);
       await Promise.race([woken, this.#running?.admin.closed]);
       clearTimeout(timer);
@@ -199,7 +221,18 @@ export class Controller {
     if (Date.now() >= this.#retryAt) this.#retry();
     await this.#apply();
     if (this.#drains.pending && Date.now() >= this.#drainAt) await this.#attest();
+    if (Date.now() >= this.#dozeAt) await this.#lookAtSleepers();
     if (Date.now() >= this.#countAt) await this.#count();
+  }
+
+  async #lookAtSleepers(): Promise<void> {
+    const everyMs = this.#sleepers.doze.lookEveryMs();
+    this.#dozeAt = everyMs === undefined ? Infinity : Date.now() + everyMs;
+    if (everyMs !== undefined) this.#sleepers.look(parseStats(await this.#admin.send("show stat -1 2 -1")).backends);
+  }
+
+  #wantedOf(slot: string, route: Route): SlotWanted {
+    return wantedOf(route, (id) => this.#sleepers.doze.isAsleep(slot, id));
   }
 
   get #admin() {
@@ -226,7 +259,7 @@ export class Controller {
 
   async #startHaproxy(what: string): Promise<void> {
     const beganAt = performance.now();
-    const slots = new Map<string, SlotWanted>([...this.#mirror.routes].map(([slot, route]) => [slot, wantedOf(route)]));
+    const slots = new Map<string, SlotWanted>([...this.#mirror.routes].map(([slot, route]) => [slot, this.#wantedOf(slot, route)]));
     this.#running = await startHaproxy(this.#config, slots);
     this.#saveCounts(newProcess(this.#counts, this.#running.identity));
     this.#o.log.info({ pid: this.#running.pid, apps: slots.size, slots: this.#config.slotCount, ms: Math.round(performance.now() - beganAt) }, what);
@@ -271,7 +304,7 @@ export class Controller {
     this.#dirty = new Set();
     const plans = dirty.map((slot) => {
       const route = this.#mirror.routes.get(slot);
-      return planSlot(slot, route === undefined ? EMPTY_SLOT : wantedOf(route), this.#observed.get(slot) ?? NOTHING_OBSERVED);
+      return planSlot(slot, route === undefined ? EMPTY_SLOT : this.#wantedOf(slot, route), this.#observed.get(slot) ?? NOTHING_OBSERVED);
     });
     // All lines are written at once; answers come in the same order.
     const commands = plans.flat();

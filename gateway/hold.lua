@@ -1,8 +1,11 @@
 -- Holds a request while its app has no server: asks the controller, which answers when one runs or the time is over.
--- Without a controller it looks by itself, so that what is routed already is served.
+-- Without a controller it looks by itself, so that what is routed already is served: a server that may sleep is asked all
+-- the same, and its node wakes it a moment later.
 local socket = os.getenv("BERTH_HOLD_SOCKET")
+local self_socket = os.getenv("BERTH_SELF_SOCKET")
 local alone_s = tonumber(os.getenv("BERTH_HOLD_ALONE_MS")) / 1000
-local ASK_TIMEOUT_MS = 3600 * 1000
+-- The controller answers within a few seconds, with «again» if it must: one that is silent for so long is not there.
+local ASK_TIMEOUT_MS = 10 * 1000
 
 local function ask(slot, waited_ms)
   local client = core.httpclient()
@@ -15,6 +18,26 @@ end
 local function seconds()
   local now = core.now()
   return now.sec + now.usec / 1000000
+end
+
+local function command(line)
+  local cli = core.tcp()
+  cli:settimeout(5)
+  if not cli:connect("unix@" .. self_socket) then return "" end
+  cli:send(line .. "\n")
+  local answer = cli:receive("*a")
+  cli:close()
+  return answer or ""
+end
+
+-- Servers that sleep have weight 0. Those that were added at run time are not in `core.backends`.
+local function open_sleepers(slot)
+  for line in string.gmatch(command("show stat " .. slot .. " 4 -1"), "[^\n]+") do
+    local fields = core.tokenize(line, ",")
+    if fields[1] == slot and fields[18] ~= "MAINT" and fields[18] ~= "DRAIN" and fields[19] == "0" then
+      command("set server " .. slot .. "/" .. fields[2] .. " weight 1")
+    end
+  end
 end
 
 local function stopping(txn)
@@ -36,6 +59,8 @@ core.register_action("hold", { "http-req" }, function(txn)
       return
     end
     if answer == nil then
+      open_sleepers(slot)
+      if txn.c:nbsrv(slot) > 0 then return end
       if seconds() - began > alone_s then
         txn:set_var("txn.hold", "timeout")
         return

@@ -76,10 +76,7 @@ const holder = await openHolder({
   remindMs: REMIND_MS,
   againMs: HOLD_AGAIN_MS,
   policyOf: (slot) => controller.policyOf(slot),
-  onWanted: (slot) => {
-    const appId = controller.appOf(slot);
-    if (appId !== undefined) link.channel?.send({ type: "wanted", appId });
-  },
+  onWanted: (slot) => void controller.want(slot),
 });
 await controller.start();
 link.channel = openChannel({

@@ -68,3 +68,12 @@ test("apps that a snapshot does not name are gone", () => {
   const [a, b] = [route(), route()];
   assert.deepEqual(gone([a.appId, b.appId], [b]), [a.appId]);
 });
+
+test("what sleeps is in HAProxy with weight 0 before it could get a request, and wakes by one command", () => {
+  const one = endpoint(1);
+  const asleep = wantedOf(route({ endpoints: [one] }), (id) => id === one.instanceId);
+  assert.deepEqual(kinds(planSlot("s", asleep, NOTHING_OBSERVED)), ["add-timeout", "add-server", "set-asleep", "set-state ready", "add-host"]);
+  const observed = carryOut(asleep, NOTHING_OBSERVED);
+  assert.deepEqual(planSlot("s", asleep, observed), []);
+  assert.deepEqual(planSlot("s", wantedOf(route({ endpoints: [one] })), { ...observed, hosts: new Set(["a.test"]), timeoutMs: 5000 }), [{ kind: "set-asleep", slot: "s", name: one.instanceId, asleep: false }]);
+});

@@ -3,7 +3,7 @@
  * a slot's hosts, timeout and servers are compared with what HAProxy has, and the difference is a list of commands.
  */
 import type { Route } from "../core/contract/gateway-channel.ts";
-import type { AppId } from "../core/contract/ids.ts";
+import type { AppId, InstanceId } from "../core/contract/ids.ts";
 
 export interface ServerWanted {
   /** The instance's id. */
@@ -13,6 +13,8 @@ export interface ServerWanted {
   maxconn: number;
   /** drain: takes no new request. One that HAProxy does not have is not added for that. */
   state: "ready" | "drain";
+  /** May be frozen or further gone: it stays in HAProxy with weight 0, so that requests are held and wake it first. */
+  asleep: boolean;
 }
 
 export interface SlotWanted {
@@ -26,6 +28,7 @@ export interface ServerObserved {
   port: number;
   maxconn: number;
   state: "ready" | "drain" | "maint";
+  asleep: boolean;
 }
 
 export interface SlotObserved {
@@ -38,6 +41,7 @@ export interface SlotObserved {
 export type Command =
   | { kind: "add-server"; slot: string; name: string; address: string; port: number; maxconn: number }
   | { kind: "set-state"; slot: string; name: string; state: "ready" | "drain" | "maint" }
+  | { kind: "set-asleep"; slot: string; name: string; asleep: boolean }
   | { kind: "set-address"; slot: string; name: string; address: string; port: number }
   | { kind: "set-maxconn"; slot: string; name: string; maxconn: number }
   /** Refused while the server has connections: asked again later. */
@@ -48,13 +52,15 @@ export type Command =
 
 export const EMPTY_SLOT: SlotWanted = { hosts: [], timeoutMs: 0, servers: [] };
 
-export function wantedOf(route: Route): SlotWanted {
+/** `isAsleep`: of an endpoint that takes requests. */
+export function wantedOf(route: Route, isAsleep: (instanceId: InstanceId) => boolean = () => false): SlotWanted {
   const server = (state: "ready" | "drain") => (endpoint: Route["endpoints"][number]): ServerWanted => ({
     name: endpoint.instanceId,
     address: endpoint.address,
     port: endpoint.port,
     maxconn: route.concurrency,
     state,
+    asleep: state === "ready" && isAsleep(endpoint.instanceId),
   });
   const ready = route.endpoints.map(server("ready"));
   const names = new Set(ready.map((one) => one.name));
@@ -90,16 +96,18 @@ export function planSlot(slot: string, wanted: SlotWanted, observed: SlotObserve
   return commands;
 }
 
-function planReady(slot: string, { name, address, port, maxconn }: ServerWanted, observed: ServerObserved | undefined): Command[] {
+function planReady(slot: string, { name, address, port, maxconn, asleep }: ServerWanted, observed: ServerObserved | undefined): Command[] {
   if (observed === undefined) {
     return [
       { kind: "add-server", slot, name, address, port, maxconn },
+      ...(asleep ? [{ kind: "set-asleep" as const, slot, name, asleep }] : []),
       { kind: "set-state", slot, name, state: "ready" },
     ];
   }
   const commands: Command[] = [];
   if (observed.address !== address || observed.port !== port) commands.push({ kind: "set-address", slot, name, address, port });
   if (observed.maxconn !== maxconn) commands.push({ kind: "set-maxconn", slot, name, maxconn });
+  if (observed.asleep !== asleep) commands.push({ kind: "set-asleep", slot, name, asleep });
   if (observed.state !== "ready") commands.push({ kind: "set-state", slot, name, state: "ready" });
   return commands;
 }
@@ -114,10 +122,13 @@ export function applyCommand(observed: SlotObserved, command: Command): SlotObse
   };
   switch (command.kind) {
     case "add-server":
-      servers.set(command.name, { address: command.address, port: command.port, maxconn: command.maxconn, state: "maint" });
+      servers.set(command.name, { address: command.address, port: command.port, maxconn: command.maxconn, state: "maint", asleep: false });
       break;
     case "set-state":
       change(command.name, { state: command.state });
+      break;
+    case "set-asleep":
+      change(command.name, { asleep: command.asleep });
       break;
     case "set-address":
       change(command.name, { address: command.address, port: command.port });

@@ -30,7 +30,6 @@ export const ScalingSchema = z
   .strict()
   .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be less than min" })
   .meta({ id: "Scaling" });
-export type Scaling = z.infer<typeof ScalingSchema>;
 /** Only what is named changes; null takes a field back to its default. */
 export const ScalingPatchSchema = z
   .object({

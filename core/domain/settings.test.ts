@@ -13,6 +13,16 @@ test("a patch changes only what it names, and null takes back", () => {
   assert.equal(settings.port, 9000, "the former settings are untouched");
 });
 
+test("a patch of the scaling changes only what it names; what does not fit together is refused by name", () => {
+  const settings = applySettingsPatch(SettingsSchema.parse({}), { scaling: { max: 5 } });
+  assert.deepEqual(settings.scaling, { min: 0, max: 5, idleMs: 7 * 86_400_000 });
+  const changed = applySettingsPatch(settings, { scaling: { min: 2, inFlight: 3 }, freezeAfterMs: 5000 });
+  assert.deepEqual([changed.scaling?.min, changed.scaling?.max, changed.scaling?.inFlight, changed.freezeAfterMs], [2, 5, 3, 5000]);
+  assert.equal(applySettingsPatch(changed, { scaling: { inFlight: null } }).scaling?.inFlight, undefined);
+  assert.equal(applySettingsPatch(changed, { scaling: null }).scaling, undefined);
+  assert.throws(() => applySettingsPatch(changed, { scaling: { min: 9 } }), { code: "invalid_config", message: /scaling.max must not be less than min/ });
+});
+
 test("an environment's patch sets and removes", () => {
   assert.deepEqual(applyEnvPatch({ A: "1", B: "2" }, { A: null, C: "3", B: "" }), { B: "", C: "3" });
 });

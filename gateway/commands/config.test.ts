@@ -15,8 +15,8 @@ const slots = new Map<string, SlotWanted>([
   ["slot_0002", {
     hosts: ["a.test", "b.test"], timeoutMs: 5000,
     servers: [
-      { name: "ins_1", address: "10.0.0.1", port: 80, maxconn: 7, state: "ready" },
-      { name: "ins_2", address: "10.0.0.2", port: 80, maxconn: 7, state: "drain" },
+      { name: "ins_1", address: "10.0.0.1", port: 80, maxconn: 7, state: "ready", asleep: false },
+      { name: "ins_2", address: "10.0.0.2", port: 80, maxconn: 7, state: "drain", asleep: false },
     ],
   }],
 ]);

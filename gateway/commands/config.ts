@@ -6,6 +6,8 @@ import { FAILURES, PAGES, toErrorFile, toHtml, toProblemText, type Page } from "
 export interface GatewayFiles {
   config: string;
   admin: string;
+  /** The Runtime API for HAProxy's own Lua. */
+  self: string;
   holdSocket: string;
   hosts: string;
   timeouts: string;
@@ -21,6 +23,7 @@ export function filesOf(dataDir: string): GatewayFiles {
   return {
     config: at("haproxy.cfg"),
     admin: at("run/admin.sock"),
+    self: at("run/self.sock"),
     holdSocket: at("run/hold.sock"),
     hosts: at("hosts.map"),
     timeouts: at("timeouts.map"),
@@ -74,7 +77,7 @@ export function buildConfig(options: ConfigOptions, slots: ReadonlyMap<string, S
     const name = slotName(index);
     backends.push(`backend ${name} from slots`);
     for (const server of slots.get(name)?.servers ?? []) {
-      if (server.state === "ready") backends.push(`  server ${server.name} ${server.address}:${server.port} maxconn ${server.maxconn}`);
+      if (server.state === "ready") backends.push(`  server ${server.name} ${server.address}:${server.port} maxconn ${server.maxconn}${server.asleep ? " weight 0" : ""}`);
     }
   }
   return `${buildSkeleton(options)}\n${backends.join("\n")}\n`;
@@ -100,11 +103,13 @@ function globalSection(o: ConfigOptions): string {
     ...(o.threads === 0 ? [] : [`nbthread ${o.threads}`]),
     ...(o.user === undefined ? [] : [`user ${o.user}`, `group ${o.user}`]),
     `stats socket unix@${o.files.admin} mode 600 level admin expose-fd listeners`,
+    `stats socket unix@${o.files.self}${o.user === undefined ? "" : ` user ${o.user}`} mode 600 level admin`,
     // The controller keeps one connection open for as long as it lives.
     "stats timeout 7d",
     `hard-stop-after ${o.hardStopMs}ms`,
     // For the Lua file, which takes no arguments.
     `setenv BERTH_HOLD_SOCKET ${o.files.holdSocket}`,
+    `setenv BERTH_SELF_SOCKET ${o.files.self}`,
     `setenv BERTH_HOLD_ALONE_MS ${o.aloneHoldMs}`,
     `lua-load ${o.luaFile}`,
   ]);

@@ -12,6 +12,7 @@ test("commands as lines", () => {
       render({ kind: "set-state", ...server, state: "drain" }, files),
       render({ kind: "set-address", ...server, address: "10.0.0.2", port: 81 }, files),
       render({ kind: "set-maxconn", ...server, maxconn: 9 }, files),
+      render({ kind: "set-asleep", ...server, asleep: true }, files),
       render({ kind: "del-server", ...server }, files),
       render({ kind: "add-host", slot: "slot_0001", host: "a.test" }, files),
       render({ kind: "set-timeout", slot: "slot_0001", timeoutMs: 7 }, files),
@@ -22,6 +23,7 @@ test("commands as lines", () => {
       "set server slot_0001/ins_1 state drain",
       "set server slot_0001/ins_1 addr 10.0.0.2 port 81",
       "set maxconn server slot_0001/ins_1 9",
+      "set server slot_0001/ins_1 weight 0",
       "del server slot_0001/ins_1",
       "add map /d/hosts.map a.test slot_0001",
       "set map /d/timeouts.map slot_0001 7",
@@ -41,12 +43,12 @@ test("answers: done, busy or failed", () => {
 
 test("statistics and maps become what HAProxy has", () => {
   const csv = [
-    "# pxname,svname,qcur,scur,slim,bin,bout,status,req_tot,hrsp_2xx,hrsp_4xx,hrsp_5xx,addr,",
-    "web,FRONTEND,0,1,2,3,4,OPEN,5,6,7,8,,",
-    "slot_0001,ins_1,1,2,80,0,0,no check,,0,0,0,10.0.0.1:8080,",
-    "slot_0001,ins_2,0,0,80,0,0,DRAIN,,0,0,0,10.0.0.2:8080,",
-    "slot_0001,BACKEND,0,3,4000,10,20,UP,9,5,3,1,,",
-    "slot_0002,ins_3,0,0,80,0,0,MAINT,,0,0,0,10.0.0.3:8080,",
+    "# pxname,svname,qcur,scur,slim,bin,bout,status,req_tot,hrsp_2xx,hrsp_4xx,hrsp_5xx,addr,weight,",
+    "web,FRONTEND,0,1,2,3,4,OPEN,5,6,7,8,,,",
+    "slot_0001,ins_1,1,2,80,0,0,no check,,0,0,0,10.0.0.1:8080,1,",
+    "slot_0001,ins_2,0,0,80,0,0,DRAIN,,0,0,0,10.0.0.2:8080,1,",
+    "slot_0001,BACKEND,0,3,4000,10,20,UP,9,5,3,1,,1,",
+    "slot_0002,ins_3,0,0,80,0,0,MAINT,,0,0,0,10.0.0.3:8080,0,",
   ].join("\n");
   const { backends, servers } = parseStats(csv);
   assert.deepEqual(backends.get("slot_0001"), { requests: 9, responses2xx: 5, responses4xx: 3, responses5xx: 1, bytesIn: 10, bytesOut: 20, inFlight: 3 });
@@ -54,6 +56,8 @@ test("statistics and maps become what HAProxy has", () => {
   const observed = observe(servers, "0x1 a.test slot_0001\n0x2 b.test slot_0003\n", "0x3 slot_0001 5000\n");
   assert.deepEqual([...(observed.get("slot_0001")?.servers.values() ?? [])].map((one) => one.state), ["ready", "drain"]);
   assert.equal(observed.get("slot_0002")?.servers.get("ins_3")?.state, "maint");
+  assert.equal(observed.get("slot_0001")?.servers.get("ins_1")?.asleep, false);
+  assert.equal(observed.get("slot_0002")?.servers.get("ins_3")?.asleep, true);
   assert.deepEqual([observed.get("slot_0001")?.timeoutMs, [...(observed.get("slot_0003")?.hosts ?? [])]], [5000, ["b.test"]]);
   assert.throws(() => parseStats("# pxname,svname\n"), /no column/);
 });

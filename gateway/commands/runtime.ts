@@ -14,6 +14,8 @@ export function render(command: Command, files: MapFiles): string {
       return `add server ${server} ${command.address}:${command.port} maxconn ${command.maxconn} pool-max-conn ${command.maxconn} pool-purge-delay 5s`;
     case "set-state":
       return `set server ${server} state ${command.state}`;
+    case "set-asleep":
+      return `set server ${server} weight ${command.asleep ? 0 : 1}`;
     case "set-address":
       return `set server ${server} addr ${command.address} port ${command.port}`;
     case "set-maxconn":
@@ -81,7 +83,7 @@ export function parseStats(text: string): Stats {
   const at = {
     backend: column("pxname"), server: column("svname"), queued: column("qcur"), sessions: column("scur"), limit: column("slim"),
     bytesIn: column("bin"), bytesOut: column("bout"), status: column("status"), requests: column("req_tot"), r2: column("hrsp_2xx"),
-    r4: column("hrsp_4xx"), r5: column("hrsp_5xx"), address: column("addr"),
+    r4: column("hrsp_4xx"), r5: column("hrsp_5xx"), address: column("addr"), weight: column("weight"),
   };
   const stats: Stats = { backends: new Map(), servers: new Map() };
   for (const line of lines.slice(1)) {
@@ -100,7 +102,7 @@ export function parseStats(text: string): Stats {
     const servers = stats.servers.get(slot) ?? new Map<string, ServerStats>();
     stats.servers.set(slot, servers);
     servers.set(fields[at.server] ?? "", {
-      address, port: Number(port), maxconn: number(at.limit), state: stateOf(fields[at.status] ?? ""), sessions: number(at.sessions) + number(at.queued),
+      address, port: Number(port), maxconn: number(at.limit), state: stateOf(fields[at.status] ?? ""), asleep: number(at.weight) === 0, sessions: number(at.sessions) + number(at.queued),
     });
   }
   return stats;
@@ -128,7 +130,7 @@ export function observe(servers: Stats["servers"], hosts: string, timeouts: stri
     return slot;
   };
   for (const [name, found] of servers) {
-    for (const [server, { address, port, maxconn, state }] of found) slotOf(name).servers.set(server, { address, port, maxconn, state });
+    for (const [server, { address, port, maxconn, state, asleep }] of found) slotOf(name).servers.set(server, { address, port, maxconn, state, asleep });
   }
   for (const [host, slot] of parseMap(hosts)) slotOf(slot).hosts.add(host);
   for (const [slot, timeoutMs] of parseMap(timeouts)) slotOf(slot).timeoutMs = Number(timeoutMs);

@@ -221,6 +221,7 @@ CREATE TABLE "nodes" (
 	"seen_generation" bigint DEFAULT 0 NOT NULL,
 	"capacity" jsonb,
 	"facts" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"wake" jsonb,
 	"last_seen_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "nodes_name_unique" UNIQUE("name"),

@@ -4,6 +4,7 @@ import type { AppId, InstanceId, NodeId, ReleaseId, TenantId } from "../../contr
 import type { DesiredInstance, DesiredState } from "../../contract/node-channel.ts";
 import { effectivePort, type Image, type ReleaseSecret, type Settings } from "../../contract/release-config.ts";
 import { tenantUidBase } from "../../domain/id-ranges.ts";
+import { sleepPolicy } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
 import { apps, instances, nodes, releases, tenants } from "../schema.ts";
 import { placeOf, type OpenedSecrets, type WantedSecret } from "./secrets.ts";
@@ -77,6 +78,7 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, open
   const { image, settings } = row;
   const port = instancePort(row);
   const secrets = renderSecrets(row, opened);
+  const sleep = sleepPolicy(settings);
   const hidden = new Set(row.secrets.flatMap(({ kind, name }) => (kind === "env" ? [name] : [])));
   const env = renderEnv(image.env, { PORT: String(port) }, row.sharedEnv, row.env, settings.port === undefined ? {} : { PORT: String(port) });
   return {
@@ -99,6 +101,7 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, open
     readiness: settings.readiness,
     readyTimeoutMs: settings.readyTimeoutMs,
     stopGraceMs: settings.stopGraceMs,
+    ...(sleep === undefined ? {} : { sleep }),
     limits: {
       memoryBytes: settings.memoryBytes,
       cpuMillis: settings.cpuMillis,

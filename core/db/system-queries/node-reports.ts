@@ -19,6 +19,7 @@ export async function writeHello(db: Db, nodeId: NodeId, hello: Message<"hello">
     .update(nodes)
     .set({
       capacity: hello.capacity,
+      wake: hello.wake ?? null,
       facts: { ...hello.facts, version: hello.version },
       seenGeneration: hello.generation,
       generation: sql`greatest(${nodes.generation}, ${hello.generation})`,
@@ -32,7 +33,7 @@ export async function touchNode(db: Db, nodeId: NodeId, now: Date): Promise<void
 }
 
 export interface ReportOutcome {
-  /** Apps of which an instance changed its phase or address, or is gone. */
+  /** Apps of which an instance changed its phase, address or temperature, or is gone. */
   changedApps: AppId[];
   /** Their deployments that are under way. */
   deployments: DeploymentId[];
@@ -64,7 +65,8 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
         i.state = 'stopping' and ${report.generation} >= node.generation and (said.id is null or said.phase = 'stopped') as gone,
         said.id is not null and (i.phase is distinct from said.phase
           or i.report->>'address' is distinct from said.report->>'address'
-          or i.report->>'port' is distinct from said.report->>'port') as moved
+          or i.report->>'port' is distinct from said.report->>'port'
+          or i.report->'temperature'->>'is' is distinct from said.report->'temperature'->>'is') as moved
       from ${instances} i join ${nodes} node on node.id = i.node_id left join said on said.id = i.id
       where i.node_id = ${nodeId} and i.state <> 'gone' and (
         (said.id is not null and (i.phase is distinct from said.phase or i.report is distinct from said.report))

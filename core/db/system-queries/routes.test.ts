@@ -10,6 +10,7 @@ const row = (more: Partial<RouteRow> = {}): RouteRow => ({
   targetReleaseId: "r2" as RouteRow["targetReleaseId"],
   requestTimeoutMs: 1000,
   concurrency: 8,
+  sleep: {},
   mayRun: true,
   ...more,
 });
@@ -21,6 +22,8 @@ const instance = (id: string, more: Partial<RouteInstance> = {}): RouteInstance 
   phase: "ready",
   address: "10.0.0.1",
   port: 80,
+  temperature: "frozen",
+  wake: { url: "http://10.0.0.9:7080", token: "t".repeat(32) },
   ...more,
 });
 const render = (r: RouteRow, ...instances: RouteInstance[]) => renderRoutes([r], instances, "berth.test")[0];
@@ -51,4 +54,14 @@ test("a request is held only for an app that should run", () => {
   assert.ok((render(row({ liveReleaseId: null }))?.holdTimeoutMs ?? 0) > 0, "its first rollout");
   assert.equal(render(row({ liveReleaseId: null, targetReleaseId: null }))?.holdTimeoutMs, 0);
   assert.equal(render(row({ mayRun: false }))?.holdTimeoutMs, 0);
+});
+
+test("where instances may sleep, gateways are told how long they wait, how warm each is and where it is woken", () => {
+  const sleeps = { scaling: { min: 0, max: 3, idleMs: 60_000 } };
+  const [one, unsaid] = [instance("a"), instance("b", { temperature: null })];
+  const route = render(row({ sleep: sleeps }), one, unsaid, instance("c", { wake: null }));
+  assert.equal(route?.freezeAfterMs, 60_000);
+  assert.deepEqual(route?.endpoints.map(({ temperature, wake }) => [temperature, wake]), [["frozen", one.wake], ["running", one.wake], [undefined, undefined]]);
+  const never = render(row({ sleep: { ...sleeps, freezeAfterMs: 0 } }), one);
+  assert.deepEqual([never?.freezeAfterMs, never?.endpoints[0]?.wake], [undefined, undefined]);
 });

@@ -5,9 +5,12 @@ import type { Endpoint, Route } from "../../contract/gateway-channel.ts";
 import type { AppId, ReleaseId } from "../../contract/ids.ts";
 import type { InstanceReport, Phase } from "../../contract/node-channel.ts";
 import { appHost } from "../../contract/names.ts";
+import type { Settings } from "../../contract/release-config.ts";
+import type { WakeAddress } from "../../contract/wake.ts";
 import type { InstanceState } from "../../domain/states.ts";
+import { sleepPolicy, type Temperature } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
-import { apps, instances, releases, tenants } from "../schema.ts";
+import { apps, instances, nodes, releases, tenants } from "../schema.ts";
 
 /** How long the gateway holds a request for an app that has no endpoint but should get one. */
 const HOLD_TIMEOUT_MS = 30_000;
@@ -21,6 +24,7 @@ export interface RouteRow {
   /** Of the live release, else of the app. */
   requestTimeoutMs: number;
   concurrency: number;
+  sleep: Pick<Settings, "scaling" | "freezeAfterMs">;
   /** Whether an instance is there or will come when one is asked for. */
   mayRun: boolean;
 }
@@ -33,6 +37,8 @@ export interface RouteInstance {
   phase: Phase | null;
   address: InstanceReport["address"] | null;
   port: number | null;
+  temperature: Temperature | null;
+  wake: WakeAddress | null;
 }
 
 /** The routes of all apps, or of these; an app that is gone has no route here. */
@@ -51,6 +57,7 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           targetReleaseId: apps.targetReleaseId,
           requestTimeoutMs: setting("requestTimeoutMs"),
           concurrency: setting("concurrency"),
+          sleep: sql<RouteRow["sleep"]>`jsonb_strip_nulls(jsonb_build_object('scaling', ${settings}->'scaling', 'freezeAfterMs', ${settings}->'freezeAfterMs'))`,
           mayRun: sql<boolean>`(${settings} ? 'scaling' or (${settings}->>'replicas')::int > 0)`,
         })
         .from(apps)
@@ -66,8 +73,11 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           phase: instances.phase,
           address: sql<string | null>`${instances.report}->>'address'`,
           port: sql<number | null>`(${instances.report}->>'port')::int`,
+          temperature: sql<Temperature | null>`${instances.report}->'temperature'->>'is'`,
+          wake: nodes.wake,
         })
         .from(instances)
+        .innerJoin(nodes, eq(nodes.id, instances.nodeId))
         .where(and(inArray(instances.state, ["wanted", "draining"]), appIds ? inArray(instances.appId, [...appIds]) : undefined))
         .orderBy(asc(instances.id));
       return renderRoutes(rows, found, suffix);
@@ -81,15 +91,17 @@ export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteIns
   const byApp = Map.groupBy(found, (instance) => instance.appId);
   return rows.map((row) => {
     const mine = byApp.get(row.appId) ?? [];
+    const sleep = sleepPolicy(row.sleep);
     const comes = row.mayRun && (row.liveReleaseId !== null || row.targetReleaseId !== null);
     return {
       appId: row.appId,
       hosts: [appHost(row.appName, row.tenantName, suffix)],
-      endpoints: mine.filter((i) => i.state === "wanted" && i.phase === "ready" && i.releaseId === row.liveReleaseId).flatMap(toEndpoint),
-      draining: mine.filter((i) => i.state === "draining").flatMap(toEndpoint),
+      endpoints: mine.filter((i) => i.state === "wanted" && i.phase === "ready" && i.releaseId === row.liveReleaseId).flatMap((i) => toEndpoint(i, sleep !== undefined)),
+      draining: mine.filter((i) => i.state === "draining").flatMap((i) => toEndpoint(i, false)),
       requestTimeoutMs: row.requestTimeoutMs,
       concurrency: row.concurrency,
       holdTimeoutMs: comes ? HOLD_TIMEOUT_MS : 0,
+      ...(sleep === undefined ? {} : { freezeAfterMs: sleep.freezeAfterMs }),
     };
   });
 }
@@ -99,7 +111,7 @@ export function goneRoute(appId: AppId): Route {
   return { appId, hosts: [], endpoints: [], draining: [], requestTimeoutMs: 0, concurrency: 0, holdTimeoutMs: 0 };
 }
 
-function toEndpoint(instance: RouteInstance): Endpoint[] {
-  const { id, address, port } = instance;
-  return typeof address === "string" && isIPv4(address) && port !== null ? [{ instanceId: id, address, port }] : [];
+function toEndpoint({ id, address, port, temperature, wake }: RouteInstance, maySleep: boolean): Endpoint[] {
+  if (typeof address !== "string" || !isIPv4(address) || port === null) return [];
+  return [{ instanceId: id, address, port, ...(maySleep && wake !== null ? { wake, temperature: temperature ?? "running" } : {}) }];
 }

@@ -1,6 +1,7 @@
 /** Hosts: nodes and gateways. */
 import { bigint, jsonb, pgTable, primaryKey, text } from "drizzle-orm/pg-core";
 import type { Id, NodeId } from "../../contract/ids.ts";
+import type { WakeAddress } from "../../contract/wake.ts";
 import { at, createdAt } from "./columns.ts";
 
 export const nodes = pgTable("nodes", {
@@ -13,6 +14,8 @@ export const nodes = pgTable("nodes", {
   seenGeneration: bigint("seen_generation", { mode: "number" }).notNull().default(0),
   capacity: jsonb("capacity").$type<{ memoryBytes: number; cpuMillis: number; instances: number }>(),
   facts: jsonb("facts").$type<Record<string, string>>().notNull().default({}),
+  /** Where gateways wake its instances, with the secret that allows that and nothing else. */
+  wake: jsonb("wake").$type<WakeAddress>(),
   lastSeenAt: at("last_seen_at"),
   createdAt: createdAt(),
 });
