@@ -78,10 +78,10 @@ export class Container {
     if (args.length === 0) throw new BadImage("The image has neither ENTRYPOINT nor CMD. Add one, or deploy with --command.");
     const cwd = desired.workingDir === "" ? "/" : join("/", desired.workingDir);
     try {
-      const passwd = await readWithin(this.rootPath, "/etc/passwd", PASSWD_MAX_BYTES);
-      const group = await readWithin(this.rootPath, "/etc/group", PASSWD_MAX_BYTES);
+      const passwd = readWithin(this.rootPath, "/etc/passwd", PASSWD_MAX_BYTES);
+      const group = readWithin(this.rootPath, "/etc/group", PASSWD_MAX_BYTES);
       const user = resolveUser(desired.user, passwd, group);
-      for (const path of [cwd, ...desired.volumes]) await ensureDirectory(this.rootPath, path, uidBase);
+      for (const path of [cwd, ...desired.volumes]) ensureDirectory(this.rootPath, path, uidBase);
       const spec = instanceSpec({
         rootPath: this.rootPath,
         hostname: desired.hostname,

@@ -1,9 +1,9 @@
 /**
  * Touching an image's files from outside: every path is walked part by part within the image, so that no symlink
- * of its author's leads to the host. Only used while nothing of the image runs.
+ * of its author's leads to the host. Only used while nothing of the image runs. A few entries of the kernel's caches:
+ * waiting for threads would take longer than looking.
  */
-import { chown, lstat, mkdir, open, readlink } from "node:fs/promises";
-import { constants } from "node:fs";
+import { chownSync, closeSync, constants, lstatSync, mkdirSync, openSync, readlinkSync, readSync, type Stats } from "node:fs";
 import { join } from "node:path";
 
 const MAX_LINKS = 40;
@@ -16,7 +16,7 @@ export class BadPath extends Error {}
  * Where `path` is within `root`, symlinks resolved as a process inside would see them; `missing` are the parts that do
  * not exist. @throws BadPath
  */
-export async function resolveWithin(root: string, path: string): Promise<{ real: string; missing: string[] }> {
+export function resolveWithin(root: string, path: string): { real: string; missing: string[] } {
   if (path.includes("\0")) throw new BadPath(`«${path}» has a NUL byte`);
   const left = path.split("/").filter((part) => part !== "" && part !== ".");
   const done: string[] = [];
@@ -28,7 +28,7 @@ export async function resolveWithin(root: string, path: string): Promise<{ real:
       continue;
     }
     const here = join(root, ...done, part);
-    const found = await lstat(here).catch(() => undefined);
+    const found = statOf(here);
     if (!found) {
       const missing = [part, ...left];
       if (missing.includes("..")) throw new BadPath(`«${path}» goes up from a directory that does not exist`);
@@ -36,7 +36,7 @@ export async function resolveWithin(root: string, path: string): Promise<{ real:
     }
     if (found.isSymbolicLink()) {
       if (++links > MAX_LINKS) throw new BadPath(`«${path}» has too many symlinks`);
-      const target = await readlink(here);
+      const target = readlinkSync(here);
       if (target.startsWith("/")) done.length = 0;
       left.unshift(...target.split("/").filter((each) => each !== "" && each !== "."));
     } else {
@@ -47,26 +47,35 @@ export async function resolveWithin(root: string, path: string): Promise<{ real:
 }
 
 /** Makes the directory with all its parents, owned by the container's root. @throws BadPath when something else is there */
-export async function ensureDirectory(root: string, path: string, owner: number): Promise<void> {
-  const { real, missing } = await resolveWithin(root, path);
-  if (!(await lstat(real)).isDirectory()) throw new BadPath(`«${path}» is not a directory`);
+export function ensureDirectory(root: string, path: string, owner: number): void {
+  const { real, missing } = resolveWithin(root, path);
+  if (!lstatSync(real).isDirectory()) throw new BadPath(`«${path}» is not a directory`);
   let here = real;
   for (const part of missing) {
     here = join(here, part);
-    await mkdir(here, { mode: 0o755 });
-    await chown(here, owner, owner);
+    mkdirSync(here, { mode: 0o755 });
+    chownSync(here, owner, owner);
   }
 }
 
 /** The text of a regular file of the image, at most so many bytes; empty when there is none. */
-export async function readWithin(root: string, path: string, maxBytes: number): Promise<string> {
-  const { real, missing } = await resolveWithin(root, path);
-  if (missing.length > 0 || !(await lstat(real)).isFile()) return "";
-  const file = await open(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+export function readWithin(root: string, path: string, maxBytes: number): string {
+  const { real, missing } = resolveWithin(root, path);
+  if (missing.length > 0 || !lstatSync(real).isFile()) return "";
+  const file = openSync(real, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(maxBytes), 0, maxBytes, 0);
-    return buffer.subarray(0, bytesRead).toString("utf8");
+    const buffer = Buffer.allocUnsafe(Math.min(maxBytes, lstatSync(real).size));
+    return buffer.subarray(0, readSync(file, buffer, 0, buffer.length, 0)).toString("utf8");
   } finally {
-    await file.close();
+    closeSync(file);
+  }
+}
+
+/** Undefined when there is nothing, or what is above it is no directory. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path);
+  } catch {
+    return undefined;
   }
 }
