@@ -44,6 +44,8 @@ export interface BuildSandbox {
 }
 
 const CPU_PERIOD_US = 100_000;
+/** A quarter of a cpu's: on a busy host apps go first, and builds take what they leave. */
+const SHARES = 256;
 /** The root file system is small and read-only, so nothing of a build's size lands in memory here. */
 const RUN_TMPFS_BYTES = 64 * 2 ** 20;
 
@@ -108,7 +110,7 @@ export function buildSandboxSpec(sandbox: BuildSandbox): Record<string, unknown>
       resources: {
         devices: [{ allow: false, access: "rwm" }, ...DEVICES],
         memory: { limit: limits.memoryBytes },
-        cpu: { period: CPU_PERIOD_US, quota: Math.round((limits.cpuMillis * CPU_PERIOD_US) / 1000) },
+        cpu: { period: CPU_PERIOD_US, quota: Math.round((limits.cpuMillis * CPU_PERIOD_US) / 1000), shares: SHARES },
         pids: { limit: limits.pidsMax },
       },
       seccomp: SECCOMP,

@@ -17,7 +17,7 @@ test("an instance: its own ids and namespaces, no new privileges, the limits", (
   assert.deepEqual(spec.linux.namespaces.find(({ type }) => type === "network"), { type: "network", path: "/run/netns/x" });
   assert.equal(spec.process.noNewPrivileges, true);
   assert.deepEqual(spec.linux.resources.memory, { limit: limits.memoryBytes, swap: limits.memoryBytes });
-  assert.deepEqual(spec.linux.resources.cpu, { period: 100_000, quota: 50_000 });
+  assert.deepEqual(spec.linux.resources.cpu, { period: 100_000, quota: 50_000, shares: 512 });
   assert.equal(spec.linux.resources.pids.limit, 32);
   for (const path of ["/proc/kcore", "/proc/keys", "/sys/firmware"]) assert.ok(spec.linux.maskedPaths.includes(path), path);
   for (const path of ["/proc/sys", "/proc/sysrq-trigger"]) assert.ok(spec.linux.readonlyPaths.includes(path), path);

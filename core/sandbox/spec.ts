@@ -151,6 +151,7 @@ function bindMount({ source, destination, readOnly }: Bind) {
 }
 
 const CPU_PERIOD_US = 100_000;
+const SHARES_PER_CPU = 1024;
 
 function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { type: string; path?: string }) {
   const ids = [{ containerID: 0, hostID: uidBase, size: IDS_PER_RANGE }];
@@ -164,7 +165,8 @@ function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { 
       devices: [{ allow: false, access: "rwm" }, ...DEVICES],
       // Memory and swap together: what does not fit into memory is not swapped to the host's disk. Ignored by crun where the host has no swap.
       memory: { limit: limits.memoryBytes, swap: limits.memoryBytes },
-      cpu: { period: CPU_PERIOD_US, quota },
+      // On a busy host each gets its part by its limit, as in Kubernetes.
+      cpu: { period: CPU_PERIOD_US, quota, shares: Math.max(2, Math.round((limits.cpuMillis * SHARES_PER_CPU) / 1000)) },
       pids: { limit: limits.pidsMax },
     },
     // Without a list of architectures: the native one alone.
