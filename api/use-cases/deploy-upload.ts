@@ -14,10 +14,12 @@ import { findApp, insertApp, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDigests, findSettledRelease, insertDeployment, insertUpload } from "../../core/db/queries/builds.ts";
 import { readLimits, requireRoom, requireRoomForApp, requireRooms } from "../../core/db/queries/quota.ts";
+import { effectiveSecrets } from "../../core/db/queries/secrets.ts";
 import { findDeployment, type DeploymentDetails } from "../../core/db/queries/deployments.ts";
 import type { Db, Tx } from "../../core/db/client.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
 import { buildKey } from "../../core/domain/build-key.ts";
+import { missingSecrets, mountedSecrets } from "../../core/domain/dockerfile-secrets.ts";
 import { parseDockerfile, type ParsedDockerfile } from "../../core/domain/dockerfile.ts";
 import { parseImageRef, placeOfBase } from "../../core/domain/image-ref.ts";
 import { exceeded } from "../../core/domain/quota.ts";
@@ -43,7 +45,7 @@ export interface Upload {
 
 /** The new deployment: being built, or live already. Whatever fails, neither a row nor a blob is left. @throws AppError */
 export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, upload: Upload): Promise<Deployment> {
-  await checkApp(deps.db, actor, nameOrId);
+  const app = await checkApp(deps.db, actor, nameOrId);
   const tooLarge = await uploadLimit(deps, actor);
   const refusal = tooLarge(upload.declaredBytes ?? 0);
   if (refusal !== undefined) throw refusal;
@@ -57,7 +59,7 @@ export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, u
       return receiveContext({ blobs: deps.blobs, key, body, inspector, tooLarge, digest });
     });
     if (actor.once !== undefined && digest !== undefined) actor.once.fingerprint = fingerprintOf(actor.once.request, canonical(config), digest.digest());
-    const plan = await planBuild(deps, actor, context, config);
+    const plan = await planBuild(deps, actor, app?.id ?? null, context, config);
     const written = await deps.db.transaction(async (tx) => {
       const done = await write(tx, actor, nameOrId, { deploymentId, key, context, config, plan }, deps.clock());
       const deployment = toDeployment(done.details, actor, deps.config);
@@ -140,11 +142,14 @@ interface BuildPlan {
   buildKey: string | null;
 }
 
-/** @throws AppError dockerfile_missing, dockerfile_invalid, dockerfile_unsupported, context_escapes */
-async function planBuild(deps: Deps, actor: Actor, { findings }: ReceivedContext, config: DeployConfig): Promise<BuildPlan> {
+/** @throws AppError dockerfile_missing, dockerfile_invalid, dockerfile_unsupported, context_escapes, build_secret_missing */
+async function planBuild(deps: Deps, actor: Actor, appId: AppId | null, { findings }: ReceivedContext, config: DeployConfig): Promise<BuildPlan> {
   const { path, text } = findings.dockerfile(config.dockerfile);
   const parsed = parseDockerfile(text, { target: config.target, buildArgs: config.buildArgs });
   refuse(parsed, path);
+  const held = parsed.secretMounts.length === 0 ? [] : (await effectiveSecrets(deps.db, actor.tenantId, appId)).filter(({ kind }) => kind === "build");
+  const [missing] = missingSecrets(parsed.secretMounts, new Set(held.map(({ name }) => name)));
+  if (missing !== undefined) throw new AppError("build_secret_missing", `${path}, line ${missing.line}: ${missing.message}`, { line: missing.line, instruction: "RUN" });
   const key = buildKey({
     dockerfilePath: path,
     dockerfileText: text,
@@ -154,6 +159,7 @@ async function planBuild(deps: Deps, actor: Actor, { findings }: ReceivedContext
     platform: PLATFORM,
     baseDigests: await baseDigests(deps, actor, parsed),
     hasRemoteAdd: parsed.hasRemoteAdd,
+    secrets: mountedSecrets(parsed.secretMounts, held),
   });
   return { dockerfilePath: path, buildKey: key };
 }

@@ -41,6 +41,7 @@ export const ERRORS = {
   dockerfile_invalid: [422, "The Dockerfile has an error"],
   dockerfile_unsupported: [422, "The Dockerfile uses something that Berth does not offer"],
   // builds
+  build_secret_missing: [422, "A build secret is not set"],
   base_image_not_found: [422, "A base image was not found"],
   build_failed: [422, "A build step failed"],
   build_timeout: [422, "The build took longer than its deadline"],

@@ -12,6 +12,7 @@ const INPUTS: BuildInputs = {
   platform: "linux/amd64",
   baseDigests: new Map([["a", "sha256:a"], ["b", "sha256:b"]]),
   hasRemoteAdd: false,
+  secrets: [{ name: "npm", id: "sec_1", version: 1 }],
 };
 
 test("the same inputs have the same key, in whatever order they are named", () => {
@@ -30,6 +31,9 @@ test("every input changes the key", () => {
     { target: "x" },
     { platform: "linux/arm64" },
     { baseDigests: new Map([["a", "sha256:c"], ["b", "sha256:b"]]) },
+    { secrets: [] },
+    { secrets: [{ name: "npm", id: "sec_1", version: 2 }] },
+    { secrets: [{ name: "npm", id: "sec_2", version: 1 }] },
   ];
   const keys = new Set(changes.map((change) => buildKey({ ...INPUTS, ...change })));
   assert.equal(keys.size, changes.length);

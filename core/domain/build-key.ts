@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 
 /** Grows when builds of the same input begin to give another image. */
-export const BUILD_KEY_VERSION = 1;
+export const BUILD_KEY_VERSION = 2;
 
 export interface BuildInputs {
   dockerfilePath: string;
@@ -18,6 +18,8 @@ export interface BuildInputs {
   /** By the name in the Dockerfile; null: not known. */
   baseDigests: ReadonlyMap<string, string | null>;
   hasRemoteAdd: boolean;
+  /** Those that RUN may mount, with the versions of their values. */
+  secrets: readonly { name: string; id: string; version: number }[];
 }
 
 export function buildKey(inputs: BuildInputs): string | null {
@@ -37,6 +39,7 @@ export function buildKey(inputs: BuildInputs): string | null {
     ["target", inputs.target ?? null],
     ["platform", inputs.platform],
     ["bases", bases.toSorted(byKey)],
+    ["secrets", inputs.secrets.map(({ name, id, version }): [string, string] => [name, `${id} ${version}`]).toSorted(byKey)],
   ]);
   return `sha256:${sha256(canonical)}`;
 }

@@ -1,4 +1,5 @@
 /** What one instruction of a Dockerfile must look like, said in sentences that help. */
+import { unsupportedSecretEnv } from "./dockerfile-secrets.ts";
 import { unquote, type Instruction } from "./dockerfile-lines.ts";
 
 /** An error at a 1-based line. */
@@ -58,6 +59,8 @@ export function unsupportedIn(instruction: Instruction): string[] {
   const flags = instruction.name === "ONBUILD" ? flagsOfWords(instruction.words.slice(1)) : instruction.flags;
   const name = instruction.name === "ONBUILD" ? instruction.words[0]?.toUpperCase() : instruction.name;
   if (name !== "RUN") return [];
+  const secretEnv = unsupportedSecretEnv(instruction);
+  if (secretEnv.length > 0) return secretEnv;
   return flags.flatMap((flag) => {
     if (flag.name === "network" && flag.value === "host") return ["RUN --network=host is not offered: a build has a network of its own."];
     if (flag.name === "security" && flag.value === "insecure") return ["RUN --security=insecure is not offered: a build gets no privilege."];

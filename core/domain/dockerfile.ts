@@ -1,5 +1,6 @@
 /** What can be known of a Dockerfile before anything is built: its stages, what it starts from, and what is wrong with it. */
 import { checkImageName, checkInstruction, unsupportedIn, type LineError } from "./dockerfile-checks.ts";
+import { secretMountsOf, type SecretMount } from "./dockerfile-secrets.ts";
 import { splitDockerfile, unquote, type Directive, type Instruction } from "./dockerfile-lines.ts";
 
 export interface Stage {
@@ -27,6 +28,8 @@ export interface ParsedDockerfile {
   exposedPorts: number[];
   /** ADD of a URL or a git repository: what it gives is unknown before the build. */
   hasRemoteAdd: boolean;
+  /** Of the stages that are built. */
+  secretMounts: SecretMount[];
   /** What is wrong, in the order of lines. */
   errors: LineError[];
   /** What is right but not offered. */
@@ -72,6 +75,7 @@ export function parseDockerfile(text: string, options: DockerfileOptions = {}): 
     baseRefs,
     exposedPorts: target === undefined ? [] : exposedPorts(target, stages, bodies),
     hasRemoteAdd: instructions.some(addsRemote),
+    secretMounts: target === undefined ? [] : [...builtStages(target, stages, bodies)].flatMap((index) => bodies[index] ?? []).flatMap(secretMountsOf),
     errors: errors.toSorted((a, b) => a.line - b.line),
     unsupported: unsupported.toSorted((a, b) => a.line - b.line),
   };
@@ -177,6 +181,21 @@ function findTarget(stages: readonly Stage[], target: string | undefined): Stage
   if (target === undefined) return stages.at(-1);
   const named = stages.findLast((stage) => stage.name === target.toLowerCase());
   return named ?? (/^\d+$/.test(target) ? stages[Number(target)] : undefined);
+}
+
+/** The target, what it stands on, and what these read from; as numbers, in order. */
+function builtStages(target: Stage, stages: readonly Stage[], bodies: readonly Instruction[][]): Set<number> {
+  const found = new Set<number>([target.index]);
+  // A set gives what is added while it is walked.
+  for (const index of found) {
+    const base = stages[index]?.baseStage;
+    if (base !== undefined) found.add(base);
+    for (const from of (bodies[index] ?? []).flatMap(fromFlags)) {
+      const stage = stages.find((other) => other.index < index && (String(other.index) === from || other.name === from.toLowerCase()));
+      if (stage !== undefined) found.add(stage.index);
+    }
+  }
+  return new Set([...found].toSorted((a, b) => a - b));
 }
 
 function exposedPorts(target: Stage, stages: readonly Stage[], bodies: readonly Instruction[][]): number[] {

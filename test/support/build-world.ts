@@ -11,6 +11,8 @@ import type { BuildLogEntry } from "../../core/contract/build-log.ts";
 import type { Build, DeployConfig, Deployment } from "../../core/contract/api.ts";
 import { openS3BlobStore } from "../../core/blob-store/s3.ts";
 import { platformToken } from "../../core/registry/token.ts";
+import { makeKeyFile, openKeyFile } from "../../core/secrets/key-file.ts";
+import { secretsOf } from "../../core/secrets/secrets.ts";
 import { REPOSITORY } from "../../infra/config.ts";
 import { publishCatalogue } from "../../infra/catalogue/publish.ts";
 import { startTestApi, type TestApi } from "./api.ts";
@@ -58,7 +60,9 @@ export async function startBuildWorld(): Promise<BuildWorld> {
   chmodSync(dir, 0o711);
   const stores = await startStores();
   const blobs = openS3BlobStore({ BERTH_S3_REGION: "us-east-1", BERTH_S3_BUCKET: "berth", BERTH_S3_ACCESS_KEY_ID: "", BERTH_S3_SECRET_ACCESS_KEY: "", ...stores.s3 });
-  const api = await startTestApi({ databaseUrl: stores.databaseUrl, redisUrl: stores.redisUrl, blobs }, { redisPrefix: stores.redisPrefix });
+  const keyFile = join(dir, "keys.json");
+  makeKeyFile(keyFile, "test");
+  const api = await startTestApi({ databaseUrl: stores.databaseUrl, redisUrl: stores.redisUrl, blobs }, { redisPrefix: stores.redisPrefix, secrets: secretsOf(openKeyFile(keyFile)) });
   await publishCatalogue({ catalogueDir: join(cacheDir(), "catalogue"), apiUrl: api.url, token: (repository) => platformToken(api.db, repository), say: () => {} });
   const tenant = await api.tenant();
   const netPrefix = `t${randomInt(36 ** 3).toString(36).padStart(3, "0")}`;
@@ -91,6 +95,7 @@ export async function startBuildWorld(): Promise<BuildWorld> {
         BERTH_BUILD_SUBNET: subnet,
         BERTH_BUILD_DISK_BYTES: String(4 * 2 ** 30),
         BERTH_REGISTRY_DOCKER_IO: "off",
+        BERTH_SECRET_KEYS_FILE: keyFile,
         BERTH_WORKER_ROLES: "build",
         ...more,
       });

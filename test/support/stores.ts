@@ -16,6 +16,8 @@ import { runningPid, signalPid, writePidFile } from "../../infra/process.ts";
 export type StoreName = "postgres" | "redis" | "s3";
 
 export interface Stores {
+  /** `<dir>/<store>`: their data. */
+  dir: string;
   databaseUrl: string;
   redisUrl: string;
   redisPrefix: string;
@@ -91,6 +93,7 @@ export async function startStores(options: { only?: readonly StoreName[]; migrat
     if (databaseUrl !== "" && options.migrate !== false) await migrateDatabase(databaseUrl);
     const redisPrefix = `t${randomBytes(3).toString("hex")}:`;
     return {
+      dir,
       databaseUrl,
       redisUrl,
       redisPrefix,

@@ -2,7 +2,8 @@
 # Runs inside the build sandbox as its first process. All arguments come as NUL-separated files in /berth/job;
 # nothing of a tenant's becomes shell text.
 #   fd 3  both ways, one line a message. Out: `unpacked`, `dockerfile BASE64`, `built`, `pushed DIGEST`,
-#         `failed PHASE CODE BASE64`, `done`. In, after `dockerfile`: `go`, `go BASE64` (another text) or `stop`.
+#         `failed PHASE CODE BASE64`, `done`. In, after `dockerfile`: `secret NAME BASE64` for each,
+#         then `go`, `go BASE64` (another text) or `stop`.
 #   fd 4  the life line: when the host closes it (also by dying), this process ends, and with it the sandbox.
 #   stdin the build context, as the environment's BERTH_CONTEXT_FORMAT says.
 set -u
@@ -10,6 +11,7 @@ job=/berth/job
 store=/var/lib/containers
 work=$store/tmp/$BERTH_BUILD
 context=$work/context
+secrets=/run/berth-secrets
 export TMPDIR=/var/tmp
 
 tell() { printf '%s\n' "$*" >&3; }
@@ -55,12 +57,17 @@ unpack() {
   fail unpack $?
 }
 
-# The host reads the Dockerfile first: it finds errors with their lines, and may hand back another text.
+# The host reads the Dockerfile first: it finds errors with their lines, hands over the secrets that are mounted, and may
+# hand back another text. Secrets lie in memory, and only this process and its children have their directory.
 agree() {
   local path=$context/$BERTH_DOCKERFILE verdict text
   [[ -f $path ]] || { : >"$work/error"; fail dockerfile 1; return 1; }
   tell "dockerfile $(head -c 1048576 "$path" | base64 -w 0)"
-  read -r -u 3 verdict text || return 1
+  while read -r -u 3 verdict text && [[ $verdict == secret ]]; do
+    mkdir -p -m 700 "$secrets"
+    # Its name cannot hold anything but letters, digits, «_», «.» and «-».
+    (umask 077 && base64 -d <<<"${text#* }" >"$secrets/${text%% *}") || return 1
+  done
   [[ $verdict == go ]] || return 1
   if [[ -n ${text:-} ]]; then
     base64 -d <<<"$text" >"$work/Dockerfile" || return 1
@@ -69,9 +76,17 @@ agree() {
   fi
 }
 
+secret_args() {
+  local file
+  for file in "$secrets"/*; do
+    [[ -f $file ]] && args+=("--secret=id=${file##*/},src=$file")
+  done
+}
+
 build() {
   local args code
   read_args build.args
+  secret_args
   if [[ ! -e $store/apps/$BERTH_APP ]]; then
     # The first build of this app on this disk: what other workers built before may be in the registry.
     local -a cached
@@ -104,6 +119,7 @@ share() {
   mkdir -p "$store/apps" && : >"$store/apps/$BERTH_APP"
   [[ -s $job/cache-to.args ]] || return 0
   read_args cache-to.args
+  secret_args
   buildah build "${args[@]}" "$context" >"$work/error" 2>&1 3>&- 4>&- 9>&- </dev/null || tell "note $(tail -c 2048 "$work/error" | base64 -w 0)"
 }
 

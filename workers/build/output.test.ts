@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { BuildOutput, cleanLine, TAIL_LINES } from "./output.ts";
+import { cleanLine } from "./clean-line.ts";
+import { BuildOutput, TAIL_LINES } from "./output.ts";
 
 test("steps of all stages count on, and what they say belongs to them", () => {
   const output = new BuildOutput();

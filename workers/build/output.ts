@@ -1,6 +1,7 @@
 /** buildah's output, line by line, as entries of the build's log, with what a failure needs to remember. Pure state. */
-import { stripVTControlCharacters } from "node:util";
 import type { BuildLogLine } from "../../core/build-log.ts";
+import { cleanLine } from "./clean-line.ts";
+import { maskOf } from "./mask.ts";
 
 /** Where in the Dockerfile buildah is. */
 export interface StepPosition {
@@ -24,10 +25,21 @@ export class BuildOutput {
   /** The sentence that ended the build. */
   error = "";
   #tail: string[] = [];
+  #mask = (text: string) => text;
+
+  /** From now on values of these are shown as `***`. */
+  hide(secrets: readonly Buffer[]): void {
+    this.#mask = maskOf(secrets);
+  }
+
+  mask(text: string): string {
+    return this.#mask(text);
+  }
 
   /** The log entry of a line, or undefined when it is noise. */
   read(raw: string): BuildLogLine | undefined {
-    const text = cleanLine(raw);
+    // After cleaning: what had colours in the middle is found, too.
+    const text = this.#mask(cleanLine(raw));
     const found = STEP.exec(text);
     if (found !== null) {
       this.step++;
@@ -50,11 +62,4 @@ export class BuildOutput {
   get tail(): string[] {
     return [...this.#tail];
   }
-}
-
-/** A line that cannot command a terminal: of a progress bar its last state, no colours, other control characters as `\xNN`. */
-export function cleanLine(raw: string): string {
-  const line = raw.replace(/\r+$/, "");
-  const last = line.slice(line.lastIndexOf("\r") + 1);
-  return stripVTControlCharacters(last).replace(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => `\\x${(char.codePointAt(0) ?? 0).toString(16).padStart(2, "0")}`);
 }

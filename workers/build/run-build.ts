@@ -10,8 +10,10 @@ import { AppError, type Failure } from "../../core/contract/errors.ts";
 import type { Image } from "../../core/contract/release-config.ts";
 import type { Db } from "../../core/db/client.ts";
 import type { ClaimedBuild } from "../../core/db/system-queries/build-claims.ts";
+import { openBuildSecrets } from "../../core/db/system-queries/secrets.ts";
 import { endBuild, noteLogBytes, succeedBuild, type Fence } from "../../core/db/system-queries/builds.ts";
 import { parseDockerfile } from "../../core/domain/dockerfile.ts";
+import { missingSecrets, mountedSecrets, withSecretEnvFromFiles, type SecretMount } from "../../core/domain/dockerfile-secrets.ts";
 import { withoutLinkFlags } from "../../core/domain/dockerfile-lines.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
 import type { Log } from "../../core/log.ts";
@@ -285,7 +287,7 @@ class BuildAttempt {
       case "unpacked":
         return this.#timings.mark("fetch");
       case "dockerfile":
-        return this.#onDockerfile(Buffer.from(first, "base64").toString("utf8"), settle);
+        return await this.#onDockerfile(Buffer.from(first, "base64").toString("utf8"), settle);
       case "built":
         return this.#timings.mark("build");
       case "pushed":
@@ -297,17 +299,17 @@ class BuildAttempt {
         return settle({ kind: "failed", failure: this.#failure(first, Number(second), Buffer.from(third, "base64").toString("utf8"), oomKilled) });
       }
       case "note":
-        return this.#deps.log.warn({ build: this.#claimed.build.id, note: Buffer.from(first, "base64").toString("utf8") }, "the build's steps could not be shared");
+        return this.#deps.log.warn({ build: this.#claimed.build.id, note: this.#output.mask(Buffer.from(first, "base64").toString("utf8")) }, "the build's steps could not be shared");
       default:
         return undefined;
     }
   }
 
   /** Errors that can be known before building are told with their line; then the sandbox goes on. */
-  #onDockerfile(text: string, settle: (outcome: Outcome) => void): void {
+  async #onDockerfile(text: string, settle: (outcome: Outcome) => void): Promise<void> {
     this.#dockerfile = text;
     const { build } = this.#claimed;
-    const { errors, unsupported } = parseDockerfile(text, { target: build.target ?? undefined, buildArgs: build.buildArgs });
+    const { errors, unsupported, secretMounts } = parseDockerfile(text, { target: build.target ?? undefined, buildArgs: build.buildArgs });
     const [error] = errors;
     const wrong = error ?? unsupported[0];
     if (wrong !== undefined) {
@@ -316,18 +318,43 @@ class BuildAttempt {
       const instruction = wrong.instruction === undefined ? {} : { instruction: wrong.instruction };
       return settle({ kind: "failed", failure: { code, detail: wrong.message, line: wrong.line, ...instruction } });
     }
-    const rewritten = withoutLinkFlags(text);
+    if (secretMounts.length > 0) {
+      const problem = await this.#handOverSecrets(secretMounts);
+      if (problem !== undefined) {
+        this.#sandbox?.send("stop");
+        return settle(problem === "lost" ? { kind: "stopped", reason: "lost" } : { kind: "failed", failure: problem });
+      }
+    }
+    const rewritten = withSecretEnvFromFiles(withoutLinkFlags(text));
     this.#sandbox?.send(rewritten === text ? "go" : `go ${Buffer.from(rewritten).toString("base64")}`);
+  }
+
+  /** Into the sandbox's memory, those that the Dockerfile mounts; from now on the build's output is searched for them. */
+  async #handOverSecrets(mounts: readonly SecretMount[]): Promise<Failure | "lost" | undefined> {
+    const { db, secrets } = this.#deps;
+    try {
+      const opened = await openBuildSecrets(db, secrets, this.#claimed.build, (all) => mountedSecrets(mounts, all));
+      const [missing] = missingSecrets(mounts, new Set(opened.map(({ name }) => name)));
+      if (missing !== undefined) return { code: "build_secret_missing", detail: missing.message, line: missing.line, instruction: "RUN" };
+      this.#output.hide(opened.map(({ value }) => value));
+      for (const { name, value } of opened) this.#sandbox?.send(`secret ${name} ${value.toString("base64")}`);
+      return undefined;
+    } catch (error) {
+      if (error instanceof AppError) return error.failure;
+      // Another attempt will read them, when the database is there again.
+      this.#deps.log.error({ err: error, build: this.#claimed.build.id }, "the build's secrets could not be read");
+      return "lost";
+    }
   }
 
   #failure(phase: string, exitCode: number, detail: string, oomKilled: boolean): Failure {
     const { build } = this.#claimed;
     const { limits } = this.#deps.config;
-    if (phase === "sandbox" && !oomKilled) this.#deps.log.error({ build: build.id, detail }, "a build's sandbox ended unexpectedly");
+    if (phase === "sandbox" && !oomKilled) this.#deps.log.error({ build: build.id, detail: this.#output.mask(detail) }, "a build's sandbox ended unexpectedly");
     return describeFailure({
       phase,
       exitCode,
-      detail,
+      detail: this.#output.mask(detail),
       oomKilled,
       error: this.#output.error,
       position: this.#output.position,

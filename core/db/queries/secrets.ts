@@ -26,7 +26,7 @@ export async function listSecrets(db: Db | Tx, tenantId: TenantId, appId: AppId 
   return db.selectDistinctOn([secrets.name]).from(secrets).where(and(ofApp(tenantId, appId), isListed)).orderBy(asc(secrets.name), sql`${secrets.appId} nulls last`).limit(limit);
 }
 
-function ofApp(tenantId: TenantId, appId: AppId): SQL | undefined {
+function ofApp(tenantId: TenantId, appId: AppId | null): SQL | undefined {
   return and(eq(secrets.tenantId, tenantId), sql`(${secrets.appId} = ${appId} or ${secrets.appId} is null)`);
 }
 
@@ -38,8 +38,8 @@ export interface EffectiveSecret {
   isShared: boolean;
 }
 
-/** What an app gets now, each name once: its own goes before the shared one. */
-export async function effectiveSecrets(db: Db | Tx, tenantId: TenantId, appId: AppId): Promise<EffectiveSecret[]> {
+/** What an app gets now, each name once: its own goes before the shared one. Null: one that is still to be made. */
+export async function effectiveSecrets(db: Db | Tx, tenantId: TenantId, appId: AppId | null): Promise<EffectiveSecret[]> {
   const rows = await db
     .selectDistinctOn([secrets.name], { id: secrets.id, name: secrets.name, kind: secrets.kind, version: secrets.version, appId: secrets.appId })
     .from(secrets)

@@ -3,7 +3,7 @@ import { and, asc, eq, gt, ne, sql } from "drizzle-orm";
 import type { AppId, Id, TenantId } from "../../contract/ids.ts";
 import type { Secrets } from "../../secrets/secrets.ts";
 import type { Db } from "../client.ts";
-import { effectiveSecrets } from "../queries/secrets.ts";
+import { effectiveSecrets, type EffectiveSecret } from "../queries/secrets.ts";
 import { releases, secrets, secretVersions } from "../schema.ts";
 
 type SecretId = Id<"secret">;
@@ -48,9 +48,10 @@ export interface BuildSecret {
   value: Buffer;
 }
 
-/** What a build of the app may mount, opened. @throws AppError secrets_unavailable */
-export async function openBuildSecrets(db: Db, box: Secrets, tenantId: TenantId, appId: AppId): Promise<BuildSecret[]> {
-  const found = (await effectiveSecrets(db, tenantId, appId)).filter(({ kind }) => kind === "build");
+/** What a build of the app may mount, of it what is wanted, opened. @throws AppError secrets_unavailable */
+export async function openBuildSecrets(db: Db, box: Secrets, build: { tenantId: TenantId; appId: AppId }, wanted: (all: EffectiveSecret[]) => EffectiveSecret[]): Promise<BuildSecret[]> {
+  const { tenantId, appId } = build;
+  const found = wanted((await effectiveSecrets(db, tenantId, appId)).filter(({ kind }) => kind === "build"));
   const opened = await openVersions(db, box, found.map(({ id, version }) => ({ tenantId, id, version })));
   return found.map(({ id, name, version }) => {
     const value = opened.get(placeOf({ tenantId, id, version }));
