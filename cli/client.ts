@@ -1,6 +1,6 @@
 /** The API as the CLI sees it: the generated client with the CLI's retries, limits of time and errors. */
 import { createClient as createApiClient } from "../client/index.ts";
-import type { App, AppStatus, DeployConfig, DeployImage, Deployment, Release, SettingsPatch, Whoami } from "../client/index.ts";
+import type { App, AppStatus, DeployConfig, DeployImage, Deployment, LabelsPatch, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Whoami } from "../client/index.ts";
 import type { Target } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { networkError, notBerth, sendRequest, type Call } from "./transport.ts";
@@ -41,6 +41,10 @@ export function createClient(target: Target) {
     app: (app: string): Promise<App> => ask("settings", api.GET("/v1/apps/{app}", { ...at(app), ...via(`reading ${app}`) })),
     patchSettings: (app: string, settings: SettingsPatch): Promise<Deployment | App> =>
       ask("id", api.PATCH("/v1/apps/{app}", { ...at(app), body: { settings }, ...via(`changing ${app}`) })),
+    /** Labels start nothing: the answer is the app. */
+    patchLabels: (app: string, labels: LabelsPatch): Promise<App> =>
+      ask("labels", api.PATCH("/v1/apps/{app}", { ...at(app), body: { labels }, ...via(`labelling ${app}`) }) as Promise<{ data?: App }>),
+    quota: (): Promise<QuotaList> => ask("items", api.GET("/v1/quota", via("reading the quota"))),
     async destroyApp(app: string): Promise<void> {
       await api.DELETE("/v1/apps/{app}", { ...at(app), ...via(`destroying ${app}`) });
     },
@@ -53,6 +57,18 @@ export function createClient(target: Target) {
     /** Undefined: nothing had to be rolled out. */
     patchEnv: async (app: string, patch: Record<string, string | null>): Promise<Deployment | undefined> =>
       (await settled(target, api.PATCH("/v1/apps/{app}/env", { ...at(app), body: patch, ...via(`changing the environment of ${app}`) }))).data,
+    sharedEnv: (): Promise<Record<string, string>> => answer(target, api.GET("/v1/env", via("reading the shared variables"))),
+    patchSharedEnv: (patch: Record<string, string | null>): Promise<SharedEnvChange> => ask("deployments", api.PATCH("/v1/env", { body: patch, ...via("changing the shared variables") })),
+    /** Of an app; without one, those that all apps share. */
+    secrets: (app: string | undefined): Promise<Secret[]> =>
+      pages(Number.POSITIVE_INFINITY, (query) =>
+        ask("items", app === undefined ? api.GET("/v1/secrets", { params: { query }, ...via("listing the shared secrets") }) : api.GET("/v1/apps/{app}/secrets", { params: { path: { app }, query }, ...via(`listing the secrets of ${app}`) })),
+      ),
+    putSecret: (app: string | undefined, name: string, body: SecretPut): Promise<SecretChange> =>
+      ask("deployments", app === undefined ? api.PUT("/v1/secrets/{name}", { params: { path: { name } }, body, ...via(`setting ${name}`) }) : api.PUT("/v1/apps/{app}/secrets/{name}", { params: { path: { app, name } }, body, ...via(`setting ${name}`) })),
+    deleteSecret: (app: string | undefined, name: string): Promise<SecretChange> =>
+      ask("deployments", app === undefined ? api.DELETE("/v1/secrets/{name}", { params: { path: { name } }, ...via(`removing ${name}`) }) : api.DELETE("/v1/apps/{app}/secrets/{name}", { params: { path: { app, name } }, ...via(`removing ${name}`) })),
+    deployment: (id: string): Promise<Deployment> => ask("state", api.GET("/v1/deployments/{id}", { params: { path: { id } }, ...via("reading the deployment") })),
     deployImage: (app: string, image: DeployImage, signal: AbortSignal): Promise<Deployment> =>
       ask("state", api.POST("/v1/apps/{app}/deployments", { ...at(app), body: image, ...via(`deploying ${app}`, { signal }) })),
     deployContext(app: string, config: DeployConfig, upload: Upload, signal: AbortSignal): Promise<Deployment> {

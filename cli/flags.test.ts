@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { suggestName } from "./app-name.ts";
 import { CliError } from "./errors.ts";
-import { parseCommand, parseCpu, parseDuration, parseMemory, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
+import { parseCommand, parseCpu, parseDuration, parseMemory, parseLabels, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
+import { secretBody, withoutLineEnd } from "./secret-value.ts";
 
 const usage = (error: unknown) => error instanceof CliError && error.exitCode === 2;
 
@@ -41,6 +42,17 @@ describe("values of options", () => {
     assert.deepEqual(parsePairs(["A=1", "B=x=y", "C=", "HOME", "A=2"], { HOME: "/root" }), { A: "2", B: "x=y", C: "", HOME: "/root" });
     assert.throws(() => parsePairs(["UNSET"], {}), usage);
     assert.throws(() => parsePairs(["1A=x"], {}), usage);
+  });
+
+  it("labels, set and removed", () => {
+    assert.deepEqual(parseLabels(["env=prod", "example.com/team=", "old-", "env=test"]), { env: "test", "example.com/team": "", old: null });
+    for (const text of ["env", "=x", "-", ""]) assert.throws(() => parseLabels([text]), usage, text);
+  });
+
+  it("a secret's value: without the line end of a pipe, bytes as base64", () => {
+    for (const [given, value] of [["x\n", "x"], ["x\r\n", "x"], ["x\n\n", "x\n"], ["x", "x"], ["\n", ""]] as const) assert.equal(withoutLineEnd(Buffer.from(given)).toString(), value);
+    assert.deepEqual(secretBody("file", Buffer.from("Grüezi\n")), { kind: "file", value: "Grüezi\n" });
+    assert.deepEqual(secretBody("file", Buffer.from([0xff, 0])), { kind: "file", value: "/wA=", encoding: "base64" });
   });
 
   it("settings: only what was named", () => {

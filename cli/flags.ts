@@ -70,6 +70,18 @@ export function parsePairs(pairs: readonly string[], env: Record<string, string 
   return values;
 }
 
+/** `NAME=VALUE` sets a label, `NAME-` removes it. Later ones win. */
+export function parseLabels(changes: readonly string[]): Record<string, string | null> {
+  const patch: Record<string, string | null> = {};
+  for (const change of changes) {
+    const at = change.indexOf("=");
+    if (at > 0) patch[change.slice(0, at)] = change.slice(at + 1);
+    else if (at === -1 && change.length > 1 && change.endsWith("-")) patch[change.slice(0, -1)] = null;
+    else throw usageError(`«${change}» changes no label.`, "NAME=VALUE sets one, NAME- removes it.");
+  }
+  return patch;
+}
+
 /** For options that may be repeated. */
 export function repeated(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];

@@ -21,8 +21,12 @@ const COMMANDS: readonly Entry[] = [
   { name: "releases", args: "[app]", summary: "list what can be rolled back to", load: () => import("./commands/releases.ts") },
   { name: "rollback", args: "[release]", summary: "run an older release again", load: () => import("./commands/rollback.ts") },
   { name: "env", args: "", summary: "list, set and unset environment variables", load: () => import("./commands/env.ts") },
+  { name: "secrets", args: "", summary: "list, set and unset secrets", load: () => import("./commands/secrets.ts") },
+  { name: "label", args: "[labels...]", summary: "show and change an app's labels", load: () => import("./commands/label.ts") },
   { name: "scale", args: "[app]", summary: "change replicas, memory, cpu and other settings", load: () => import("./commands/scale.ts") },
   { name: "cancel", args: "[app]", summary: "cancel the running deployment", load: () => import("./commands/cancel.ts") },
+  { name: "quota", args: "", summary: "show limits and what is used of them", load: () => import("./commands/quota.ts") },
+  { name: "completion", args: "", summary: "print a completion script for bash, zsh or fish", load: () => import("./commands/completion.ts") },
   { name: "destroy", args: "[app]", summary: "remove an app and all its releases", load: () => import("./commands/destroy.ts") },
 ];
 
@@ -42,6 +46,11 @@ Every command has its own examples: berth deploy --help
 /** Runs the command line. Answers the exit code; never throws. */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
+    // The shell asks at every TAB: `berth complete -- WORD…`.
+    if (argv[0] === "complete" && argv[1] === "--") {
+      await (await import("./completion.ts")).complete(argv.slice(2));
+      return EXIT.ok;
+    }
     const program = await createProgram(argv);
     await program.parseAsync([...argv], { from: "user" });
     return process.exitCode === undefined ? EXIT.ok : Number(process.exitCode);

@@ -1,7 +1,8 @@
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { chooseApp } from "../app-name.ts";
 import type { Client } from "../client.ts";
 import { finishDeployment } from "../deploy/finish.ts";
+import { finishReleased } from "../deploy/released.ts";
 import { usageError } from "../errors.ts";
 import { parsePairs } from "../flags.ts";
 import { safeLogText, type Output } from "../output.ts";
@@ -9,6 +10,7 @@ import { APP_OPTION, commonOptions, openSession, type CommonOptions } from "../s
 
 interface Options extends CommonOptions {
   app?: string;
+  shared?: boolean;
   detach?: boolean;
 }
 
@@ -17,12 +19,15 @@ export function define(command: Command): void {
     "after",
     `
 A change makes a new release and rolls it out. NAME without a value takes it from your own environment.
+With --shared: variables that all apps of the tenant get; an app's own of the same name goes first. Passwords
+and keys are better kept as secrets: berth secrets --help
 
 Examples:
   $ berth env list --app hello
   $ berth env set GREETING="good day" DEBUG=1
   $ berth env set API_KEY           the value of $API_KEY here
-  $ berth env unset DEBUG`,
+  $ berth env unset DEBUG
+  $ berth env set REGION=eu --shared`,
   );
   sub(command, "list", "show the variables of the next release").action(list);
   sub(command, "set", "set variables").argument("<pairs...>", "NAME=value, or NAME").option("-d, --detach", "do not wait until it is live").action(set);
@@ -30,17 +35,17 @@ Examples:
 }
 
 function sub(parent: Command, name: string, summary: string): Command {
-  return commonOptions(parent.command(name).summary(summary).description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)).option(...APP_OPTION);
+  return commonOptions(parent.command(name).summary(summary).description(`${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`)).option(...APP_OPTION).addOption(new Option("--shared", "what all apps of the tenant share").conflicts("app"));
 }
 
 async function list(options: Options): Promise<void> {
   const { out, client } = openSession(options);
-  const app = await chooseApp(options.app, ".");
-  const env = await client.env(app);
+  const app = options.shared === true ? undefined : await chooseApp(options.app, ".");
+  const env = app === undefined ? await client.sharedEnv() : await client.env(app);
   out.document(env);
   const names = Object.keys(env).sort();
   if (out.quiet) for (const name of names) out.result(name);
-  if (names.length === 0) out.line(`${app} has no variables.`);
+  if (names.length === 0) out.line(app === undefined ? "No variables are shared." : `${app} has no variables.`);
   for (const name of names) out.line(`${name}=${safeLogText(env[name] ?? "", false).replaceAll("\n", "\\n")}`);
 }
 
@@ -58,6 +63,11 @@ async function unset(names: string[], options: Options): Promise<void> {
 async function change(patch: Record<string, string | null>, options: Options): Promise<void> {
   const startedMs = performance.now();
   const { out, client } = openSession(options);
+  if (options.shared === true) {
+    const { env, deployments } = await client.patchSharedEnv(patch);
+    await finishReleased({ out, client, deployments, detach: options.detach === true, startedMs, stored: { env } });
+    return;
+  }
   const app = await chooseApp(options.app, ".");
   const deployment = await client.patchEnv(app, patch);
   if (deployment === undefined) await sayStored(out, client, app);

@@ -17,7 +17,6 @@ export const WhoamiSchema = z.object({
   /** Host and path prefix to push images to, for `docker login` and `docker push`. */
   registry: z.string(),
 }).meta({ id: "Whoami" });
-export type Whoami = z.infer<typeof WhoamiSchema>;
 
 export const AppSchema = z.object({
   id: idSchema("app"),

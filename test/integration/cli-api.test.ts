@@ -3,15 +3,15 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { and, eq, isNull } from "drizzle-orm";
 import { openS3BlobStore } from "../../core/blob-store/s3.ts";
-import { apps, builds, deployments, tags } from "../../core/db/schema.ts";
+import { apps, builds, deployments, secrets, tags } from "../../core/db/schema.ts";
 import { publishRelease } from "../../core/db/system-queries/publish-release.ts";
 import { goLive } from "../../core/db/system-queries/rollout.ts";
 import { startTestApi, testImage, type TestApi } from "../support/api.ts";
-import { BERTH, workplace, type Workplace } from "../support/cli-run.ts";
+import { BERTH, runProgram, workplace, type Workplace } from "../support/cli-run.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -65,14 +65,14 @@ after(async () => {
 });
 
 /** Runs a command while builds and rollouts come to life. */
-async function whileLiving(args: string[]): ReturnType<Workplace["run"]> {
+async function whileLiving(args: string[], input?: string): ReturnType<Workplace["run"]> {
   let busy = false;
   const timer = setInterval(() => {
     if (busy) return;
     busy = true;
     void bringToLife().then(bringRolloutsToLife).finally(() => (busy = false));
   }, 50);
-  const ran = await place.run(args, { cwd: project });
+  const ran = await place.run(args, { cwd: project, ...(input === undefined ? {} : { input }) });
   clearInterval(timer);
   return ran;
 }
@@ -113,6 +113,53 @@ describe("the CLI and the real API", () => {
     assert.equal((await place.run(["logs", "hello"])).code, 0);
   });
 
+  it("keeps secrets: in by stdin and file, listed, never out", async () => {
+    const set = await whileLiving(["secrets", "set", "PASSWORD"], "hunter2-hunter2\n");
+    assert.equal(set.code, 0, set.stderr);
+    assert.match(set.stdout, /✓ PASSWORD is set \(env, version 1\)[^]*hello is live/);
+    writeFileSync(join(project, "key.bin"), Buffer.from([0xff, 0, 0x0a]));
+    const file = await whileLiving(["secrets", "set", "tls.key", "--kind", "file", "--file", "key.bin", "--json"]);
+    const events = file.stdout.trim().split("\n").map((line) => JSON.parse(line) as { event: string; ok?: boolean; secret?: { kind: string } });
+    assert.deepEqual([events[0]?.event, events[0]?.secret?.kind, events.at(-1)?.event, events.at(-1)?.ok], ["stored", "file", "result", true]);
+    assert.deepEqual((await place.run(["secrets", "set", "TOKEN", "--shared", "--kind", "build", "--value", "visible-value"])).stderr, "warning: the value stays in your shell's history; without --value it is asked for\n");
+    const list = await place.run(["secrets", "list", "-a", "hello"]);
+    assert.match(list.stdout, /^PASSWORD +env +v1 /m);
+    assert.match(list.stdout, /^TOKEN +build +v1 +shared /m);
+    assert.doesNotMatch(list.stdout, /hunter2|visible-value/);
+    const [held] = await api.db.select().from(secrets).where(eq(secrets.name, "tls.key"));
+    assert.equal(held?.kind, "file");
+    assert.equal((await whileLiving(["secrets", "unset", "PASSWORD", "tls.key"])).code, 0);
+    assert.equal((await place.run(["secrets", "list", "-a", "hello", "--quiet"])).stdout, "TOKEN\n");
+    for (const [args, message] of [[["secrets", "set", "A=b"], /would stay in your shell's history/], [["secrets", "set", "A"], /Stdin has no value for A/], [["secrets", "set", "A", "--file", "gone"], /gone cannot be read/]] as const) {
+      const ran = await place.run([...args], { cwd: project });
+      assert.equal(ran.code, 2);
+      assert.match(ran.stderr, message);
+    }
+  });
+
+  it("shares variables, labels apps, shows the quota", async () => {
+    const shared = await whileLiving(["env", "set", "REGION=eu", "--shared"]);
+    assert.match(shared.stdout, /hello is live/, shared.stderr);
+    assert.equal((await place.run(["env", "list", "--shared"])).stdout, "REGION=eu\n");
+    assert.equal((await place.run(["label", "env=prod", "team=web", "--app", "hello"])).stdout, "env=prod\nteam=web\n");
+    assert.equal((await place.run(["label", "team-"], { cwd: project })).stdout, "env=prod\n");
+    assert.equal((await place.run(["apps", "-l", "env=prod", "-l", "!team", "--quiet"])).stdout, "hello\n");
+    assert.match((await place.run(["apps", "-l", "env=test"])).stdout, /No app has these labels/);
+    assert.match((await place.run(["quota"])).stdout, /^apps +1 +\d+$/m);
+  });
+
+  for (const [shell, line] of Object.entries({
+    bash: `source <(berth completion bash); COMP_WORDS=(berth status hel); COMP_CWORD=2; _berth; echo "\${COMPREPLY[*]}"; COMP_WORDS=(berth roll); COMP_CWORD=1; _berth; echo "\${COMPREPLY[*]}"`,
+    zsh: `autoload -Uz compinit; compinit -u; source <(berth completion zsh); _describe() { print -l -- \${(P)2}; }; words=(berth status hel); CURRENT=3; _berth; words=(berth roll); CURRENT=2; _berth`,
+    fish: `berth completion fish | source; complete -C "berth status hel"; complete -C "berth roll"`,
+  })) {
+    it(`completes in ${shell}`, async (t) => {
+      const ran = await runProgram([shell, "-c", line], { cwd: place.home, env: { ...place.env, PATH: `${dirname(BERTH)}:${place.env["PATH"]}` } }).catch(() => undefined);
+      if (ran === undefined) return t.skip(`${shell} is not installed`);
+      assert.match(ran.stdout, /^hello\b[^]*^rollback\b/m, ran.stderr);
+    });
+  }
+
   it("cancels with Ctrl-C's other door", async () => {
     writeFileSync(join(project, "app"), "two");
     const child = spawn(BERTH, ["deploy"], { cwd: project, env: place.env, stdio: ["ignore", "pipe", "pipe"] });
@@ -123,7 +170,7 @@ describe("the CLI and the real API", () => {
     assert.equal(cancel.code, 0, cancel.stderr);
     assert.equal(await new Promise((resolve) => child.once("close", resolve)), 130, stderr);
     assert.match(stderr, /was cancelled/);
-    assert.match(stderr, /v1 keeps serving/);
+    assert.match(stderr, /v\d+ keeps serving/);
     assert.equal((await place.run(["cancel", "hello"])).code, 1);
   });
 
