@@ -13,12 +13,14 @@ import { docsPage, DOCS_HEADERS, type ApiDocument } from "./docs-page.ts";
 import { withCommonParts, type Described } from "./openapi-common.ts";
 import { createRegistry } from "./registry/registry.ts";
 import { createRouter } from "./router.ts";
+import { createAuditRoutes } from "./routes/audit.ts";
 import { createAppRoutes } from "./routes/apps.ts";
 import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
 import { createSecretRoutes } from "./routes/secrets.ts";
+import { createUsageRoutes } from "./routes/usage.ts";
 import { createWhoamiRoutes } from "./routes/whoami.ts";
 
 export const OPENAPI_INFO = {
@@ -45,6 +47,8 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.use("/v1/*", idempotent(deps));
   app.route("/", createWhoamiRoutes(deps));
   app.route("/", createQuotaRoutes(deps));
+  app.route("/", createUsageRoutes(deps));
+  app.route("/", createAuditRoutes(deps));
   app.route("/", createAppRoutes(deps));
   app.route("/", createSecretRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));

@@ -40,7 +40,7 @@ const HEADERS = {
 type HeaderName = keyof typeof HEADERS;
 
 /** Tags group operations by the first word of their path, but for these. */
-const TAG_OF: Record<string, string> = { whoami: "tenant", quota: "tenant" };
+const TAG_OF: Record<string, string> = { whoami: "tenant", quota: "tenant", usage: "tenant", audit: "tenant" };
 /** Problems by their status. What is not here has no place in a description. */
 const PROBLEMS: Record<number, [name: string, description: string]> = {
   400: ["Invalid", "The request is not valid: `errors` names each field"],

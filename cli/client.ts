@@ -1,6 +1,6 @@
 /** The API as the CLI sees it: the generated client with the CLI's retries, limits of time and errors. */
 import { createClient as createApiClient } from "../client/index.ts";
-import type { App, AppStatus, DeployConfig, DeployImage, Deployment, LabelsPatch, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Whoami } from "../client/index.ts";
+import type { App, AppStatus, AuditEntry, AuditEntryPage, DeployConfig, DeployImage, Deployment, LabelsPatch, operations, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Usage, UsagePage, Whoami } from "../client/index.ts";
 import type { Target } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { networkError, notBerth, sendRequest, type Call } from "./transport.ts";
@@ -19,6 +19,8 @@ interface Encoded {
   body: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
+export type UsageFilter = Omit<NonNullable<operations["listUsage"]["parameters"]["query"]>, "limit" | "cursor">;
+export type AuditFilter = Omit<NonNullable<operations["listAudit"]["parameters"]["query"]>, "limit" | "cursor">;
 export type Client = ReturnType<typeof createClient>;
 
 export function createClient(target: Target) {
@@ -51,6 +53,10 @@ export function createClient(target: Target) {
     status: (app: string): Promise<AppStatus> => ask("instances", api.GET("/v1/apps/{app}/status", { ...at(app), ...via(`reading the status of ${app}`) })),
     releases: (app: string, limit: number): Promise<Release[]> =>
       pages(limit, (query) => ask("items", api.GET("/v1/apps/{app}/releases", { params: { path: { app }, query }, ...via(`listing the releases of ${app}`) }))),
+    usage: (filter: UsageFilter): Promise<Usage[]> =>
+      pages(Number.POSITIVE_INFINITY, (query) => ask("items", asJson<UsagePage>(api.GET("/v1/usage", { params: { query: { ...filter, ...query } }, ...via("reading what was used") })))),
+    audit: (filter: AuditFilter, limit: number): Promise<AuditEntry[]> =>
+      pages(limit, (query) => ask("items", asJson<AuditEntryPage>(api.GET("/v1/audit", { params: { query: { ...filter, ...query } }, ...via("reading the audit log") })))),
     rollback: (app: string, release: string | undefined): Promise<Deployment> =>
       ask("state", api.POST("/v1/apps/{app}/rollback", { ...at(app), body: release === undefined ? {} : { release }, ...via(`rolling ${app} back`) })),
     env: (app: string): Promise<Record<string, string>> => answer(target, api.GET("/v1/apps/{app}/env", { ...at(app), ...via(`reading the environment of ${app}`) })),
@@ -97,6 +103,9 @@ async function settled<R extends { data?: unknown }>(target: Target, asked: Prom
     throw networkError(error, target, "reading the answer");
   }
 }
+
+/** Of a route that answers in several types: what it answers when none is asked for. */
+const asJson = <T>(asked: Promise<{ data?: unknown }>) => asked as Promise<{ data?: T }>;
 
 /** `key`: a field that the answer must have. Something else may answer at the URL, or another version of the API. */
 async function answer<T extends object>(target: Target, asked: Promise<{ data?: T }>, key?: keyof T & string): Promise<T> {

@@ -2,12 +2,19 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { suggestName } from "./app-name.ts";
 import { CliError } from "./errors.ts";
-import { parseCommand, parseCpu, parseDuration, parseMemory, parseLabels, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
+import { moment, parseCommand, parseCpu, parseDuration, parseMemory, parseLabels, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
 import { secretBody, withoutLineEnd } from "./secret-value.ts";
 
 const usage = (error: unknown) => error instanceof CliError && error.exitCode === 2;
 
 describe("values of options", () => {
+  it("moments", () => {
+    const read = moment("--since", () => Date.parse("2026-03-10T12:00:00Z"));
+    const cases: [string, string][] = [["2026-03-01", "2026-03-01T00:00:00.000Z"], ["2026-03-01T14:00:00+02:00", "2026-03-01T12:00:00.000Z"], ["30m", "2026-03-10T11:30:00.000Z"], ["24h", "2026-03-09T12:00:00.000Z"], ["7d", "2026-03-03T12:00:00.000Z"], ["2w", "2026-02-24T12:00:00.000Z"]];
+    for (const [text, at] of cases) assert.equal(read(text), at);
+    for (const text of ["", "yesterday", "2026", "2026-13-01", "7", "-1d", "123456d"]) assert.throws(() => read(text), usage, text);
+  });
+
   it("memory", () => {
     const cases: [string, number][] = [["512m", 512 * 2 ** 20], ["1g", 2 ** 30], ["1.5GiB", 1.5 * 2 ** 30], ["64MB", 64 * 2 ** 20], ["1048576", 2 ** 20], ["16k", 16384]];
     for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text);

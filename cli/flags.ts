@@ -36,6 +36,19 @@ export function parseDuration(text: string): number {
   return Math.round(Number(match[1]) * unit);
 }
 
+const AGO_MS: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 7 * 86_400_000 };
+
+/** `2026-03-01`, `2026-03-01T14:00:00Z`, or so long ago: `30m`, `24h`, `7d`, `2w`. For commander: gives a time in ISO 8601. */
+export function moment(name: string, nowMs: () => number = Date.now): (text: string) => string {
+  return (text) => {
+    const ago = /^(\d{1,5})([mhdw])$/.exec(text);
+    if (ago) return new Date(nowMs() - Number(ago[1]) * (AGO_MS[ago[2] ?? ""] ?? 0)).toISOString();
+    const at = /^\d{4}-\d\d-\d\d(T\S+)?$/.test(text) ? new Date(text) : undefined;
+    if (at === undefined || Number.isNaN(at.getTime())) throw usageError(`${name} is a day, a time or how long ago, and not «${text}».`, "Examples: 2026-03-01, 2026-03-01T14:00:00Z, 24h, 7d");
+    return at.toISOString();
+  };
+}
+
 /** As in a Dockerfile: a JSON array is taken as it is, anything else is run by `/bin/sh -c`. */
 export function parseCommand(text: string): string[] {
   if (!text.trimStart().startsWith("[")) {

@@ -196,6 +196,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who changed what, newest first
+         * @description With `Accept: application/x-ndjson` all entries from the cursor on, one a line, without pages.
+         */
+        get: operations["listAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/builds/{id}": {
         parameters: {
             query?: never;
@@ -368,6 +388,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What apps used, by hour, day or month
+         * @description Without a span, the present month (UTC). With `Accept: text/csv` a table; its next page is in the header `Link`.
+         */
+        get: operations["listUsage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/whoami": {
         parameters: {
             query?: never;
@@ -424,6 +464,30 @@ export interface components {
             app: components["schemas"]["App"];
             instances: components["schemas"]["Instance"][];
             lastDeployment: components["schemas"]["Deployment"] | null;
+        };
+        AuditEntry: {
+            actor: string;
+            actorName: string;
+            after: {
+                [key: string]: unknown;
+            } | null;
+            /** Format: date-time */
+            at: string;
+            before: {
+                [key: string]: unknown;
+            } | null;
+            detail: {
+                [key: string]: unknown;
+            };
+            id: string;
+            ip: string | null;
+            requestId: string | null;
+            target: string;
+            verb: string;
+        };
+        AuditEntryPage: {
+            items: components["schemas"]["AuditEntry"][];
+            nextCursor: string | null;
         };
         Build: {
             /** Format: date-time */
@@ -739,6 +803,25 @@ export interface components {
                 [key: string]: string;
             };
         };
+        Usage: {
+            app: {
+                id: string;
+                name: string;
+            } | null;
+            buildSeconds: number;
+            cpuSeconds: number;
+            egressBytes: number;
+            /** Format: date-time */
+            from: string;
+            ingressBytes: number;
+            memoryByteSeconds: number;
+            requests: number;
+            storageByteHours: number;
+        };
+        UsagePage: {
+            items: components["schemas"]["Usage"][];
+            nextCursor: string | null;
+        };
         Whoami: {
             registry: string;
             tenant: {
@@ -948,6 +1031,8 @@ export type AppCreate = components['schemas']['AppCreate'];
 export type AppPage = components['schemas']['AppPage'];
 export type AppPatch = components['schemas']['AppPatch'];
 export type AppStatus = components['schemas']['AppStatus'];
+export type AuditEntry = components['schemas']['AuditEntry'];
+export type AuditEntryPage = components['schemas']['AuditEntryPage'];
 export type Build = components['schemas']['Build'];
 export type BuildLogEntry = components['schemas']['BuildLogEntry'];
 export type DeployConfig = components['schemas']['DeployConfig'];
@@ -976,6 +1061,8 @@ export type SecretPut = components['schemas']['SecretPut'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsPatch = components['schemas']['SettingsPatch'];
 export type SharedEnvChange = components['schemas']['SharedEnvChange'];
+export type Usage = components['schemas']['Usage'];
+export type UsagePage = components['schemas']['UsagePage'];
 export type Whoami = components['schemas']['Whoami'];
 export type ResponseBadGateway = components['responses']['BadGateway'];
 export type ResponseBroken = components['responses']['Broken'];
@@ -1718,6 +1805,46 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listAudit: {
+        parameters: {
+            query?: {
+                actor?: string;
+                cursor?: string;
+                limit?: number;
+                /** @description A day, which is its first moment (UTC), or a time. */
+                since?: string;
+                target?: string;
+                /** @description A day, which is its first moment (UTC), or a time. */
+                until?: string;
+                verb?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Entries */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntryPage"];
+                    "application/x-ndjson": components["schemas"]["AuditEntry"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getBuild: {
         parameters: {
             query?: never;
@@ -2160,6 +2287,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SecretChange"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listUsage: {
+        parameters: {
+            query?: {
+                app?: string;
+                by?: "hour" | "day" | "month";
+                cursor?: string;
+                limit?: number;
+                /** @description A day, which is its first moment (UTC), or a time. */
+                since?: string;
+                /** @description A day, which is its first moment (UTC), or a time. */
+                until?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One item for an app and hour, day or month in which it used something */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UsagePage"];
+                    "text/csv": string;
                 };
             };
             400: components["responses"]["Invalid"];

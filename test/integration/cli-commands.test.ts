@@ -9,7 +9,7 @@ import { BERTH, runProgram, workplace, type Workplace } from "../support/cli-run
 
 let api: FakeApi;
 let place: Workplace;
-const COMMANDS = ["login", "whoami", "context", "deploy", "apps", "status", "logs", "open", "releases", "rollback", "env", "scale", "cancel", "destroy"];
+const COMMANDS = ["login", "whoami", "context", "deploy", "apps", "status", "logs", "open", "releases", "rollback", "env", "scale", "usage", "audit", "cancel", "destroy"];
 const live = () => aDeployment({ state: "live", release: "v4" });
 const page = (items: unknown[], nextCursor: string | null = null) => ({ items, nextCursor });
 
@@ -219,6 +219,42 @@ describe("logs", () => {
     api.on("GET /v1/apps/hello/logs", (_, response) => events(response, [...Array.from({ length: 5000 }, (_, index) => entry(`line ${index} ${"x".repeat(100)}`)), { event: "end", data: {} }]));
     const ran = await runProgram(["/bin/sh", "-c", `"${BERTH}" logs hello | head -1; exit 0`], { cwd: place.home, env: place.env });
     assert.deepEqual(ran, { code: 0, stdout: `abcdef line 0 ${"x".repeat(100)}\n`, stderr: "" });
+  });
+});
+
+describe("usage and audit", () => {
+  const used = (from: string, name: string | null, more: object = {}) => ({ from, app: name === null ? null : { id: newId("app"), name }, cpuSeconds: 90, memoryByteSeconds: 2 ** 30 * 5400, storageByteHours: 2 ** 29, requests: 1234, ingressBytes: 2048, egressBytes: 5 * 2 ** 20, buildSeconds: 0, ...more });
+
+  it("usage: a table with totals, of one app or of all, as JSON and as CSV", async () => {
+    api.on("GET /v1/usage", (seen, response) => json(response, seen.query.get("cursor") === null ? page([used("2026-03-01T00:00:00.000Z", "hello")], "more") : page([used("2026-03-02T00:00:00.000Z", null, { requests: 1, cpuSeconds: 7200 })])));
+    const ran = await place.run(["usage", "hello", "--since", "2026-03-01", "--until", "2026-03-03", "--by", "day"]);
+    assert.equal(ran.code, 0, ran.stderr);
+    const [first] = api.seen.filter(({ query }) => query.get("by") !== null);
+    assert.deepEqual([first?.query.get("app"), first?.query.get("since"), first?.query.get("until"), first?.query.get("by")], ["hello", "2026-03-01T00:00:00.000Z", "2026-03-03T00:00:00.000Z", "day"]);
+    assert.match(ran.stdout, /^DAY +APP +CPU +MEMORY +REQUESTS +IN +OUT +BUILDS +STORAGE\n2026-03-01 +hello +1 min 30 s +1.5 GiB·h +1,234 +2.0 KiB +5.0 MiB +0 ms +0.5 GiB·h\n2026-03-02 +\(no app\) +2.0 h .*\ntotal +2.0 h +3 GiB·h +1,235 /);
+    const asJson = JSON.parse((await place.run(["usage", "--json"])).stdout) as { items: unknown[]; total: { requests: number } };
+    assert.deepEqual([asJson.items.length, asJson.total.requests], [2, 1235]);
+    const csv = (await place.run(["usage", "--csv"])).stdout.split("\r\n");
+    assert.match(csv[0] ?? "", /^from,app_id,app,cpu_seconds/);
+    assert.match(csv[1] ?? "", /^2026-03-01T00:00:00.000Z,app_\w+,hello,90,/);
+    api.on("GET /v1/usage", (_, response) => json(response, page([])));
+    assert.match((await place.run(["usage"])).stdout, /Nothing was used/);
+    for (const args of [["--by", "week"], ["--since", "yesterday"]]) assert.equal((await place.run(["usage", ...args])).code, 2, args.join(" "));
+  });
+
+  it("audit: a table, filters, entries as lines; what would command a terminal is written out", async () => {
+    const entry = { id: newId("audit"), at: "2026-03-01T10:11:12.345Z", actor: "token:tok_x", actorName: "ci\u001b[31m\r\n", ip: "192.0.2.1", requestId: "req_1", verb: "app.settings", target: "app_1", detail: { name: "shop\u009b2J" }, before: { replicas: 1 }, after: { replicas: 3 } };
+    api.on("GET /v1/audit", (_, response) => json(response, page([entry, { ...entry, actor: "system", actorName: "", ip: null, before: null, after: null }])));
+    const ran = await place.run(["audit", "-n", "2", "--since", "7d", "--verb", "app.*", "--actor", "ci", "--target", "shop"]);
+    assert.equal(ran.code, 0, ran.stderr);
+    const asked = api.seen.at(-1)?.query;
+    assert.deepEqual([asked?.get("limit"), asked?.get("verb"), asked?.get("actor"), asked?.get("target")], ["2", "app.*", "ci", "shop"]);
+    assert.match(ran.stdout, /\n2026-03-01 10:11:12 +ci\\x1b\[31m\\x0d\\x0a +192.0.2.1 +app.settings +app_1 +name=shop\\x9b2J; replicas: 1 → 3\n2026-03-01 10:11:12 +system +app.settings/);
+    const lines = (await place.run(["audit", "--json"])).stdout.trimEnd().split("\n");
+    assert.deepEqual((JSON.parse(lines[0] ?? "") as { id: string }).id, entry.id);
+    assert.equal(lines.length, 2);
+    api.on("GET /v1/audit", (_, response) => json(response, page([])));
+    assert.match((await place.run(["audit"])).stdout, /No entry/);
   });
 });
 

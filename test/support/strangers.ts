@@ -54,6 +54,8 @@ export interface Recipe {
 export const RECIPES: Record<string, Recipe> = {
   whoami: {},
   getQuota: {},
+  listUsage: {},
+  listAudit: { ofOtherApp: "forbidden" },
   createApp: { body: { name: "made" }, ofOtherApp: "forbidden" },
   listApps: {},
   getApp: { thing: APP },

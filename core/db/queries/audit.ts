@@ -1,5 +1,6 @@
 /** The audit trail: one row a change, in the transaction of the change. */
-import { newId, timeOfId, type Id, type TenantId } from "../../contract/ids.ts";
+import { and, desc, eq, gte, like, lt, or, sql } from "drizzle-orm";
+import { firstIdAt, newId, timeOfId, type Id, type TenantId } from "../../contract/ids.ts";
 import { printableDeep } from "../../domain/printable.ts";
 import type { Db, Tx } from "../client.ts";
 import { audit } from "../schema.ts";
@@ -37,6 +38,40 @@ export async function writeAudit(tx: Tx, who: AuditActor, verb: string, target: 
 /** The same for what Berth does by itself. `tenantId` null: it is nobody's. */
 export async function writeSystemAudit(tx: Db | Tx, tenantId: TenantId | null, verb: string, target: string, detail: Record<string, unknown> = {}): Promise<void> {
   await insert(tx, { tenantId, actor: "system", verb, target, detail });
+}
+
+export type AuditRow = typeof audit.$inferSelect;
+
+export interface AuditFilter {
+  /** `app.create`, or `app.*`. */
+  verb?: string | undefined;
+  /** As it is written, its id alone, or its name. */
+  actor?: string | undefined;
+  /** An id, or a name that the entry says. */
+  target?: string | undefined;
+  since?: Date | undefined;
+  until?: Date | undefined;
+}
+
+/** Newest first, before the entry with the id `before`. */
+export function readAudit(db: Db | Tx, tenantId: TenantId, { verb, actor, target, since, until }: AuditFilter, limit: number, before: Id<"audit"> | undefined): Promise<AuditRow[]> {
+  return db
+    .select()
+    .from(audit)
+    .where(
+      and(
+        eq(audit.tenantId, tenantId),
+        before && lt(audit.id, before),
+        since && gte(audit.id, firstIdAt("audit", since)),
+        until && lt(audit.id, firstIdAt("audit", until)),
+        // No verb has a character that `like` takes for another.
+        verb === undefined ? undefined : verb.endsWith(".*") ? like(audit.verb, `${verb.slice(0, -1)}%`) : eq(audit.verb, verb),
+        actor === undefined ? undefined : or(eq(audit.actor, actor), eq(audit.actorName, actor), sql`split_part(${audit.actor}, ':', 2) = ${actor}`),
+        target === undefined ? undefined : or(eq(audit.target, target), sql`${audit.detail}->>'name' = ${target}`, sql`${audit.detail}->>'app' = ${target}`),
+      ),
+    )
+    .orderBy(desc(audit.id))
+    .limit(limit);
 }
 
 type NewRow = Omit<typeof audit.$inferInsert, "id" | "at">;
