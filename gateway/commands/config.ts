@@ -149,7 +149,9 @@ function frontendSection(o: ConfigOptions): string {
     "option http-restrict-req-hdr-names delete",
     "unique-id-format %[uuid()]",
     "http-request deny deny_status 405 if { method CONNECT TRACE }",
-    `http-request set-var(txn.slot) req.hdr(host),host_only,rtrim(.),map_str(${o.files.hosts})`,
+    // Whole: a value with a comma in it is no two hosts. The map would read up to a NUL, and the app beyond it.
+    "http-request deny deny_status 400 if { req.fhdr(host) -m found } !{ req.fhdr(host) -m reg -i ^[a-z0-9._:-]*$ }",
+    `http-request set-var(txn.slot) req.fhdr(host),host_only,rtrim(.),map_str(${o.files.hosts})`,
     ...answers(o, PAGES.unknownHost, "!{ var(txn.slot) -m found }"),
     // What clients claim about the way here is not true until we say it.
     "http-request del-header x-forwarded -m beg",
@@ -157,10 +159,14 @@ function frontendSection(o: ConfigOptions): string {
     "http-request del-header x-real-ip",
     "http-request set-header x-forwarded-for %[src]",
     "http-request set-header x-forwarded-proto %[ssl_fc,iif(https,http)]",
-    "http-request set-header x-forwarded-host %[req.hdr(host)]",
+    "http-request set-header x-forwarded-host %[req.fhdr(host)]",
     "http-request set-header x-request-id %[unique-id]",
     "http-request del-header upgrade unless { req.hdr(upgrade) -i websocket }",
     "http-request del-header http2-settings",
+    // Nor may a client name headers of ours as ones that the next hop has to drop.
+    "http-request del-header connection unless { req.hdr(upgrade) -m found }",
+    "http-request set-header connection upgrade if { req.hdr(upgrade) -m found }",
+    "http-request del-header keep-alive",
     // A request that may have been acted upon is not sent twice.
     "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
     "use_backend %[var(txn.slot)]",
