@@ -15,12 +15,18 @@ import { createRegistry } from "./registry/registry.ts";
 import { createRouter } from "./router.ts";
 import { createAuditRoutes } from "./routes/audit.ts";
 import { createAppRoutes } from "./routes/apps.ts";
+import { createAuthRoutes } from "./routes/auth.ts";
 import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createHealthRoutes } from "./routes/health.ts";
+import { createMemberRoutes } from "./routes/members.ts";
+import { createOperatorRoutes } from "./routes/operator.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
 import { createSecretRoutes } from "./routes/secrets.ts";
 import { createUsageRoutes } from "./routes/usage.ts";
+import { createSessionRoutes } from "./routes/sessions.ts";
+import { createTokenExchangeRoutes, createTokenRoutes } from "./routes/tokens.ts";
+import { createTrustRoutes } from "./routes/trusts.ts";
 import { createWhoamiRoutes } from "./routes/whoami.ts";
 
 export const OPENAPI_INFO = {
@@ -43,12 +49,21 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createErrorPages());
   app.get("/docs", (c) => c.html(docsPage(describe(app) as unknown as ApiDocument), 200, DOCS_HEADERS));
 
+  // These have doors of their own.
+  app.route("/", createAuthRoutes(deps));
+  app.route("/", createSessionRoutes(deps));
+  app.route("/", createTokenExchangeRoutes(deps));
+  app.route("/", createOperatorRoutes(deps));
+
   app.use("/v1/*", authenticate(deps));
   app.use("/v1/*", idempotent(deps));
   app.route("/", createWhoamiRoutes(deps));
   app.route("/", createQuotaRoutes(deps));
   app.route("/", createUsageRoutes(deps));
   app.route("/", createAuditRoutes(deps));
+  app.route("/", createTokenRoutes(deps));
+  app.route("/", createMemberRoutes(deps));
+  app.route("/", createTrustRoutes(deps));
   app.route("/", createAppRoutes(deps));
   app.route("/", createSecretRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
@@ -69,7 +84,9 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
 
 /** The OpenAPI document of all routes. */
 export function describe(app: OpenAPIHono<ApiEnv>): Described {
-  app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer" });
+  app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer", description: "Of a tenant. A page of ours sends its session's cookie in its place, with `X-CSRF-Token`." });
+  app.openAPIRegistry.registerComponent("securitySchemes", "operator", { type: "http", scheme: "bearer", description: "Of an operator: opens these alone." });
+  app.openAPIRegistry.registerComponent("securitySchemes", "session", { type: "apiKey", in: "cookie", name: "berth_session", description: "Over https its name begins with `__Host-`." });
   return withCommonParts(app.getOpenAPI31Document(OPENAPI_INFO));
 }
 

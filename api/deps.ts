@@ -6,8 +6,10 @@ import type { BlobStore } from "../core/blob-store/blob-store.ts";
 import type { BuildId, InstanceId, NodeId } from "../core/contract/ids.ts";
 import type { LogEntry } from "../core/contract/node-channel.ts";
 import type { Db } from "../core/db/client.ts";
-import type { TokenHolder } from "../core/db/queries/tokens.ts";
+import type { OperatorHolder, TokenHolder } from "../core/db/queries/tokens.ts";
+import type { Federation } from "../core/federation.ts";
 import type { Log } from "../core/log.ts";
+import type { NetGuardOptions } from "../core/net-guard.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import type { Secrets } from "../core/secrets/secrets.ts";
 import type { Once } from "./idempotency.ts";
@@ -26,6 +28,20 @@ export interface ApiConfig {
   trustedProxies: readonly string[];
   /** False: one may ask as often as one likes, for platforms with tenants of one's own. */
   hasRateLimits: boolean;
+  /** Where people sign in; undefined: with tokens alone. */
+  oidc: OidcSettings | undefined;
+  /** People without a tenant may make one. */
+  hasSignUp: boolean;
+  /** Private ranges where what tenants name may be fetched from. */
+  fetchAllow: NonNullable<NetGuardOptions["allow"]>;
+}
+
+export interface OidcSettings {
+  issuer: URL;
+  clientId: string;
+  /** Undefined: a public client. */
+  clientSecret: string | undefined;
+  scopes: string;
 }
 
 /** Puts builds into the queue. The job carries the id alone; adding one twice is no error. */
@@ -61,6 +77,7 @@ export interface Deps {
   nodes: NodeHub;
   secrets: Secrets;
   rateLimits: RateLimits;
+  federation: Federation;
 }
 
 /** Who asks, and from where. */
@@ -72,8 +89,15 @@ export interface Actor extends TokenHolder {
   once?: Once;
 }
 
-/** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels. */
+/** Who asks, of those who run the platform. What they change in a tenant is in that tenant's audit log. */
+export interface Operator extends OperatorHolder {
+  tenantId: null;
+  ip: string | null;
+  requestId: string;
+}
+
+/** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels, sign-ins and `/v1/operator`. */
 export interface ApiEnv {
   Bindings: HttpBindings;
-  Variables: { actor: Actor; requestId: string; clientIp: string | null };
+  Variables: { actor: Actor; operator: Operator; requestId: string; clientIp: string | null };
 }

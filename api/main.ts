@@ -4,6 +4,11 @@ import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
 import { removeOldKeys } from "../core/db/queries/idempotency.ts";
+import { removeOldSessions } from "../core/db/queries/sessions.ts";
+import { removeOldTokens } from "../core/db/queries/token-changes.ts";
+import { removeOldSigningKeys } from "../core/db/signing-keys.ts";
+import { NetGuardEnv } from "../core/net-guard.ts";
+import { OidcEnv, oidcSettings } from "./session/settings.ts";
 import { pruneSecretVersions } from "../core/db/system-queries/secrets.ts";
 import { openSecrets, SecretsEnv } from "../core/secrets/secrets.ts";
 import { isCidr } from "./client-address.ts";
@@ -28,6 +33,8 @@ const Env = z.object({
     .transform((text) => text.split(",").map((part) => part.trim()).filter((part) => part !== ""))
     .pipe(z.array(z.string().refine(isCidr, "must be addresses or ranges such as 10.0.0.0/8,::1"))),
   BERTH_RATE_LIMITS: z.enum(["on", "off"]).default("on"),
+  ...NetGuardEnv,
+  ...OidcEnv,
 });
 
 const TIDY_EVERY_MS = 10 * 60_000;
@@ -57,6 +64,9 @@ const server = await startServer({
     maxContextBytes: env.BERTH_MAX_CONTEXT_BYTES,
     trustedProxies: env.BERTH_TRUSTED_PROXIES,
     hasRateLimits: env.BERTH_RATE_LIMITS === "on",
+    oidc: oidcSettings(env),
+    hasSignUp: env.BERTH_SIGN_UP === "on",
+    fetchAllow: env.BERTH_FETCH_ALLOW_CIDRS,
   },
   log,
 });
@@ -68,6 +78,9 @@ setInterval(() => {
     (error: unknown) => log.warn({ err: error }, "stale uploads were not removed"),
   );
   removeOldKeys(server.deps.db, new Date()).catch((error: unknown) => log.warn({ err: error }, "old idempotency keys were not removed"));
+  for (const remove of [removeOldTokens, removeOldSessions, removeOldSigningKeys]) {
+    remove(server.deps.db, new Date()).catch((error: unknown) => log.warn({ err: error }, "what ended long ago was not removed"));
+  }
   pruneSecretVersions(server.deps.db).catch((error: unknown) => log.warn({ err: error }, "old versions of secrets were not removed"));
 }, TIDY_EVERY_MS).unref();
 

@@ -78,13 +78,16 @@ function complete(path: string, method: string, operation: Operation): Operation
   );
   const parameters = [
     ...(operation.parameters ?? []),
-    ...(method === "post" ? [ONCE] : []),
+    ...(method === "post" && isTenants(security) ? [ONCE] : []),
     ...("412" in responses ? [IF_MATCH] : []),
     ...("304" in responses ? [IF_NONE_MATCH] : []),
   ];
   const word = /^\/v1\/([a-z-]+)/.exec(path)?.[1] ?? "platform";
   return { ...operation, tags: operation.tags ?? [TAG_OF[word] ?? word], security, ...(parameters.length === 0 ? {} : { parameters }), responses };
 }
+
+/** Keys are kept per tenant. */
+const isTenants = (security: Record<string, string[]>[]) => security.some((each) => "token" in each);
 
 /** What every route of its kind may answer, whether or not it says so. */
 function brought(path: string, method: string, operation: Operation, security: Record<string, string[]>[]): string[] {
@@ -96,7 +99,7 @@ function brought(path: string, method: string, operation: Operation, security: R
     ...(isGuarded ? ["403"] : []),
     ...(path.includes("{") ? ["404"] : []),
     // A key that is in use, or was used for something else.
-    ...(method === "post" ? ["409", "422"] : []),
+    ...(method === "post" && isTenants(security) ? ["409", "422"] : []),
     ...(operation.requestBody === undefined ? [] : ["413"]),
     "429",
     "500",
@@ -109,7 +112,7 @@ function answer(method: string, status: number, operation: Operation): Answer {
   const problem = PROBLEMS[status];
   if (problem !== undefined) return { $ref: `#/components/responses/${problem[0]}` };
   const isTagged = "304" in operation.responses;
-  const named: HeaderName[] = [...(isTagged ? (["ETag"] as const) : []), ...(method === "post" ? (["Idempotency-Replayed"] as const) : []), ...(status === 201 ? (["Location"] as const) : [])];
+  const named: HeaderName[] = [...(isTagged ? (["ETag"] as const) : []), ...(method === "post" && isTenants(operation.security ?? [{ token: [] }]) ? (["Idempotency-Replayed"] as const) : []), ...(status === 201 ? (["Location"] as const) : [])];
   return { ...given, headers: { ...headersOf("X-Request-Id", "RateLimit", "RateLimit-Policy", ...named), ...given.headers } };
 }
 

@@ -31,7 +31,7 @@ function fromHttpException(error: HTTPException): AppError {
   return new AppError(code, error.message || "The request could not be read.", { cause: error });
 }
 
-type Issues = readonly { path: readonly PropertyKey[]; message: string }[];
+export type Issues = readonly { path: readonly PropertyKey[]; message: string }[];
 
 /** What zod found, as an error that names every field. The detail is the first finding. */
 export function invalid(code: ErrorCode, issues: Issues): AppError {

@@ -5,8 +5,12 @@ import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { isRedisUnavailable, openRedisFailFast, openRedisPatient } from "../core/redis.ts";
 import { openBells } from "../core/bells.ts";
+import { forgetSessions } from "../core/db/queries/sessions.ts";
 import { forgetTokens } from "../core/db/queries/tokens.ts";
 import { openDb } from "../core/db/client.ts";
+import { sealSigningKeys } from "../core/db/signing-keys.ts";
+import { openFederation } from "../core/federation.ts";
+import { openNetGuard } from "../core/net-guard.ts";
 import type { BlobStore } from "../core/blob-store/blob-store.ts";
 import type { Log } from "../core/log.ts";
 import type { Secrets } from "../core/secrets/secrets.ts";
@@ -37,6 +41,8 @@ const REDIS_PATIENCE_MS = 1000;
 const QUERY_TIMEOUT_MS = 8000;
 /** A Redis that hangs must not hold up requests: they are counted in memory then. */
 const LIMITS_TIMEOUT_MS = 100;
+/** What a pipeline's issuer says of itself, and its keys. */
+const ISSUER_MAX_BYTES = 256 * 1024;
 
 export interface ServerOptions {
   host: string;
@@ -74,8 +80,14 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const hub = openNodeHub({ channels: nodes, redis, subscriber, redisPrefix: config.redisPrefix, log });
   const limitsRedis = openRedisFailFast(options.redisUrl, "berth-api-limits", { commandTimeoutMs: LIMITS_TIMEOUT_MS });
   const rateLimits = config.hasRateLimits ? openRateLimits(limitsRedis, config.redisPrefix) : NO_RATE_LIMITS;
-  const deps: Deps = { ...base, nodes: hub, rateLimits };
-  const stopTokenBell = bells.listen("token", () => forgetTokens(db));
+  sealSigningKeys(db, options.secrets);
+  const guard = openNetGuard({ allow: config.fetchAllow, maxBytes: ISSUER_MAX_BYTES });
+  const federation = openFederation(guard, config.fetchAllow);
+  const deps: Deps = { ...base, nodes: hub, rateLimits, federation };
+  const stopTokenBell = bells.listen("token", () => {
+    forgetTokens(db);
+    forgetSessions(db);
+  });
 
   const channels = acceptChannels([nodes.channel, gateways.channel], log);
   const server = createAdaptorServer({
@@ -116,6 +128,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     nodes.close();
     gateways.close();
     await queue.close();
+    await guard.close();
     redis.disconnect();
     limitsRedis.disconnect();
     subscriber.disconnect();

@@ -6,9 +6,9 @@ import { eq } from "drizzle-orm";
 import { openDb, type Db } from "../core/db/client.ts";
 import { migrateDatabase } from "../core/db/migrate.ts";
 import { gateways, nodes, secretVersions } from "../core/db/schema.ts";
-import { createToken, ensureGateway, ensureNode, ensureTenant } from "../core/db/system-queries/bootstrap.ts";
+import { createToken, ensureGateway, ensureNode, ensureOperatorToken, ensureTenant } from "../core/db/system-queries/bootstrap.ts";
 import { makeKeyFile } from "../core/secrets/key-file.ts";
-import { ConfigError, REPOSITORY, type BerthConfig } from "./config.ts";
+import { ConfigError, replaceOperatorToken, REPOSITORY, type BerthConfig } from "./config.ts";
 import { checkExternalStores } from "./external-stores.ts";
 import { checkListen, runLogged } from "./host.ts";
 import { startPostgres } from "./local/postgres.ts";
@@ -80,11 +80,15 @@ async function ensureSecretKeys({ secretKeys }: BerthConfig, db: Db): Promise<vo
   makeKeyFile(secretKeys.file, new Date().toISOString().slice(0, 10));
 }
 
-/** The rows without which nothing can begin: tenant, this node, this gateway; and the key of all secrets. */
+/** The rows without which nothing can begin: tenant, operator, this node, this gateway; and the key of all secrets. */
 export async function bootstrap(config: BerthConfig): Promise<void> {
   await withDb(config, async (db) => {
     await ensureSecretKeys(config, db);
     await ensureTenant(db, config.tenant);
+    if (!(await ensureOperatorToken(db, config.secrets.operatorToken))) {
+      replaceOperatorToken(config);
+      await ensureOperatorToken(db, config.secrets.operatorToken);
+    }
     await ensureNode(db, config.nodeName, config.secrets.nodeToken);
     await ensureGateway(db, config.gatewayName, config.secrets.gatewayToken);
   });

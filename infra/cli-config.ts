@@ -4,6 +4,8 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 
 export const LOCAL_CONTEXT = "local";
+/** Of `berth operator …` on this host. */
+export const OPERATOR_CONTEXT = "operator";
 
 const CliConfigSchema = z.looseObject({
   current: z.string(),
@@ -32,13 +34,27 @@ export function storeToken(env: NodeJS.ProcessEnv, api: string, token: string): 
   const config = read(path);
   if (config.contexts[config.current] === undefined) config.current = LOCAL_CONTEXT;
   config.contexts[LOCAL_CONTEXT] = { ...config.contexts[LOCAL_CONTEXT], api, token };
+  write(path, config);
+  return config.current === LOCAL_CONTEXT;
+}
+
+/** Stores the operator's token beside it; never the current context: it opens no tenant. */
+export function storeOperatorToken(env: NodeJS.ProcessEnv, api: string, token: string): void {
+  const path = cliConfigFile(env);
+  const config = read(path);
+  const before = config.contexts[OPERATOR_CONTEXT];
+  if (before?.api === api && before.token === token) return;
+  config.contexts[OPERATOR_CONTEXT] = { ...before, api, token };
+  write(path, config);
+}
+
+function write(path: string, config: CliConfig): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.new`, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
   // With `sudo -E` the home directory is somebody else's than root's.
   const { uid, gid } = statSync(dirname(dirname(dirname(path))));
   for (const each of [dirname(path), `${path}.new`]) chownSync(each, uid, gid);
   renameSync(`${path}.new`, path);
-  return config.current === LOCAL_CONTEXT;
 }
 
 /** Whether the API knows the token. */

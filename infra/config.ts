@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { createToken } from "../core/tokens.ts";
 import { postgresStatus } from "./local/postgres.ts";
 import { redisStatus } from "./local/redis.ts";
 import { s3Status } from "./local/s3.ts";
@@ -20,6 +21,8 @@ export const DEFAULT_CACHE = "/var/cache/berth";
 const NOT_SETTINGS = new Set(["BERTH_TOKEN", "BERTH_API", "BERTH_CONTEXT", "BERTH_DATA", "BERTH_DEBUG", "BERTH_TEST_RUN"]);
 /** Only the API and workers may know these. */
 const STORE_SETTING = /^BERTH_(DATABASE|REDIS|S3|SECRET|KMS)_/;
+/** Only the API may know these. */
+const SIGN_IN_SETTING = /^BERTH_OIDC_/;
 
 const Listen = z.string().regex(/^[\d.]+:\d{1,5}$/, "must be an IPv4 address and a port, like 127.0.0.1:7070");
 const Subnet = z.string().regex(/^\d+\.\d+\.0\.0\/16$/, "must be an IPv4 network like 10.201.0.0/16");
@@ -43,6 +46,8 @@ const SecretsSchema = z.object({
   s3SecretAccessKey: z.string(),
   nodeToken: z.string(),
   gatewayToken: z.string(),
+  /** Of this host's operator; made anew when it was revoked. */
+  operatorToken: z.string(),
 });
 const PortsSchema = z.object({ postgres: z.number(), redis: z.number(), s3: z.number() });
 
@@ -50,7 +55,8 @@ const SavedSchema = z.object({
   version: z.literal(1),
   /** What the environment said. */
   settings: z.record(z.string(), z.string()),
-  secrets: SecretsSchema,
+  /** What was added since is made when it is missing. */
+  secrets: z.preprocess((saved) => ({ ...newSecrets(), ...(saved as object) }), SecretsSchema),
   ports: PortsSchema,
 });
 type Saved = z.infer<typeof SavedSchema>;
@@ -85,8 +91,10 @@ export interface BerthConfig {
   secrets: z.infer<typeof SecretsSchema>;
   /** False in tests: no fsync. */
   durable: boolean;
-  /** Settings for every part, stores' left out. */
+  /** Settings for every part, stores' and sign-in's left out. */
   settings: Record<string, string>;
+  /** The identity provider's. */
+  signIn: Record<string, string>;
   redisPrefix: string;
 }
 
@@ -139,6 +147,15 @@ export async function prepareConfig(env: NodeJS.ProcessEnv, options: { durable?:
   return config;
 }
 
+/** The operator's token was revoked: from now on it is this one. */
+export function replaceOperatorToken(config: BerthConfig): void {
+  const path = configFile(config.dataDir);
+  const saved = SavedSchema.parse(parseJson(path));
+  config.secrets.operatorToken = saved.secrets.operatorToken = createToken();
+  writeFileSync(`${path}.new`, `${JSON.stringify(saved, null, 2)}\n`, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
 function complete(dataDir: string, saved: Saved, durable: boolean): BerthConfig {
   const parsed = SettingsSchema.safeParse(saved.settings);
   if (!parsed.success) {
@@ -182,7 +199,8 @@ function complete(dataDir: string, saved: Saved, durable: boolean): BerthConfig 
     ports: saved.ports,
     secrets: saved.secrets,
     durable,
-    settings: Object.fromEntries(Object.entries(settings).filter(([name]) => !STORE_SETTING.test(name))),
+    settings: Object.fromEntries(Object.entries(settings).filter(([name]) => !STORE_SETTING.test(name) && !SIGN_IN_SETTING.test(name))),
+    signIn: Object.fromEntries(Object.entries(settings).filter(([name]) => SIGN_IN_SETTING.test(name))),
     redisPrefix: settings["BERTH_REDIS_PREFIX"] ?? "berth:",
   };
 }
@@ -192,7 +210,7 @@ function address(listen: string): { host: string; port: number } {
   return { host: listen.slice(0, at), port: Number(listen.slice(at + 1)) };
 }
 
-function newSecrets(): Saved["secrets"] {
+function newSecrets(): z.infer<typeof SecretsSchema> {
   const secret = () => randomBytes(24).toString("hex");
   return {
     postgresPassword: secret(),
@@ -201,6 +219,7 @@ function newSecrets(): Saved["secrets"] {
     s3SecretAccessKey: secret(),
     nodeToken: secret(),
     gatewayToken: secret(),
+    operatorToken: createToken(),
   };
 }
 

@@ -107,7 +107,7 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
     };
   };
   return [
-    make("api", "api", [], { ...storeEnv(config), ...secretKeysEnv(config) }),
+    make("api", "api", [], { ...storeEnv(config), ...secretKeysEnv(config), ...config.signIn }),
     make("worker", "workers", inSandboxNamespace, { ...storeEnv(config), ...secretKeysEnv(config), ...billingEnv(config), BERTH_WORKER_DATA: join(config.dataDir, "worker") }),
     make("agent", "node-agent", inSandboxNamespace, {
       BERTH_NODE_TOKEN: config.secrets.nodeToken,

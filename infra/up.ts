@@ -7,10 +7,10 @@ import pc from "picocolors";
 import { run } from "../core/host/spawn.ts";
 import { favorCgroupChanges } from "./cgroup-changes.ts";
 import { bootstrap, issueToken, migrate, runScript, startParts, startStores, waitHealthy } from "./berth.ts";
-import { cliConfigFile, LOCAL_CONTEXT, storedToken, storeToken, tokenWorks } from "./cli-config.ts";
+import { cliConfigFile, LOCAL_CONTEXT, storedToken, storeOperatorToken, storeToken, tokenWorks } from "./cli-config.ts";
 import { configFile, ConfigError, prepareConfig, REPOSITORY, type BerthConfig } from "./config.ts";
 import { checkHost } from "./host.ts";
-import { baseEnv, storeEnv, type Part } from "./parts.ts";
+import { baseEnv, secretKeysEnv, storeEnv, type Part } from "./parts.ts";
 import { runSteps, seconds, type Step } from "./report.ts";
 
 const HELP = `Usage: infra/up [--no-example] [--no-catalogue]
@@ -66,11 +66,12 @@ const STEPS: (options: { example: boolean; catalogue: boolean }) => Step<Context
 /** Makes the base images when they are not in the cache, and puts them into this Berth's registry. */
 export async function publishCatalogue(config: BerthConfig, say: (line: string) => void): Promise<void> {
   await runScript(config, "catalogue", ["catalogue/make"], say);
-  await runScript(config, "catalogue-publish", ["catalogue/publish"], say, storeEnv(config));
+  await runScript(config, "catalogue-publish", ["catalogue/publish"], say, { ...storeEnv(config), ...secretKeysEnv(config) });
 }
 
 async function cliToken(context: Context): Promise<string> {
   const { config } = context;
+  storeOperatorToken(process.env, config.apiUrl, config.secrets.operatorToken);
   const stored = storedToken(process.env, config.apiUrl);
   if (stored !== undefined && (await tokenWorks(config.apiUrl, stored))) {
     context.token = stored;

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { openBells } from "../core/bells.ts";
 import { openDb } from "../core/db/client.ts";
+import { sealSigningKeys } from "../core/db/signing-keys.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
 import { openSecrets, SecretsEnv } from "../core/secrets/secrets.ts";
@@ -60,11 +61,14 @@ if (env.BERTH_WORKER_ROLES.includes("autoscale")) {
 if (env.BERTH_WORKER_ROLES.includes("usage")) closers.push(startUsage({ db, log, clock, ...usageConfig(env) }));
 if (env.BERTH_WORKER_ROLES.includes("build")) {
   const config = buildConfig(env);
+  const secrets = openSecrets(env);
+  // It signs the tokens of builds.
+  sealSigningKeys(db, secrets);
   closers.push(
     await startBuilds({
       ...common,
       blobs: openS3BlobStore(env),
-      secrets: openSecrets(env),
+      secrets,
       redis,
       redisUrl: env.BERTH_REDIS_URL,
       redisPrefix: env.BERTH_REDIS_PREFIX,

@@ -51,10 +51,12 @@ export async function readClaims(deps: RegistryDeps, c: Context<ApiEnv>, scope: 
   const secret = bearer ?? basicPassword(header);
   if (secret === undefined) throw challenge(deps, scope);
   const holder = await authenticate(deps, c, secret, challenge(deps, scope, "invalid_token").headers);
+  const own = actionsOf(holder);
+  const names = holder.appId === null ? [`${holder.tenantName}/*`] : [`${holder.tenantName}/${holder.appName}`, `${holder.tenantName}/${holder.appName}/*`];
   return {
     subject: `${HOLDER}${holder.tokenId}`,
     access: [
-      { type: "repository", name: `${holder.tenantName}/*`, actions: ["pull", "push", "delete"] },
+      ...(own.length === 0 ? [] : names.map((name) => ({ type: "repository" as const, name, actions: own }))),
       { type: "repository", name: "library/*", actions: ["pull"] },
     ],
   };
@@ -88,13 +90,29 @@ export function challenge(deps: RegistryDeps, scope?: string, error?: string): R
   return new RegistryError("UNAUTHORIZED", "authentication required", { "www-authenticate": `Bearer ${parts.join(",")}` });
 }
 
-/** What of `repository:<name>:<actions>` the holder gets: all within its tenant, reading of the catalogue. Pure. */
-export function grant(scope: string, holder: Pick<TokenHolder, "tenantName"> | undefined): RegistryAccess[] {
-  if (scope === CATALOG_SCOPE) return (holder ? [`${holder.tenantName}/*`, "library/*"] : ["library/*"]).map((name) => ({ type: "repository", name, actions: ["pull"] }));
+type Reach = Pick<TokenHolder, "tenantName" | "scopes" | "appId" | "appName" | "isSuspended">;
+
+/** What the holder may do with repositories of its own. Pure. */
+function actionsOf({ scopes, isSuspended }: Reach): RegistryAction[] {
+  const actions: RegistryAction[] = scopes.has("read") || scopes.has("deploy") ? ["pull"] : [];
+  return scopes.has("deploy") && !isSuspended ? [...actions, "push", "delete"] : actions;
+}
+
+/** Whether the repository is the holder's: its tenant's, or its app's alone. */
+function isOwn({ tenantName, appId, appName }: Reach, repository: string): boolean {
+  if (appId === null) return repository.startsWith(`${tenantName}/`);
+  return repository === `${tenantName}/${appName}` || repository.startsWith(`${tenantName}/${appName}/`);
+}
+
+/** What of `repository:<name>:<actions>` the holder gets: within its tenant what its scopes say, reading of the catalogue. Pure. */
+export function grant(scope: string, holder: Reach | undefined): RegistryAccess[] {
+  if (scope === CATALOG_SCOPE) {
+    const own = holder === undefined || !actionsOf(holder).includes("pull") ? [] : [holder.appId === null ? `${holder.tenantName}/*` : `${holder.tenantName}/${holder.appName}`];
+    return [...own, "library/*"].map((name) => ({ type: "repository", name, actions: ["pull"] }));
+  }
   const [, name, wanted] = /^repository:([^:]+):([a-z,*]+)$/.exec(scope) ?? [];
   if (name === undefined || wanted === undefined) return [];
-  const own = holder !== undefined && name.startsWith(`${holder.tenantName}/`);
-  const granted = own ? ["pull", "push", "delete"] : name.startsWith("library/") ? ["pull"] : [];
+  const granted = holder !== undefined && isOwn(holder, name) ? actionsOf(holder) : name.startsWith("library/") ? ["pull"] : [];
   const asked = wanted === "*" ? [...ACTIONS] : wanted.split(",");
   const actions = granted.filter((action) => asked.includes(action)) as RegistryAction[];
   return actions.length === 0 ? [] : [{ type: "repository", name, actions }];

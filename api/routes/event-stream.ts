@@ -2,6 +2,7 @@
 import type { Context } from "hono";
 import { stream } from "hono/streaming";
 import type { ApiEnv, Deps } from "../deps.ts";
+import { cutWhenRevoked } from "../stream-guard.ts";
 
 /** Proxies cut connections that say nothing. */
 const HEARTBEAT_MS = 15_000;
@@ -14,8 +15,11 @@ export function sseEvent(event: string, data: unknown, id?: number): string {
   return `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 
-/** Sends the pieces as they come, and heartbeats between them. `pieces` gets a signal that ends with the connection. */
-export function answerStream(c: Context<ApiEnv>, deps: Pick<Deps, "log">, contentType: string, pieces: (signal: AbortSignal) => AsyncIterable<string>): Response {
+/**
+ * Sends the pieces as they come, and heartbeats between them. `pieces` gets a signal that ends with the connection, or
+ * with the token that opened it.
+ */
+export function answerStream(c: Context<ApiEnv>, deps: Pick<Deps, "db" | "bells" | "clock" | "log">, contentType: string, pieces: (signal: AbortSignal) => AsyncIterable<string>): Response {
   const sse = contentType === EVENT_STREAM;
   c.header("content-type", `${contentType}; charset=utf-8`);
   c.header("cache-control", "no-store");
@@ -29,9 +33,14 @@ export function answerStream(c: Context<ApiEnv>, deps: Pick<Deps, "log">, conten
       // The first byte goes out at once, so that the client sees its answer's status.
       await out.write(sse ? ": open\n\n" : "");
       const timer = sse ? setInterval(() => void out.write(":\n\n").catch(() => {}), HEARTBEAT_MS) : undefined;
+      const stopGuard = cutWhenRevoked(deps, c.get("actor"), () => {
+        ended.abort();
+        out.abort();
+      });
       try {
         for await (const piece of pieces(ended.signal)) await out.write(piece);
       } finally {
+        stopGuard();
         clearInterval(timer);
         ended.abort();
       }

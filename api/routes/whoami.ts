@@ -1,6 +1,7 @@
 /** `GET /v1/whoami`. */
 import { createRoute } from "@hono/zod-openapi";
 import { WhoamiSchema } from "../../core/contract/api.ts";
+import type { Id } from "../../core/contract/ids.ts";
 import { createRouter } from "../router.ts";
 import type { Deps } from "../deps.ts";
 import { json, problems } from "./responses.ts";
@@ -20,7 +21,11 @@ export function createWhoamiRoutes(deps: Deps) {
       return c.json(
         {
           tenant: { id: actor.tenantId, name: actor.tenantName },
-          token: { id: actor.tokenId, name: actor.tokenName, expiresAt: actor.tokenExpiresAt?.toISOString() ?? null },
+          token:
+            actor.kind === "session" ? null : { id: actor.tokenId as Id<"token">, name: actor.tokenName, kind: actor.kind, expiresAt: actor.tokenExpiresAt?.toISOString() ?? null },
+          user: actor.userId === null || actor.role === null ? null : { id: actor.userId, role: actor.role },
+          scopes: [...actor.scopes],
+          app: actor.appName,
           registry: `${deps.config.publicUrl.host}/${actor.tenantName}`,
         },
         200,

@@ -11,10 +11,11 @@ import { applySettingsPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { keepInside } from "../idempotency.ts";
 import { toApp } from "../views/app.ts";
-import { requireAppDetails } from "./require.ts";
+import { requireAppDetails, requireWholeTenant } from "./require.ts";
 
-/** @throws AppError name_taken, quota_exceeded */
+/** @throws AppError forbidden, name_taken, quota_exceeded */
 export async function createApp(deps: Deps, actor: Actor, input: z.infer<typeof AppCreateSchema>): Promise<App> {
+  requireWholeTenant(actor);
   const settings = applySettingsPatch(SettingsSchema.parse({}), input.settings);
   const id = newId("app");
   const made = await deps.db.transaction(async (tx) => {

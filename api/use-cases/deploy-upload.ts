@@ -31,6 +31,7 @@ import { ContextInspector, type ContextLimits } from "../upload/context-inspecto
 import { readBody, type UploadHeaders } from "../upload/read-body.ts";
 import { deleteContext, hashContext, receiveContext, type ReceivedContext, type Refuse } from "../upload/receive-context.ts";
 import { ALREADY_LIVE, toDeployment } from "../views/deployment.ts";
+import { sees } from "./require.ts";
 
 /** What all nodes run. */
 const PLATFORM = "linux/amd64";
@@ -96,8 +97,8 @@ async function uploadLimit({ db, config }: Deps, actor: Actor): Promise<Refuse> 
 /** An app that exists, or a name that may become one. Before any byte is read. @throws AppError invalid_name, not_found */
 export async function checkApp(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppRow | undefined> {
   const app = await findApp(db, actor.tenantId, nameOrId);
-  if (app !== undefined) return app;
-  if (parseId("app", nameOrId) !== undefined) throw new AppError("not_found", `${actor.tenantName} has no app «${nameOrId}».`);
+  if (app !== undefined && sees(actor, app.id)) return app;
+  if (parseId("app", nameOrId) !== undefined || actor.appId !== null) throw new AppError("not_found", `${actor.tenantName} has no app «${nameOrId}».`);
   const name = AppNameSchema.safeParse(nameOrId);
   if (!name.success) throw invalid("invalid_name", name.error.issues);
   return undefined;

@@ -11,7 +11,7 @@ export async function listApps(deps: Deps, actor: Actor, page: { limit: number; 
   const after = page.cursor === undefined ? undefined : parseId("app", page.cursor);
   if (page.cursor !== undefined && after === undefined) throw new AppError("invalid_request", "cursor: take it from `nextCursor` of the page before.");
   const selector = parseSelector(page.label ?? []);
-  const rows = selector === undefined ? [] : await readApps(deps.db, actor.tenantId, page.limit + 1, after, selector);
+  const rows = selector === undefined ? [] : await readApps(deps.db, actor.tenantId, page.limit + 1, after, selector, actor.appId);
   const items = rows.slice(0, page.limit);
   const nextCursor = rows.length > page.limit ? (items.at(-1)?.app.id ?? null) : null;
   return { items: items.map((row) => toApp(row, actor, deps.config)), nextCursor };

@@ -1,17 +1,25 @@
 /** Finding what a request names. What belongs to another tenant is answered like what does not exist. */
 import { AppError } from "../../core/contract/errors.ts";
+import type { AppId } from "../../core/contract/ids.ts";
 import { findApp, findAppDetails, type AppDetails, type AppRow } from "../../core/db/queries/apps.ts";
 import type { Db, Tx } from "../../core/db/client.ts";
 import type { Actor } from "../deps.ts";
 
 /** @throws AppError not_found */
 export async function requireApp(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppRow> {
-  return (await findApp(db, actor.tenantId, nameOrId)) ?? noApp(actor, nameOrId);
+  const found = await findApp(db, actor.tenantId, nameOrId);
+  return found !== undefined && sees(actor, found.id) ? found : noApp(actor, nameOrId);
 }
 
 /** @throws AppError not_found */
 export async function requireAppDetails(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppDetails> {
-  return (await findAppDetails(db, actor.tenantId, nameOrId)) ?? noApp(actor, nameOrId);
+  const found = await findAppDetails(db, actor.tenantId, nameOrId);
+  return found !== undefined && sees(actor, found.app.id) ? found : noApp(actor, nameOrId);
+}
+
+/** A token of one app sees no other. */
+export function sees(actor: Pick<Actor, "appId">, appId: AppId): boolean {
+  return actor.appId === null || actor.appId === appId;
 }
 
 /** What all apps of the tenant share is not for a token of one of them. @throws AppError forbidden */

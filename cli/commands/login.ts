@@ -35,8 +35,8 @@ async function login(options: Options): Promise<void> {
   const token = checkTokenText(options.tokenStdin === true ? await readAll() : await askToken(api));
   const me = await createClient({ api, token, context: name }).whoami();
   writeConfig(process.env, { current: name, contexts: { ...config.contexts, [name]: { api, token } } });
-  out.line(`${out.colors.green("✓")} signed in to ${api} as ${me.tenant.name} (token «${me.token.name}»)`);
-  if (me.token.expiresAt !== null) out.line(`  the token expires at ${me.token.expiresAt}`);
+  out.line(`${out.colors.green("✓")} signed in to ${api} as ${me.tenant.name} ${me.token === null ? "" : ` (token «${me.token.name}»)`}`);
+  if (me.token !== null && me.token.expiresAt !== null) out.line(`  the token expires at ${me.token.expiresAt}`);
   out.document({ api, context: name, tenant: me.tenant, token: me.token });
 }
 

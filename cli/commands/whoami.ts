@@ -19,7 +19,9 @@ async function whoami(options: CommonOptions): Promise<void> {
   out.document({ ...me, api: client.target.api, context: client.target.context });
   if (out.quiet) out.result(me.tenant.name);
   out.line(`tenant    ${me.tenant.name}`);
-  out.line(`token     ${me.token.name}${me.token.expiresAt === null ? "" : `, until ${me.token.expiresAt}`}`);
+  if (me.token !== null) out.line(`token     ${me.token.name}${me.token.expiresAt === null ? "" : `, until ${me.token.expiresAt}`}`);
+  if (me.user !== null) out.line(`role      ${me.user.role}`);
+  out.line(`scopes    ${me.scopes.join(", ") || "none"}${me.app === null ? "" : ` (app ${me.app} alone)`}`);
   out.line(`registry  ${me.registry}`);
   out.line(`api       ${client.target.api} (context ${client.target.context})`);
 }

@@ -7,13 +7,21 @@ import { AppNameSchema } from "./names.ts";
 import { orNull } from "./or-null.ts";
 import { ExitSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
+import { ROLES, SCOPES, TOKEN_KINDS } from "../domain/access.ts";
 import { BUILD_STATES, DEPLOYMENT_STATES, INSTANCE_STATES } from "../domain/states.ts";
 
 const time = z.iso.datetime();
 
 export const WhoamiSchema = z.object({
   tenant: z.object({ id: idSchema("tenant"), name: z.string() }),
-  token: z.object({ id: idSchema("token"), name: z.string(), expiresAt: time.nullable() }),
+  /** Null: a person's session. */
+  token: z.object({ id: idSchema("token"), name: z.string(), kind: z.enum(TOKEN_KINDS), expiresAt: time.nullable() }).nullable(),
+  /** Whom a personal token or a session acts for. */
+  user: z.object({ id: idSchema("user"), role: z.enum(ROLES) }).nullable(),
+  /** What may be done now: the token's scopes that the person's role has, too. */
+  scopes: z.array(z.enum(SCOPES)),
+  /** The one app that the token sees; null: all. */
+  app: z.string().nullable(),
   /** Host and path prefix to push images to, for `docker login` and `docker push`. */
   registry: z.string(),
 }).meta({ id: "Whoami" });

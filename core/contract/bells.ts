@@ -13,7 +13,7 @@ export const BELLS = {
   buildCancel: "bell:build-cancel",
   /** A deployment changed (message: deployment id). Heard by API processes that stream its events. */
   deployment: "bell:deployment",
-  /** A token was revoked (message: token id). */
+  /** A token was revoked, a session ended, a role, a plan or a suspension changed (message: id of the one that changed). Heard by API processes, which look again at whoever is there. */
   token: "bell:token",
 } as const;
 export type Bell = keyof typeof BELLS;

@@ -31,6 +31,7 @@ export const ERRORS = {
   queue_unavailable: [503, "The queue is away"],
   storage_unavailable: [503, "The blob store is away"],
   secrets_unavailable: [503, "Secrets cannot be sealed or opened now"],
+  issuer_unavailable: [503, "The identity provider cannot be asked"],
   node_unavailable: [503, "The node that runs this instance is away"],
   // build contexts
   context_not_tar: [422, "The build context is not a tar archive"],

@@ -9,6 +9,8 @@ import { z } from "zod";
 const PREFIXES = {
   tenant: "ten",
   user: "usr",
+  session: "ses",
+  login: "lgn",
   invite: "inv",
   token: "tok",
   trust: "tru",

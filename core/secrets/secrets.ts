@@ -7,6 +7,8 @@ import { KmsCommandSchema, openKeyCommand } from "./key-command.ts";
 import { openKeyFile } from "./key-file.ts";
 
 export interface Secrets {
+  /** False: nothing can be sealed here. */
+  readonly hasKeys: boolean;
   /** @throws AppError secrets_unavailable */
   seal(value: Uint8Array, binding: SecretBinding): Promise<Sealed>;
   /** @throws AppError secrets_unavailable */
@@ -33,6 +35,7 @@ export function openSecrets(env: { BERTH_SECRET_KEYS_FILE?: string | undefined; 
 
 export function secretsOf(keys: MasterKeys): Secrets {
   return {
+    hasKeys: keys !== NO_KEYS,
     seal: (value, binding) => sealValue(keys, value, binding),
     open: (sealed, binding) =>
       openValue(keys, sealed, binding).catch((error: unknown) => {

@@ -21,6 +21,8 @@ interface Operation {
   path: string;
   scope: Scope | undefined;
   isForOperators: boolean;
+  /** A browser's, where somebody has signed in. */
+  isForSessions: boolean;
   isPublic: boolean;
   /** Its JSON body refuses what it does not know. */
   isStrict: boolean;
@@ -53,7 +55,7 @@ function readOperations(): Operation[] {
       const body = /\/(\w+)$/.exec(requestBody?.content["application/json"]?.schema.$ref ?? "")?.[1] ?? "";
       const isStrict = document.components.schemas[body]?.additionalProperties === false;
       const recipe = RECIPES[id] ?? assert.fail(`${id} (${method.toUpperCase()} ${path}) is not asked as a stranger would: add it to RECIPES in test/support/strangers.ts`);
-      return { id, method: method.toUpperCase(), path, scope: security[0]?.token?.[0], isForOperators: security[0]?.operator !== undefined, isPublic: security.length === 0, isStrict, recipe };
+      return { id, method: method.toUpperCase(), path, scope: security[0]?.token?.[0], isForOperators: security[0]?.operator !== undefined, isForSessions: security[0]?.session !== undefined, isPublic: security.length === 0, isStrict, recipe };
     }),
   );
 }
@@ -86,12 +88,14 @@ async function ask(operation: Operation, params: Record<string, string>, token: 
   return { status: response.status, code: value.code, text: `${response.status} ${headers} ${text.replaceAll(/"requestId":"[^"]+"/g, "")}` };
 }
 
+/** Opened by tenants' tokens. */
+const isForTenants = ({ isForOperators, isForSessions, isPublic }: Operation) => !isForOperators && !isForSessions && !isPublic;
 const named = ({ recipe }: Operation, owned: Owned) => recipe.thing?.names(owned) ?? [{}];
 const missing = ({ recipe }: Operation) => recipe.thing?.missing() ?? [{}];
 
 /** All that a tenant has, as it is now. */
 async function belongings({ tenantId, tenantName }: Owned): Promise<string> {
-  const tables = ["apps", "builds", "deployments", "releases", "secrets", "secret_versions", "audit", "instances"];
+  const tables = ["apps", "builds", "deployments", "releases", "secrets", "secret_versions", "audit", "instances", "members", "invites", "trusts"];
   const rows = await Promise.all(tables.map((table) => api.db.execute(sql`select * from ${sql.identifier(table)} t where to_jsonb(t) @> ${JSON.stringify({ tenant_id: tenantId })}::jsonb order by to_jsonb(t)::text`)));
   const images = await Promise.all(["tags", "manifests", "repository_blobs"].map((table) => api.db.execute(sql`select * from ${sql.identifier(table)} t where repository like ${`${tenantName}/%`} order by to_jsonb(t)::text`)));
   return JSON.stringify([...rows, ...images].map((result) => result.rows));
@@ -104,7 +108,7 @@ test("every operation has a recipe, and no recipe is left of one that is gone", 
 });
 
 test("the recipes are right: whoever owns the thing gets through", async () => {
-  for (const operation of operations.filter(({ isForOperators }) => !isForOperators)) {
+  for (const operation of operations.filter(isForTenants)) {
     const own = await makeOwned(api);
     for (const params of named(operation, own)) {
       const { status, text } = await ask(operation, params, own.token);
@@ -142,7 +146,7 @@ test("what belongs to another tenant is answered like what is not there, and sta
   const before = await belongings(owner);
   let asked = 0;
   // What makes the stranger a thing of the same name goes last.
-  const naming = operations.filter(({ recipe, isForOperators }) => recipe.thing !== undefined && !isForOperators).toSorted((a, b) => Number(a.recipe.makesNew ?? false) - Number(b.recipe.makesNew ?? false));
+  const naming = operations.filter((each) => each.recipe.thing !== undefined && isForTenants(each)).toSorted((a, b) => Number(a.recipe.makesNew ?? false) - Number(b.recipe.makesNew ?? false));
   for (const operation of naming) {
     const others = missing(operation);
     for (const [at, params] of named(operation, owner).entries()) {
@@ -162,7 +166,7 @@ test("what belongs to another tenant is answered like what is not there, and sta
 test("fields that a route does not know are refused: nobody sets what is not for him", async () => {
   const smuggled = { tenantId: stranger.tenantId, id: "app_01k0000000000000000000000a", version: 99, liveReleaseId: "x", scopes: ["admin"], isSuspended: false };
   let asked = 0;
-  for (const operation of operations.filter(({ isStrict }) => isStrict)) {
+  for (const operation of operations.filter((each) => each.isStrict && isForTenants(each))) {
     const own = await makeOwned(api);
     const before = await belongings(own);
     const [params = {}] = named(operation, own);

@@ -8,6 +8,7 @@ import { eq } from "drizzle-orm";
 import { openS3BlobStore } from "../../core/blob-store/s3.ts";
 import { openDb } from "../../core/db/client.ts";
 import { signingKeys, tokens } from "../../core/db/schema.ts";
+import { bindingOf, sealSigningKeys } from "../../core/db/signing-keys.ts";
 import { signRegistryToken, verifyRegistryToken } from "../../core/registry/token.ts";
 import { startTestApi, type TestApi } from "../support/api.ts";
 import { basic, errorCode, registryClient, type Tenant } from "../support/registry.ts";
@@ -34,6 +35,7 @@ const encode = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("
 
 test("the first tokens of many processes are signed with one key", async () => {
   const databases = Array.from({ length: 5 }, () => openDb(stores.databaseUrl, { name: "test", max: 2 }));
+  for (const { db } of databases) sealSigningKeys(db, api.deps.secrets);
   try {
     const signed = await Promise.all(databases.flatMap(({ db }) => [signRegistryToken(db, { subject: "x", access: [] }), signRegistryToken(db, { subject: "x", access: [] })]));
     assert.equal(new Set(signed.map((token) => decodeProtectedHeader(token).kid)).size, 1);
@@ -51,12 +53,14 @@ test("forged tokens are refused", async () => {
   const claims = decodeJwt(good);
   assert.ok((claims.exp ?? 0) - (claims.iat ?? 0) <= 15 * 60);
   const [row] = await api.db.select().from(signingKeys);
-  const key = await importJWK(row?.jwk as JWK, "ES256");
+  assert.ok(row?.sealedWith && !row.privateJwk.includes('"d"'), "the private key is sealed");
+  const privateJwk = JSON.parse(String(await api.deps.secrets.open({ sealed: row.privateJwk, keyId: row.sealedWith }, bindingOf(row.kid)))) as JWK;
+  const key = await importJWK(privateJwk, "ES256");
   const sign = (change: object, headerChange: object = {}, signer: Parameters<SignJWT["sign"]>[0] = key) => new SignJWT({ ...claims, ...change }).setProtectedHeader({ ...header, ...headerChange }).sign(signer);
   assert.equal(await status(await sign({})), 200, "signed like this it is good");
   const now = Math.floor(Date.now() / 1000);
   const stranger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey;
-  const publicPem = createPublicKey({ key: row?.jwk as never, format: "jwk" }).export({ type: "spki", format: "pem" });
+  const publicPem = createPublicKey({ key: row.publicJwk as never, format: "jwk" }).export({ type: "spki", format: "pem" });
   const hmac = (material: string | Buffer) => {
     const text = `${encode({ ...header, alg: "HS256" })}.${encode(claims)}`;
     return `${text}.${createHmac("sha256", material).update(text).digest("base64url")}`;

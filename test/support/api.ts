@@ -11,9 +11,11 @@ import { createToken, ensureGateway, ensureNode, ensureTenant } from "../../core
 import { migrateDatabase } from "../../core/db/migrate.ts";
 import type { Db } from "../../core/db/client.ts";
 import { openLog } from "../../core/log.ts";
+import { NetGuardEnv } from "../../core/net-guard.ts";
 import { keysOf } from "../../core/secrets/key-file.ts";
 import { secretsOf, type Secrets } from "../../core/secrets/secrets.ts";
 import { startServer, type RunningServer } from "../../api/server.ts";
+import type { OidcSettings } from "../../api/deps.ts";
 import type { BodyPace } from "../../api/slow-clients.ts";
 import { eq, sql } from "drizzle-orm";
 
@@ -38,7 +40,7 @@ export const randomName = (prefix: string) => `${prefix}${randomBytes(4).toStrin
 /** With a master key of its own. */
 export const testSecrets = (): Secrets => secretsOf(keysOf({ keys: [{ id: "test", key: randomBytes(32).toString("base64") }] }));
 
-export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; secrets?: Secrets; trustedProxies?: string[]; bodyPace?: BodyPace } = {}): Promise<TestApi> {
+export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; secrets?: Secrets; trustedProxies?: string[]; bodyPace?: BodyPace; oidc?: OidcSettings; signUp?: boolean; fetchAllow?: string } = {}): Promise<TestApi> {
   if (options.migrate ?? true) await migrateDatabase(stores.databaseUrl);
   const server = await startServer({
     host: "127.0.0.1",
@@ -56,6 +58,10 @@ export async function startTestApi(stores: ApiStores, options: { redisPrefix?: s
       trustedProxies: options.trustedProxies ?? [],
       // Tests ask as often as they like.
       hasRateLimits: options.rateLimits ?? false,
+      oidc: options.oidc,
+      hasSignUp: options.signUp ?? false,
+      // Issuers of tests are on this host.
+      fetchAllow: NetGuardEnv.BERTH_FETCH_ALLOW_CIDRS.parse(options.fetchAllow ?? "127.0.0.0/8"),
     },
     log: openLog("test-api", process.env["BERTH_LOG_LEVEL"] ?? "silent"),
     ...(options.bodyPace === undefined ? {} : { bodyPace: options.bodyPace }),

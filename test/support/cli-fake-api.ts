@@ -133,4 +133,4 @@ export function aRelease(number: number, more: Partial<Release> = {}): Release {
 }
 
 export const logLine = (seq: number, text: string, stream: "stdout" | "stderr" | "system" = "stdout") => ({ event: "log", id: seq, data: { seq, time: NOW, step: 1, stream, text } });
-export const WHOAMI = { tenant: { id: newId("tenant"), name: "acme" }, token: { id: newId("token"), name: "first", expiresAt: null }, registry: "127.0.0.1:7070/acme" };
+export const WHOAMI = { tenant: { id: newId("tenant"), name: "acme" }, token: { id: newId("token"), name: "first", kind: "deploy", expiresAt: null }, user: null, scopes: ["read", "deploy"], app: null, registry: "127.0.0.1:7070/acme" };

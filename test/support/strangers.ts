@@ -4,10 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { newId, type AppId } from "../../core/contract/ids.ts";
-import { builds, deployments, repositoryBlobs, blobs, manifests, secrets, tags } from "../../core/db/schema.ts";
+import { builds, deployments, invites, repositoryBlobs, blobs, manifests, secrets, tags, trusts } from "../../core/db/schema.ts";
 import { createToken } from "../../core/db/system-queries/bootstrap.ts";
 import { SCOPES, type Scope } from "../../core/domain/access.ts";
 import { seedApp, randomName, type TestApi } from "./api.ts";
+import { seedMember } from "./people.ts";
 
 /** A tenant that has one of everything. */
 export interface Owned {
@@ -18,6 +19,10 @@ export interface Owned {
   deploymentId: string;
   buildId: string;
   sharedSecret: string;
+  tokenId: string;
+  member: { id: string; email: string };
+  inviteId: string;
+  trust: { id: string; name: string };
   /** A manifest and a blob of `<tenant>/<app>`, tagged `latest`. */
   digest: string;
 }
@@ -35,6 +40,13 @@ const SECRET: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...e
 const SHARED_SECRET: Thing = { names: ({ sharedSecret }) => [{ name: sharedSecret }], missing: () => [{ name: randomName("SHARED") }] };
 const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
 const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
+
+const TOKEN: Thing = { names: ({ tokenId }) => [{ token: tokenId }], missing: () => [{ token: newId("token") }] };
+const MEMBER: Thing = { names: ({ member }) => [{ member: member.id }, { member: member.email }], missing: () => [{ member: newId("user") }, { member: `${randomName("p")}@example.test` }] };
+const INVITE: Thing = { names: ({ inviteId }) => [{ invite: inviteId }], missing: () => [{ invite: newId("invite") }] };
+const TRUST: Thing = { names: ({ trust }) => [{ trust: trust.id }, { trust: trust.name }], missing: () => [{ trust: newId("trust") }, { trust: randomName("trust") }] };
+const TENANT: Thing = { names: ({ tenantId, tenantName }) => [{ tenant: tenantId }, { tenant: tenantName }], missing: () => [{ tenant: newId("tenant") }, { tenant: randomName("t") }] };
+const PLAN: Thing = { names: () => [{ plan: "gold" }], missing: () => [{ plan: "gone" }] };
 
 export interface Recipe {
   /** What the path names. */
@@ -84,6 +96,44 @@ export const RECIPES: Record<string, Recipe> = {
   getBuild: { thing: BUILD },
   cancelBuild: { thing: BUILD },
   getBuildLog: { thing: BUILD },
+  listTokens: {},
+  createToken: { body: { name: "made", scopes: ["read"] } },
+  rotateToken: { thing: TOKEN, body: {} },
+  revokeToken: { thing: TOKEN },
+  listMembers: { ofOtherApp: "forbidden" },
+  setMemberRole: { thing: MEMBER, body: { role: "developer" }, ofOtherApp: "forbidden" },
+  removeMember: { thing: MEMBER, ofOtherApp: "forbidden" },
+  listInvites: { ofOtherApp: "forbidden" },
+  createInvite: { body: { email: "somebody@example.test", role: "viewer" }, ofOtherApp: "forbidden" },
+  revokeInvite: { thing: INVITE, ofOtherApp: "forbidden" },
+  listTrusts: { ofOtherApp: "forbidden" },
+  createTrust: { body: { name: "made", issuer: "https://issuer.example", audience: "berth", claims: { sub: "repo:acme/shop" }, scopes: ["deploy"] }, ofOtherApp: "forbidden" },
+  removeTrust: { thing: TRUST, ofOtherApp: "forbidden" },
+  exchangeToken: {
+    body: { grant_type: "urn:ietf:params:oauth:grant-type:token-exchange", subject_token: "a.b.c", subject_token_type: "urn:ietf:params:oauth:token-type:id_token", audience: "acme" },
+  },
+  createCliToken: { body: { code: "x", verifier: "v".repeat(43), tokenName: "cli" } },
+  getSession: {},
+  renewSession: {},
+  endSession: {},
+  chooseTenant: { body: { tenant: "acme" } },
+  createOwnTenant: { body: { name: "acme" } },
+  acceptInvite: { body: { secret: "x" } },
+  listTenants: {},
+  createTenant: { body: { name: "made" } },
+  getTenant: { thing: TENANT },
+  setTenantPlan: { thing: TENANT, body: { plan: null, limits: {} } },
+  suspendTenant: { thing: TENANT },
+  resumeTenant: { thing: TENANT },
+  createTenantToken: { thing: TENANT, body: { name: "made", scopes: ["read"] } },
+  inviteToTenant: { thing: TENANT, body: { email: "somebody@example.test", role: "owner" } },
+  listPlans: {},
+  putPlan: { thing: PLAN, body: { limits: {} } },
+  removePlan: { thing: PLAN },
+  listOperatorTokens: {},
+  createOperatorToken: { body: { name: "made" } },
+  revokeOperatorToken: { thing: TOKEN },
+  rotateSigningKeys: { body: {} },
 };
 
 /** Of `/v2`, by method and name of the route: what stands for `{reference}`. */
@@ -117,6 +167,12 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
     { id: newId("secret"), ...of, name: "PASSWORD", kind: "env", version: 1 },
     { id: newId("secret"), tenantId: tenant.id, name: sharedSecret, kind: "build", version: 1 },
   ]);
+  const tokenId = (await createToken(api.db, tenant.id, { name: "another" })).id;
+  const { id: userId, email } = await seedMember(api, tenant.id, "developer");
+  const inviteId = newId("invite");
+  await api.db.insert(invites).values({ id: inviteId, tenantId: tenant.id, email: `${randomName("p")}@example.test`, role: "viewer", hash: inviteId, invitedBy: "test", expiresAt: new Date(Date.now() + 3_600_000) });
+  const trust = { id: newId("trust"), name: randomName("trust") };
+  await api.db.insert(trusts).values({ ...trust, tenantId: tenant.id, issuer: "https://issuer.example", audience: "berth", claims: { sub: "x" }, scopes: ["deploy"] });
   const content = Buffer.from(JSON.stringify({ schemaVersion: 2, of: tenant.name }));
   const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
   const repository = `${tenant.name}/${app.name}`;
@@ -124,7 +180,7 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(repositoryBlobs).values({ repository, digest });
   await api.db.insert(manifests).values({ repository, digest, mediaType: "application/vnd.oci.image.manifest.v1+json", content });
   await api.db.insert(tags).values({ repository, tag: "latest", digest });
-  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, digest };
+  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, tokenId, member: { id: userId, email }, inviteId, trust, digest };
 }
 
 /** A token of the same tenant that may do all but this. */

@@ -38,10 +38,10 @@ export async function findAppDetails(db: Db | Tx, tenantId: TenantId, nameOrId: 
   return row;
 }
 
-/** Oldest first, after the app with the id `after`. */
-export function listApps(db: Db | Tx, tenantId: TenantId, limit: number, after: AppId | undefined, labels?: LabelSelector): Promise<AppDetails[]> {
+/** Oldest first, after the app with the id `after`; `only` that one. */
+export function listApps(db: Db | Tx, tenantId: TenantId, limit: number, after: AppId | undefined, labels?: LabelSelector, only: AppId | null = null): Promise<AppDetails[]> {
   return details(db)
-    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), after === undefined ? undefined : gt(apps.id, after), labels && hasLabels(labels)))
+    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), after === undefined ? undefined : gt(apps.id, after), only === null ? undefined : eq(apps.id, only), labels && hasLabels(labels)))
     .orderBy(asc(apps.id))
     .limit(limit);
 }

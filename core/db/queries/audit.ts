@@ -7,8 +7,11 @@ import { audit } from "../schema.ts";
 
 /** Who made the change, from where. */
 export interface AuditActor {
-  tenantId: TenantId;
-  tokenId: Id<"token">;
+  /** Whose log it belongs to; null: the platform's alone. */
+  tenantId: TenantId | null;
+  /** What opened the door. A session and a sign-in are their person's. */
+  tokenId: Id<"token"> | Id<"session"> | Id<"login"> | Id<"trust">;
+  userId?: Id<"user"> | null;
   tokenName?: string;
   ip?: string | null;
   requestId?: string;
@@ -24,7 +27,7 @@ export interface AuditChange {
 export async function writeAudit(tx: Tx, who: AuditActor, verb: string, target: string, detail: Record<string, unknown> = {}, change: AuditChange = {}): Promise<void> {
   await insert(tx, {
     tenantId: who.tenantId,
-    actor: `token:${who.tokenId}`,
+    actor: actorText(who),
     actorName: who.tokenName ?? "",
     ip: who.ip ?? null,
     requestId: who.requestId ?? null,
@@ -35,6 +38,11 @@ export async function writeAudit(tx: Tx, who: AuditActor, verb: string, target: 
   });
 }
 
+/** `user:usr_…`, `trust:tru_…` or `token:tok_…`: in `created_by` of rows, too. */
+export function actorText({ tokenId, userId }: Pick<AuditActor, "tokenId" | "userId">): string {
+  if (/^(ses|lgn)_/.test(tokenId) && userId) return `user:${userId}`;
+  return tokenId.startsWith("tru_") ? `trust:${tokenId}` : `token:${tokenId}`;
+}
 /** The same for what Berth does by itself. `tenantId` null: it is nobody's. */
 export async function writeSystemAudit(tx: Db | Tx, tenantId: TenantId | null, verb: string, target: string, detail: Record<string, unknown> = {}): Promise<void> {
   await insert(tx, { tenantId, actor: "system", verb, target, detail });

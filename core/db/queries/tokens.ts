@@ -1,5 +1,5 @@
 /** Who holds a token. */
-import { and, eq, isNull, lt, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, lt, or, sql } from "drizzle-orm";
 import { LRUCache } from "lru-cache";
 import { AppError } from "../../contract/errors.ts";
 import type { AppId, Id, TenantId } from "../../contract/ids.ts";
@@ -7,33 +7,44 @@ import { effectiveScopes, type Role, type Scope, type TokenKind } from "../../do
 import { limitsOf } from "../../domain/limits.ts";
 import { hashToken, isToken } from "../../tokens.ts";
 import type { Db } from "../client.ts";
-import { members, plans, tenants, tokens, users } from "../schema.ts";
+import { apps, members, plans, tenants, tokens, users } from "../schema.ts";
 
 /** A revoked token works at most this long in a process that has just seen it. */
-const CACHE_MS = 1000;
+export const ACCESS_CACHE_MS = 1000;
 const LAST_USED_EVERY_MS = 60_000;
 
+/** Whoever works for a tenant: with a token, or as a person who has signed in. */
 export interface TokenHolder {
   tenantId: TenantId;
   tenantName: string;
-  tokenId: Id<"token">;
+  tokenId: Id<"token"> | Id<"session">;
+  /** Of a session: the person's address. */
   tokenName: string;
   tokenExpiresAt: Date | null;
-  kind: TokenKind;
-  /** Of a personal token. */
+  kind: TokenKind | "session";
+  /** Of a personal token and of a session. */
   userId: Id<"user"> | null;
   role: Role | null;
   /** What it may do now. */
   scopes: ReadonlySet<Scope>;
   /** Not null: it sees this app alone. */
   appId: AppId | null;
+  appName: string | null;
   isSuspended: boolean;
   /** Of its tenant. */
   requestsMinute: number;
 }
 
-interface Row {
-  holder: TokenHolder;
+/** Whoever runs the platform. */
+export interface OperatorHolder {
+  tokenId: Id<"token">;
+  tokenName: string;
+  tokenExpiresAt: Date | null;
+}
+
+interface Row extends OperatorHolder {
+  /** Null: an operator's. */
+  holder: TokenHolder | null;
   revokedAt: Date | null;
   lastUsedAt: Date | null;
   /** Of a personal token whose person was shut out or has left the tenant. */
@@ -45,23 +56,46 @@ const caches = new WeakMap<Db, LRUCache<string, Row>>();
 
 /** @throws AppError unauthenticated (wrong, unknown, revoked) or token_expired */
 export async function authenticateToken(db: Db, token: string, now: Date): Promise<TokenHolder> {
+  const { holder, isStranger } = await findValid(db, token, now);
+  if (holder === null) throw new AppError("unauthenticated", "This is an operator's token: it opens /v1/operator/… alone.");
+  if (isStranger) throw new AppError("unauthenticated", `Whoever this token was made for is no member of ${holder.tenantName} any more.`);
+  return holder;
+}
+
+/** @throws AppError unauthenticated, token_expired, or forbidden for a tenant's token */
+export async function authenticateOperator(db: Db, token: string, now: Date): Promise<OperatorHolder> {
+  const { holder, tokenId, tokenName, tokenExpiresAt } = await findValid(db, token, now);
+  if (holder !== null) throw new AppError("forbidden", "This is for the platform's operators: it needs an operator's token.");
+  return { tokenId, tokenName, tokenExpiresAt };
+}
+
+async function findValid(db: Db, token: string, now: Date): Promise<Row> {
   if (!isToken(token)) throw new AppError("unauthenticated", "The token is not one of Berth's: check that it was copied whole.");
   const hash = hashToken(token);
   const row = cacheOf(db).get(hash) ?? (await lookUp(db, hash, now));
   if (row === undefined) throw new AppError("unauthenticated", "This token is unknown.");
   if (row.revokedAt !== null) throw new AppError("unauthenticated", "This token was revoked.");
-  const { holder } = row;
-  if (holder.tokenExpiresAt !== null && holder.tokenExpiresAt <= now) {
-    throw new AppError("token_expired", `This token expired at ${holder.tokenExpiresAt.toISOString()}: make a new one.`);
+  if (row.tokenExpiresAt !== null && row.tokenExpiresAt <= now) {
+    throw new AppError("token_expired", `This token expired at ${row.tokenExpiresAt.toISOString()}: make a new one.`);
   }
-  if (row.isStranger) throw new AppError("unauthenticated", `Whoever this token was made for is no member of ${holder.tenantName} any more.`);
-  return holder;
+  return row;
 }
 
-/** Whether a token that was accepted still holds: for streams that outlive their request's check. */
+/** Which of these tokens still hold, each with the role that its person has now (null: a machine's). */
+export async function aliveTokens(db: Db, ids: readonly Id<"token">[], now: Date): Promise<Map<string, Role | null>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .select({ id: tokens.id, userId: tokens.userId, role: members.role })
+    .from(tokens)
+    .leftJoin(users, and(eq(users.id, tokens.userId), isNull(users.disabledAt)))
+    .leftJoin(members, and(eq(members.userId, users.id), eq(members.tenantId, tokens.tenantId)))
+    .where(and(inArray(tokens.id, [...ids]), isNull(tokens.revokedAt), or(isNull(tokens.expiresAt), sql`${tokens.expiresAt} > ${now.toISOString()}::timestamptz`)));
+  return new Map(rows.filter(({ userId, role }) => userId === null || role !== null).map(({ id, role }) => [id, role]));
+}
+
+/** Whether a token that was accepted still holds. */
 export async function isTokenAlive(db: Db, tokenId: Id<"token">, now: Date): Promise<boolean> {
-  const [row] = await db.select({ revokedAt: tokens.revokedAt, expiresAt: tokens.expiresAt }).from(tokens).where(eq(tokens.id, tokenId));
-  return row !== undefined && row.revokedAt === null && (row.expiresAt === null || row.expiresAt > now);
+  return (await aliveTokens(db, [tokenId], now)).has(tokenId);
 }
 
 /** Forgets what was cached, so that the next use asks the database: for the bell `token`. */
@@ -71,37 +105,38 @@ export function forgetTokens(db: Db): void {
 
 function cacheOf(db: Db): LRUCache<string, Row> {
   let cache = caches.get(db);
-  if (cache === undefined) caches.set(db, (cache = new LRUCache({ max: 10_000, ttl: CACHE_MS })));
+  if (cache === undefined) caches.set(db, (cache = new LRUCache({ max: 10_000, ttl: ACCESS_CACHE_MS })));
   return cache;
 }
 
 async function lookUp(db: Db, hash: string, now: Date): Promise<Row | undefined> {
   const [found] = await db
-    .select({ token: tokens, tenantName: tenants.name, suspendedAt: tenants.suspendedAt, limits: tenants.limits, planLimits: plans.limits, role: members.role, disabledAt: users.disabledAt })
+    .select({ token: tokens, tenant: tenants, planLimits: plans.limits, role: members.role, disabledAt: users.disabledAt, appName: apps.name })
     .from(tokens)
-    .innerJoin(tenants, eq(tenants.id, tokens.tenantId))
+    .leftJoin(tenants, eq(tenants.id, tokens.tenantId))
     .leftJoin(plans, eq(plans.name, tenants.plan))
     .leftJoin(users, eq(users.id, tokens.userId))
     .leftJoin(members, and(eq(members.userId, tokens.userId), eq(members.tenantId, tokens.tenantId)))
+    .leftJoin(apps, eq(apps.id, tokens.appId))
     .where(eq(tokens.hash, hash));
-  if (found === undefined || found.token.tenantId === null) return undefined;
-  const { token, role } = found;
-  const holder: TokenHolder = {
-    tenantId: found.token.tenantId,
-    tenantName: found.tenantName,
-    tokenId: token.id,
-    tokenName: token.name,
-    tokenExpiresAt: token.expiresAt,
+  if (found === undefined) return undefined;
+  const { token, tenant, role } = found;
+  const common = { tokenId: token.id, tokenName: token.name, tokenExpiresAt: token.expiresAt };
+  const holder: TokenHolder | null = tenant && {
+    ...common,
+    tenantId: tenant.id,
+    tenantName: tenant.name,
     kind: token.kind,
     userId: token.userId,
     role,
     scopes: effectiveScopes(token.scopes, role),
     appId: token.appId,
-    isSuspended: found.suspendedAt !== null,
-    requestsMinute: limitsOf(found.planLimits, found.limits).requestsMinute,
+    appName: found.appName,
+    isSuspended: tenant.suspendedAt !== null,
+    requestsMinute: limitsOf(found.planLimits, tenant.limits).requestsMinute,
   };
   const isStranger = token.userId !== null && (role === null || found.disabledAt !== null);
-  const row: Row = { holder, revokedAt: token.revokedAt, lastUsedAt: token.lastUsedAt, isStranger };
+  const row: Row = { ...common, holder, revokedAt: token.revokedAt, lastUsedAt: token.lastUsedAt, isStranger };
   cacheOf(db).set(hash, row);
   await noteUse(db, row, now);
   return row;
@@ -114,5 +149,5 @@ async function noteUse(db: Db, row: Row, now: Date): Promise<void> {
   await db
     .update(tokens)
     .set({ lastUsedAt: sql`${now.toISOString()}::timestamptz` })
-    .where(and(eq(tokens.id, row.holder.tokenId), or(isNull(tokens.lastUsedAt), lt(tokens.lastUsedAt, before))));
+    .where(and(eq(tokens.id, row.tokenId), or(isNull(tokens.lastUsedAt), lt(tokens.lastUsedAt, before))));
 }

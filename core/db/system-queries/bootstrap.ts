@@ -39,6 +39,21 @@ export async function createToken(
   return { id, token };
 }
 
+/** The operator's token is this one. False when it was revoked, or has expired: then another one is needed. */
+export async function ensureOperatorToken(db: Db, token: string): Promise<boolean> {
+  const hash = hashToken(token);
+  return db.transaction(async (tx) => {
+    const id = newId("token");
+    const made = await tx.insert(tokens).values({ id, tenantId: null, kind: "operator", name: "infra/up", scopes: [], hash }).onConflictDoNothing({ target: tokens.hash }).returning({ id: tokens.id });
+    if (made.length > 0) {
+      await writeSystemAudit(tx, null, "token.create", id, { name: "infra/up", kind: "operator" });
+      return true;
+    }
+    const [found] = await tx.select({ revokedAt: tokens.revokedAt }).from(tokens).where(sql`${tokens.hash} = ${hash} and ${tokens.kind} = 'operator' and (${tokens.expiresAt} is null or ${tokens.expiresAt} > now())`);
+    return found !== undefined && found.revokedAt === null;
+  });
+}
+
 /** The node of this name, with this token from now on. */
 export async function ensureNode(db: Db, name: string, token: string): Promise<NodeId> {
   const tokenHash = hashToken(token);

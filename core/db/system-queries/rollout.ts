@@ -7,7 +7,7 @@ import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
-import { apps, builds, deployments, instances, nodes, releases } from "../schema.ts";
+import { apps, builds, deployments, instances, nodes, releases, tenants } from "../schema.ts";
 import { countAttempts } from "./build-usage.ts";
 import { connectedGateways } from "./gateways.ts";
 import { wantedSql } from "../wanted-replicas.ts";
@@ -22,8 +22,9 @@ export async function lockApp(tx: Tx, appId: AppId): Promise<void> {
 
 /** All that the plan needs, or undefined when the app is gone. */
 export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<RolloutSnapshot | undefined> {
-  const [app] = await tx.select().from(apps).where(eq(apps.id, appId));
-  if (!app) return undefined;
+  const [row] = await tx.select({ app: apps, suspendedAt: tenants.suspendedAt }).from(apps).innerJoin(tenants, eq(tenants.id, apps.tenantId)).where(eq(apps.id, appId));
+  if (!row) return undefined;
+  const { app, suspendedAt } = row;
   const wanted = [app.liveReleaseId, app.targetReleaseId].filter((id) => id !== null);
   const plans = await tx
     .select({ id: releases.id, settings: releases.settings })
@@ -33,7 +34,7 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
     const found = plans.find((release) => release.id === id);
     if (!found) return null;
     const wanted = id === app.liveReleaseId ? wantedReplicas : wantedOfRollout;
-    return { id: found.id, replicas: wanted(found.settings, app.scaledTo), readyTimeoutMs: found.settings.readyTimeoutMs };
+    return { id: found.id, replicas: suspendedAt === null ? wanted(found.settings, app.scaledTo) : 0, readyTimeoutMs: found.settings.readyTimeoutMs };
   };
   const [open] = await tx
     .select({ id: deployments.id, releasedAt: deployments.releasedAt, createdAt: deployments.createdAt })
@@ -163,13 +164,14 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
   const rows = await db
     .select({ id: apps.id })
     .from(apps)
+    .innerJoin(tenants, eq(tenants.id, apps.tenantId))
     .leftJoin(releases, eq(releases.id, apps.liveReleaseId))
     .where(
       or(
         sql`${apps.deletedAt} is not null`,
         sql`${apps.targetReleaseId} is distinct from ${apps.liveReleaseId}`,
         inArray(apps.id, unsettled),
-        sql`coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
+        sql`case when ${tenants.suspendedAt} is null then coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) else 0 end <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
         // Instances of a lost node have nothing of the above.
         inArray(
           apps.id,

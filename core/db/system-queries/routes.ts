@@ -58,7 +58,7 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           requestTimeoutMs: setting("requestTimeoutMs"),
           concurrency: setting("concurrency"),
           sleep: sql<RouteRow["sleep"]>`jsonb_strip_nulls(jsonb_build_object('scaling', ${settings}->'scaling', 'freezeAfterMs', ${settings}->'freezeAfterMs'))`,
-          mayRun: sql<boolean>`(${settings} ? 'scaling' or (${settings}->>'replicas')::int > 0)`,
+          mayRun: sql<boolean>`(${tenants.suspendedAt} is null and (${settings} ? 'scaling' or (${settings}->>'replicas')::int > 0))`,
         })
         .from(apps)
         .innerJoin(tenants, eq(tenants.id, apps.tenantId))

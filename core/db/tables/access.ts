@@ -4,7 +4,7 @@ import { check, index, jsonb, pgTable, primaryKey, text, uniqueIndex } from "dri
 import type { AppId, Id, TenantId } from "../../contract/ids.ts";
 import { TOKEN_KINDS, type Scope, type TokenKind } from "../../domain/access.ts";
 import { apps } from "./apps.ts";
-import { at, createdAt, oneOf } from "./columns.ts";
+import { at, bytea, createdAt, oneOf } from "./columns.ts";
 import { tenants, users } from "./tenancy.ts";
 
 export const tokens = pgTable(
@@ -99,11 +99,58 @@ export const idempotency = pgTable(
   (t) => [primaryKey({ columns: [t.tenantId, t.key] }), index("idempotency_age").on(t.createdAt)],
 );
 
-/** Keys that sign JWTs: of the registry, of nodes, of builds, of sessions. */
+/** Keys that sign JWTs: of the registry, of builds, of sessions. */
 export const signingKeys = pgTable("signing_keys", {
   kid: text("kid").primaryKey(),
-  /** JWK, private. */
-  jwk: jsonb("jwk").$type<Record<string, unknown>>().notNull(),
+  /** JWK, public. */
+  publicJwk: jsonb("public_jwk").$type<Record<string, unknown>>().notNull(),
+  /** JWK, private, sealed with the master key `sealedWith`; JSON in clear where there are no master keys. */
+  privateJwk: bytea("private_jwk").notNull(),
+  sealedWith: text("sealed_with"),
   createdAt: createdAt(),
+  /** It signs no more; what it signed holds until that ends by itself. */
   retiredAt: at("retired_at"),
+});
+
+/** Sign-ins of people in browsers. What proves one is a short JWT; what renews that is the secret of which this has the hash. */
+export const sessions = pgTable(
+  "sessions",
+  {
+    id: text("id").$type<Id<"session">>().primaryKey(),
+    userId: text("user_id").$type<Id<"user">>().notNull().references(() => users.id, { onDelete: "cascade" }),
+    /** The tenant that it looks at; null before one was chosen. */
+    tenantId: text("tenant_id").$type<TenantId>().references(() => tenants.id, { onDelete: "set null" }),
+    /** SHA-256, hexadecimal. */
+    hash: text("hash").notNull().unique(),
+    /** What its requests must send along, to show that our own pages made them. */
+    csrf: text("csrf").notNull(),
+    ip: text("ip"),
+    createdAt: createdAt(),
+    expiresAt: at("expires_at").notNull(),
+    endedAt: at("ended_at"),
+  },
+  (t) => [index("sessions_user").on(t.userId)],
+);
+
+/** Sign-ins that are under way: begun here, answered by the OIDC provider. */
+export const logins = pgTable("logins", {
+  id: text("id").$type<Id<"login">>().primaryKey(),
+  /** SHA-256 of `state`, and of the cookie of the browser that began. Hexadecimal, as all below. */
+  stateHash: text("state_hash").notNull().unique(),
+  browserHash: text("browser_hash").notNull(),
+  nonce: text("nonce").notNull(),
+  /** Of PKCE, towards the provider. */
+  verifier: text("verifier").notNull(),
+  returnTo: text("return_to").notNull(),
+  /** Of an invitation that is to be accepted. */
+  inviteHash: text("invite_hash"),
+  /** Of the CLI: where its code goes, and the challenge of its own PKCE. */
+  cli: jsonb("cli").$type<{ redirect: string; state: string; challenge: string }>(),
+  /** The CLI's code, once somebody has signed in. */
+  codeHash: text("code_hash").unique(),
+  userId: text("user_id").$type<Id<"user">>().references(() => users.id, { onDelete: "cascade" }),
+  createdAt: createdAt(),
+  expiresAt: at("expires_at").notNull(),
+  /** Its answer came; a second one is refused. */
+  answeredAt: at("answered_at"),
 });

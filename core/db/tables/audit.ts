@@ -9,7 +9,7 @@ export const audit = pgTable(
   {
     id: text("id").$type<Id<"audit">>().primaryKey(),
     tenantId: text("tenant_id").$type<TenantId>(),
-    /** `token:tok_…`, `user:usr_…`, `node:nod_…` or `system`. */
+    /** `token:tok_…`, `user:usr_…`, `trust:tru_…`, `node:nod_…` or `system`. */
     actor: text("actor").notNull(),
     /** As people know it: the token's name, the person's address. */
     actorName: text("actor_name").notNull().default(""),
