@@ -12,7 +12,7 @@ import { instanceSpec, type Bind } from "../core/sandbox/spec.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import { BadUser, resolveUser, type ResolvedUser } from "./image-user.ts";
 import { layerName } from "./plan.ts";
-import { BadPath, ensureDirectory, readWithin } from "./rootfs.ts";
+import { BadPath, ensureDirectory, ensureSymlink, readWithin } from "./rootfs.ts";
 import { SECRETS_PATH, type SecretStore, type SecretValues } from "./secrets.ts";
 
 /** The image cannot be run, whatever the node does: the text says why. */
@@ -32,7 +32,7 @@ export interface ContainerHost {
 }
 
 const PASSWD_MAX_BYTES = 1 << 20;
-const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const CREATE_TIMEOUT_MS = 20_000;
 const CREATE_TRIES = 3;
 
@@ -82,11 +82,12 @@ export class Container {
       const group = readWithin(this.rootPath, "/etc/group", PASSWD_MAX_BYTES);
       const user = resolveUser(desired.user, passwd, group);
       for (const path of [cwd, ...desired.volumes]) ensureDirectory(this.rootPath, path, uidBase);
+      ensureSymlink(this.rootPath, "/etc/mtab", "/proc/mounts", uidBase);
       const spec = instanceSpec({
         rootPath: this.rootPath,
         hostname: desired.hostname,
         args,
-        env: withDefaults([...desired.env, ...(secrets?.env ?? [])], { HOME: user.home, HOSTNAME: desired.hostname }),
+        env: containerEnv([...desired.env, ...(secrets?.env ?? [])], { hostname: desired.hostname, home: user.home }),
         cwd,
         user,
         uidBase,
@@ -227,11 +228,13 @@ function createError(reason: string, program: string): Error {
   return new Error(`the container could not be created: ${reason}`);
 }
 
-function withDefaults(env: readonly string[], defaults: Record<string, string>): string[] {
-  const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`));
-  return [
-    ...(has("PATH") ? [] : [DEFAULT_PATH]),
-    ...Object.entries(defaults).filter(([name]) => !has(name)).map(([name, value]) => `${name}=${value}`),
-    ...env,
-  ];
+/** As Docker orders them: PATH and HOSTNAME first, whoever sets them, HOME last when nobody does. */
+function containerEnv(env: readonly string[], { hostname, home }: { hostname: string; home: string }): string[] {
+  const merged = new Map([["PATH", DEFAULT_PATH], ["HOSTNAME", hostname]]);
+  for (const entry of env) {
+    const at = entry.indexOf("=");
+    if (at > 0) merged.set(entry.slice(0, at), entry.slice(at + 1));
+  }
+  if (!merged.has("HOME")) merged.set("HOME", home);
+  return [...merged].map(([name, value]) => `${name}=${value}`);
 }

@@ -7,13 +7,13 @@ const GROUP = "root:x:0:\nadm:x:4:app,nohome\napp:x:1001:app\nbig:x:4294967295:a
 const resolve = (spec: string) => resolveUser(spec, PASSWD, GROUP);
 
 test("names, numbers and groups, as Docker resolves them", () => {
-  assert.deepEqual(resolve(""), { uid: 0, gid: 0, additionalGids: [10], home: "/root" });
-  assert.deepEqual(resolve("app"), { uid: 1000, gid: 1001, additionalGids: [4, 10], home: "/home/app" });
-  assert.deepEqual(resolve("1000"), { uid: 1000, gid: 1001, additionalGids: [4, 10], home: "/home/app" });
-  assert.deepEqual(resolve("app:adm"), { uid: 1000, gid: 4, additionalGids: [], home: "/home/app" });
-  assert.deepEqual(resolve("app:77"), { uid: 1000, gid: 77, additionalGids: [], home: "/home/app" });
-  assert.deepEqual(resolve("1234:5678"), { uid: 1234, gid: 5678, additionalGids: [], home: "/" });
-  assert.deepEqual(resolve("1234"), { uid: 1234, gid: 0, additionalGids: [], home: "/" });
+  assert.deepEqual(resolve(""), { uid: 0, gid: 0, additionalGids: [0, 10], home: "/root" });
+  assert.deepEqual(resolve("app"), { uid: 1000, gid: 1001, additionalGids: [1001, 4, 10], home: "/home/app" });
+  assert.deepEqual(resolve("1000"), { uid: 1000, gid: 1001, additionalGids: [1001, 4, 10], home: "/home/app" });
+  assert.deepEqual(resolve("app:adm"), { uid: 1000, gid: 4, additionalGids: [4], home: "/home/app" });
+  assert.deepEqual(resolve("app:77"), { uid: 1000, gid: 77, additionalGids: [77], home: "/home/app" });
+  assert.deepEqual(resolve("1234:5678"), { uid: 1234, gid: 5678, additionalGids: [5678], home: "/" });
+  assert.deepEqual(resolve("1234"), { uid: 1234, gid: 0, additionalGids: [0], home: "/" });
   assert.deepEqual(resolve("nohome").home, "/");
   assert.deepEqual(resolve("app:"), resolve("app"));
 });

@@ -23,7 +23,7 @@ interface Passwd {
 /**
  * `spec` is `user`, `uid`, `user:group` or `uid:gid`, empty for root; the texts are the image's `/etc/passwd` and
  * `/etc/group`, empty when it has none. As Docker does: a number needs no entry, a name does; supplementary groups
- * come from `/etc/group` when no group is named. @throws BadUser
+ * come from `/etc/group` when no group is named, and the first group is among them. @throws BadUser
  */
 export function resolveUser(spec: string, passwdText: string, groupText: string): ResolvedUser {
   const [userPart = "", groupPart, ...rest] = spec.split(":");
@@ -39,11 +39,11 @@ export function resolveUser(spec: string, passwdText: string, groupText: string)
   if (groupPart !== undefined && groupPart !== "") {
     const gid = toId(groupPart, "group") ?? groups.find((group) => group.name === groupPart)?.gid;
     if (gid === undefined) throw new BadUser(`USER «${spec}»: the image's /etc/group has no group «${groupPart}»`);
-    return { uid, gid: checkId(gid, "group"), additionalGids: [], home };
+    return { uid, gid: checkId(gid, "group"), additionalGids: [gid], home };
   }
   const gid = checkId(user?.gid ?? 0, "group");
   const additionalGids = groups.filter((group) => user && group.members.includes(user.name) && group.gid !== gid && group.gid <= MAX_ID).map((group) => group.gid);
-  return { uid, gid, additionalGids: additionalGids.slice(0, MAX_GROUPS), home };
+  return { uid, gid, additionalGids: [gid, ...additionalGids].slice(0, MAX_GROUPS), home };
 }
 
 function toId(text: string, what: string): number | undefined {

@@ -386,7 +386,7 @@ export class Instance {
     // What was only created has nothing to end in order.
     if (pid !== null && !this.#isCreatedAhead && (await startTimeOf(pid)) === startTime) {
       this.#set({ phase: "stopping" });
-      this.#saved.lastExit = await this.#ending.bringAbout(this.#desired);
+      this.#set({ lastExit: await this.#ending.bringAbout(this.#desired) });
     }
     await this.#remove();
     await this.#release();

@@ -3,8 +3,8 @@
  * of its author's leads to the host. Only used while nothing of the image runs. A few entries of the kernel's caches:
  * waiting for threads would take longer than looking.
  */
-import { chownSync, closeSync, constants, lstatSync, mkdirSync, openSync, readlinkSync, readSync, type Stats } from "node:fs";
-import { join } from "node:path";
+import { chownSync, closeSync, constants, lchownSync, lstatSync, mkdirSync, openSync, readlinkSync, readSync, symlinkSync, type Stats } from "node:fs";
+import { basename, dirname, join } from "node:path";
 
 const MAX_LINKS = 40;
 const MAX_DEPTH = 128;
@@ -56,6 +56,15 @@ export function ensureDirectory(root: string, path: string, owner: number): void
     mkdirSync(here, { mode: 0o755 });
     chownSync(here, owner, owner);
   }
+}
+
+/** Makes the symlink, with the directories above it, unless something of the name is there. @throws BadPath */
+export function ensureSymlink(root: string, path: string, target: string, owner: number): void {
+  ensureDirectory(root, dirname(path), owner);
+  const here = join(resolveWithin(root, dirname(path)).real, basename(path));
+  if (statOf(here) !== undefined) return;
+  symlinkSync(target, here);
+  lchownSync(here, owner, owner);
 }
 
 /** The text of a regular file of the image, at most so many bytes; empty when there is none. */

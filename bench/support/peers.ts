@@ -4,7 +4,7 @@
  * spares the peers the cost of a network of their own, so the ratios are on the careful side.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run, runUnchecked, start } from "../../core/host/spawn.ts";
 
@@ -19,11 +19,14 @@ const STARTUP_TIMEOUT_MS = 30_000;
 
 /** Starts a Docker engine of our own, or undefined when dockerd is not installed. */
 export async function startDocker(dir: string): Promise<Peer | undefined> {
-  if ((await runUnchecked(["sh", "-c", "command -v dockerd"])).code !== 0) return undefined;
+  const found = await runUnchecked(["sh", "-c", "command -v dockerd"]);
+  if (found.code !== 0) return undefined;
+  // The client of the same package, whatever else is called docker on this host.
+  const client = join(dirname(found.stdout.trim()), "../bin/docker");
   await mkdir(dir, { recursive: true });
   const socket = `unix://${join(dir, "docker.sock")}`;
   const pidFile = join(dir, "docker.pid");
-  const argv = (...args: string[]) => ["/usr/bin/docker", "-H", socket, ...args];
+  const argv = (...args: string[]) => [client, "-H", socket, ...args];
   const child = start(
     ["dockerd", "--data-root", join(dir, "data"), "--exec-root", join(dir, "exec"), "-H", socket, "--pidfile", pidFile,
       "--bridge=none", "--iptables=false", "--ip6tables=false", "--insecure-registry", "127.0.0.0/8"],

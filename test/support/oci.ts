@@ -64,9 +64,10 @@ export function layoutImage(layout: string, tag: string) {
   const found = index.manifests.find(({ annotations }) => annotations["org.opencontainers.image.ref.name"] === tag);
   if (found === undefined) throw new Error(`${layout} has no image «${tag}»`);
   const manifest = parse<{ config: { digest: string }; layers: { digest: string; mediaType: string; size: number }[] }>(blob(found.digest));
-  const config = parse<{ rootfs: { diff_ids: string[] }; config?: RunConfig }>(blob(manifest.config.digest));
+  const configBytes = blob(manifest.config.digest);
+  const config = parse<{ rootfs: { diff_ids: string[] }; config?: RunConfig }>(configBytes);
   const layers = manifest.layers.map(({ digest, mediaType, size }, at) => ({ digest, mediaType, sizeBytes: size, diffId: config.rootfs.diff_ids[at] ?? "", bytes: blob(digest) }));
-  return { digest: found.digest, layers, run: config.config ?? {} };
+  return { digest: found.digest, layers, config: configBytes, run: config.config ?? {} };
 }
 
 /** A file out of a gzipped layer. */
