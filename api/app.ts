@@ -21,6 +21,7 @@ import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createMemberRoutes } from "./routes/members.ts";
 import { createOperatorRoutes } from "./routes/operator.ts";
+import { createInstanceRoutes } from "./routes/instances.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
 import { createSecretRoutes } from "./routes/secrets.ts";
 import { createUsageRoutes } from "./routes/usage.ts";
@@ -66,6 +67,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createTrustRoutes(deps));
   app.route("/", createAppRoutes(deps));
   app.route("/", createSecretRoutes(deps));
+  app.route("/", createInstanceRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
   app.route("/", createBuildRoutes(deps));
 

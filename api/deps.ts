@@ -5,6 +5,7 @@ import type { Bells } from "../core/bells.ts";
 import type { BlobStore } from "../core/blob-store/blob-store.ts";
 import type { BuildId, InstanceId, NodeId } from "../core/contract/ids.ts";
 import type { LogEntry } from "../core/contract/node-channel.ts";
+import type { SessionDown, SessionTarget, SessionUp } from "../core/contract/sessions.ts";
 import type { Db } from "../core/db/client.ts";
 import type { OperatorHolder, TokenHolder } from "../core/db/queries/tokens.ts";
 import type { Federation } from "../core/federation.ts";
@@ -13,6 +14,7 @@ import type { NetGuardOptions } from "../core/net-guard.ts";
 import type { RateLimits } from "./rate-limits.ts";
 import type { Secrets } from "../core/secrets/secrets.ts";
 import type { Once } from "./idempotency.ts";
+import type { Entrance } from "./use-cases/enter-instance.ts";
 
 export interface ApiConfig {
   /** Where clients reach this API: the registry's realm, links. */
@@ -58,10 +60,19 @@ export interface LogRequest {
   signal: AbortSignal;
 }
 
+/** An open session at a node: `core/contract/sessions.ts`. */
+export interface NodeSession {
+  send(event: SessionDown): void;
+  /** Ends it there, unless it has ended. */
+  close(): void;
+}
+
 /** The nodes' channels, whichever API process holds them. */
 export interface NodeHub {
   /** Batches of log lines as the node sends them. @throws AppError node_unavailable, before the first batch or when the channel breaks */
   logs(nodeId: NodeId, request: LogRequest): AsyncIterable<LogEntry[]>;
+  /** `hear` gets undefined when the connection to the node breaks. @throws AppError node_unavailable */
+  session(nodeId: NodeId, instanceId: InstanceId, target: SessionTarget, hear: (event: SessionUp | undefined) => void): Promise<NodeSession>;
 }
 
 export interface Deps {
@@ -96,8 +107,16 @@ export interface Operator extends OperatorHolder {
   requestId: string;
 }
 
+/** What the route of a session found: enough to open it. */
+export interface AllowedSession {
+  entrance: Entrance;
+  /** Undefined: a program, which the first message names. */
+  port: number | undefined;
+}
+
 /** Hono's environment: `c.get("actor")` is set on all of `/v1` but the channels, sign-ins and `/v1/operator`. */
 export interface ApiEnv {
-  Bindings: HttpBindings;
+  /** `allow`: of a request for an upgrade. */
+  Bindings: HttpBindings & { allow?: (session: AllowedSession) => void };
   Variables: { actor: Actor; operator: Operator; requestId: string; clientIp: string | null };
 }

@@ -20,6 +20,7 @@ import { clientAddress } from "./client-address.ts";
 import { openGatewayChannels } from "./channels/gateway.ts";
 import { openNodeHub } from "./channels/node-hub.ts";
 import { openNodeChannels } from "./channels/node.ts";
+import { acceptSessions } from "./channels/session-upgrade.ts";
 import { acceptChannels } from "./channels/socket.ts";
 import type { ApiConfig, Deps } from "./deps.ts";
 import { NO_RATE_LIMITS, openRateLimits } from "./rate-limits.ts";
@@ -90,8 +91,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   });
 
   const channels = acceptChannels([nodes.channel, gateways.channel], log);
+  const app = createApp(deps, clientAddress(config.trustedProxies));
+  const sessions = acceptSessions(deps, app.fetch);
   const server = createAdaptorServer({
-    fetch: createApp(deps, clientAddress(config.trustedProxies)).fetch,
+    fetch: app.fetch,
     serverOptions: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -102,7 +105,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     },
   }) as Server;
   server.maxConnections = MAX_CONNECTIONS;
-  server.on("upgrade", channels.handle);
+  server.on("upgrade", (request, stream, head) => {
+    if (!sessions.handle(request, stream, head)) channels.handle(request, stream, head);
+  });
   const stopWatch = cutSlowBodies(server, options.bodyPace);
   // The first requests should find Redis, if it is there at all.
   await Promise.all([redis, limitsRedis, subscriber].map((one) => connected(one, REDIS_PATIENCE_MS)));
@@ -116,7 +121,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     server.closeIdleConnections();
     channels.close();
+    sessions.close();
     const cut = setTimeout(() => {
+      sessions.terminate();
       channels.terminate();
       server.closeAllConnections();
     }, DRAIN_MS);

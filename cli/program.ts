@@ -17,6 +17,9 @@ const COMMANDS: readonly Entry[] = [
   { name: "apps", args: "", summary: "list your apps", load: () => import("./commands/apps.ts") },
   { name: "status", args: "[app]", summary: "show what runs, and why not", load: () => import("./commands/status.ts") },
   { name: "logs", args: "[app]", summary: "show the app's output, or its build's", load: () => import("./commands/logs.ts") },
+  { name: "exec", args: "[app]", summary: "run a program in an instance, or a shell", load: () => import("./commands/exec.ts") },
+  { name: "cp", args: "", summary: "copy files from or to an instance", load: () => import("./commands/cp.ts") },
+  { name: "port-forward", args: "<app>", summary: "reach an instance's ports from here", load: () => import("./commands/port-forward.ts") },
   { name: "open", args: "[app]", summary: "open the app in a browser", load: () => import("./commands/open.ts") },
   { name: "releases", args: "[app]", summary: "list what can be rolled back to", load: () => import("./commands/releases.ts") },
   { name: "rollback", args: "[release]", summary: "run an older release again", load: () => import("./commands/rollback.ts") },
@@ -71,6 +74,8 @@ export async function createProgram(argv: readonly string[], load: "named" | "al
     .helpCommand("help [command]", "show help for a command")
     .configureHelp({ showGlobalOptions: false })
     .exitOverride()
+    // What follows the app in `berth exec` are the program's own options.
+    .enablePositionalOptions()
     .addHelpText("after", EXIT_CODES);
   // `berth help deploy` needs deploy's own help, too.
   const wanted = new Set(argv.filter((arg) => !arg.startsWith("-")).slice(0, 2));

@@ -57,7 +57,7 @@ async function fetchOnce(request: Request, { signal, timeoutMs = REQUEST_TIMEOUT
   return await fetch(request, signals.length === 0 ? {} : { signal: AbortSignal.any(signals) });
 }
 
-async function responseError(response: Response, target: Target, doing: string): Promise<CliError> {
+export async function responseError(response: Response, target: Target, doing: string): Promise<CliError> {
   const problem = readProblem(await response.text().catch(() => ""));
   if (problem !== undefined) return problemError(problem);
   if (response.status === 401) return problemError({ code: "unauthenticated", detail: "The token is not accepted.", type: "", title: "", status: 401 });

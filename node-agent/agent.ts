@@ -18,6 +18,7 @@ import type { LayerStore } from "./layer-store.ts";
 import { logFiles } from "./logs.ts";
 import { NotReady } from "./not-ready.ts";
 import { accepts, planInstances } from "./plan.ts";
+import type { Entered } from "./sessions.ts";
 
 /** Logs of instances that are gone, kept for those who ask why. */
 const KEPT_LOGS = 200;
@@ -129,6 +130,10 @@ export class Agent {
 
   forgetUsage(ids: readonly InstanceId[]): void {
     this.#lastUsage.forget(ids);
+  }
+
+  async enter(id: InstanceId): Promise<Entered | undefined> {
+    return this.#instances.get(id)?.enter();
   }
 
   /** Where an instance's log is, also when it is gone. */

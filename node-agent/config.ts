@@ -26,5 +26,7 @@ export const AgentEnv = z.object({
   BERTH_USAGE_MS: z.coerce.number().int().min(100).max(3_600_000).default(15_000),
   /** Where gateways wake instances; port 0 takes a free one. Gateways of other hosts need an address that they reach. */
   BERTH_NODE_WAKE_LISTEN: z.string().regex(/^\d+\.\d+\.\d+\.\d+:\d+$/, "must be ADDRESS:PORT").refine((text) => !text.startsWith("0.0.0.0"), "names the address that gateways reach, not all").default("127.0.0.1:0"),
+  /** Sessions into instances (exec, port-forward) end after so long without a byte. */
+  BERTH_SESSION_IDLE_MS: z.coerce.number().int().min(1000).default(900_000),
   BERTH_NODE_INSTANCES: z.coerce.number().int().positive().default(1000),
 });

@@ -1,5 +1,5 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { chownSync, closeSync, constants, mkdirSync, openSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { chownSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup } from "../core/host/cgroup.ts";
@@ -12,6 +12,7 @@ import { instanceSpec, type Bind } from "../core/sandbox/spec.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import { BadUser, resolveUser, type ResolvedUser } from "./image-user.ts";
 import { layerName } from "./plan.ts";
+import type { SessionHost } from "./session-peers.ts";
 import { BadPath, ensureDirectory, ensureSymlink, readWithin } from "./rootfs.ts";
 import { SECRETS_PATH, type SecretStore, type SecretValues } from "./secrets.ts";
 
@@ -116,6 +117,12 @@ export class Container {
   #writeSecrets(secrets: SecretValues | undefined, user: ResolvedUser): Bind[] {
     if (secrets === undefined || secrets.files.length === 0) return [];
     return [{ source: this.#host.secrets.writeFiles(this.#desired.id, secrets, user, this.#desired.uidBase), destination: SECRETS_PATH, readOnly: true }];
+  }
+
+  /** For programs beside the app: they run as its own process was created. */
+  sessionHost({ address, path: netnsPath }: Netns): SessionHost {
+    const { process: own } = JSON.parse(readFileSync(join(this.dir, "config.json"), "utf8")) as { process: SessionHost["process"] };
+    return { id: this.#desired.id, runtime: this.#host.runtime, dir: this.dir, process: own, address, netnsPath };
   }
 
   #writeEtc(netns: Netns) {

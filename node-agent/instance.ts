@@ -7,36 +7,23 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFrozen } from "../core/host/freezer.ts";
 import { mountPoints } from "../core/host/mounts.ts";
-import type { Netns, NetnsPool } from "../core/host/net.ts";
+import type { Netns } from "../core/host/net.ts";
 import type { DesiredInstance, Exit, InstanceReport, InstanceUsage } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
-import { Container, type ContainerHost } from "./container.ts";
+import { Container } from "./container.ts";
 import { Ending } from "./ending.ts";
-import type { Exits } from "./exits.ts";
+import type { InstanceDeps } from "./instance-deps.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
-import { BadLayer, type LayerStore } from "./layer-store.ts";
-import type { LastUsage } from "./last-usage.ts";
+import { BadLayer } from "./layer-store.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
 import { exitedEarly, NotReady, problemOf } from "./not-ready.ts";
 import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
 import { readListeners, untilReady } from "./probe.ts";
 import { startTimeOf } from "./process.ts";
+import type { Entered } from "./sessions.ts";
 import { Sleeping, warm } from "./sleeping.ts";
 import { stopwatch } from "./stopwatch.ts";
-
-export interface InstanceDeps {
-  host: ContainerHost;
-  store: LayerStore;
-  pool: NetnsPool;
-  exits: Exits;
-  lastUsage: LastUsage;
-  /** The layer store as this tenant's ids see it. */
-  tenantLayers: (desired: DesiredInstance) => Promise<string>;
-  log: Log;
-  /** Something that the API should know has changed. */
-  onChange: () => void;
-}
 
 const PULL_PAUSES_MS = [200, 500, 1000, 2000];
 const LOG_TAIL_LINES = 20;
@@ -119,6 +106,15 @@ export class Instance {
     // What has ended was counted to its end; what is only created uses nothing.
     if (this.#saved.pid !== null && !this.#isCreatedAhead) this.#meter.sample();
     return { id: this.#desired.id, ...this.#meter.said(), ended: false };
+  }
+
+  /** For sessions: the container, kept awake until `letGo`; undefined when no process of it runs. */
+  async enter(): Promise<Entered | undefined> {
+    const letGo = this.#saved.phase === "ready" ? await this.sleeping.keepAwake("exec").catch(() => undefined) : () => {};
+    const { phase, pid } = this.#saved;
+    if (letGo && (phase === "starting" || phase === "ready") && pid !== null && this.#netns) return { host: this.#container.sessionHost(this.#netns), letGo };
+    letGo?.();
+    return undefined;
   }
 
   begin(): void {

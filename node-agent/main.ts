@@ -19,6 +19,7 @@ import { Exits } from "./exits.ts";
 import { LayerStore } from "./layer-store.ts";
 import { streamLog } from "./logs.ts";
 import { SecretStore } from "./secrets.ts";
+import { Sessions } from "./sessions.ts";
 import { SleepWatch } from "./sleep-watch.ts";
 import { Unpacker } from "./unpack.ts";
 import { openWakeServer } from "./wake-server.ts";
@@ -67,6 +68,7 @@ mkdirSync(host.exitDir, { recursive: true, mode: 0o711 });
 const exits = new Exits(host.exitDir);
 const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, exits, log, onChange: reportSoon });
 const logRequests = new Map<string, AbortController>();
+const sessions = new Sessions({ enter: (id) => agent.enter(id), send: (message) => channel.send(message), idleMs: config.BERTH_SESSION_IDLE_MS, log });
 const channel = new NodeChannel({
   apiUrl: config.BERTH_API_URL,
   token: config.BERTH_NODE_TOKEN,
@@ -75,6 +77,7 @@ const channel = new NodeChannel({
   onOpen: reportSoon,
   onMessage: (message) => void handle(message).catch((error: unknown) => log.error({ err: error, type: message.type }, "a message was not carried out")),
   onClose: () => {
+    sessions.closeAll();
     for (const request of logRequests.values()) request.abort();
     logRequests.clear();
   },
@@ -134,6 +137,12 @@ async function handle(message: ToNode): Promise<void> {
     agent.forgetUsage(message.instanceIds);
   } else if (message.type === "logs-close") {
     logRequests.get(message.requestId)?.abort();
+  } else if (message.type === "session-open") {
+    sessions.open(message);
+  } else if (message.type === "session") {
+    sessions.hear(message.sessionId, message.event);
+  } else if (message.type === "session-close") {
+    sessions.close(message.sessionId);
   } else {
     await sendLogs(message);
   }

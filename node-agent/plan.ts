@@ -110,3 +110,12 @@ export function explainExec(line: string) {
   const why = missing ? "its interpreter or its loader is not in the image" : /Exec format/.test(reason) ? "it is not made for this machine, or it is a script without a «#!» line" : reason;
   return { code: "image_invalid" as const, detail: `The program «${program}» could not be started: ${why}.` };
 }
+
+/** Why a program could not be started beside the app, by what crun said. */
+export function explainExecFailure(program: string, said: string): string {
+  const line = said.trim().split("\n").at(-1)?.trim() ?? "";
+  if (/not found in \$PATH|No such file or directory/.test(line)) return `The program «${program}» is not in the image.`;
+  if (/not executable|Permission denied|not a regular file/.test(line)) return `The program «${program}» may not be executed by the app's user.`;
+  if (/Exec format/.test(line)) return `The program «${program}» is not made for this machine, or is a script without a «#!» line.`;
+  return `The program «${program}» could not be started${line === "" ? "" : `: ${line}`}.`;
+}

@@ -10,6 +10,7 @@ import { LogEntrySchema, type LogEntry } from "../../core/contract/node-channel.
 import type { Log } from "../../core/log.ts";
 import type { LogRequest, NodeHub } from "../deps.ts";
 import type { NodeChannels } from "./node.ts";
+import { openSessionHub } from "./node-session-hub.ts";
 
 /** How long another process may take to say that it holds the node. */
 const ANSWER_WITHIN_MS = 1000;
@@ -44,6 +45,7 @@ export interface NodeHubDeps {
 }
 
 export function openNodeHub(deps: NodeHubDeps): NodeHub & { close: () => void } {
+  const sessions = openSessionHub(deps);
   const askChannel = `${deps.redisPrefix}node-logs:ask`;
   const answerChannel = (requestId: string) => `${deps.redisPrefix}node-logs:answer:${requestId}`;
   const stopRelays = relayForOthers(deps, askChannel, answerChannel);
@@ -77,7 +79,11 @@ export function openNodeHub(deps: NodeHubDeps): NodeHub & { close: () => void } 
 
   return {
     logs: (nodeId, request) => readLogs(deps.channels, openElsewhere, nodeId, request),
-    close: stopRelays,
+    session: sessions.session,
+    close: () => {
+      stopRelays();
+      sessions.close();
+    },
   };
 }
 

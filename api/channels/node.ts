@@ -2,11 +2,12 @@
 import type { WebSocket } from "ws";
 import { LRUCache } from "lru-cache";
 import { FromNodeSchema, NODE_CHANNEL_PATH, type FromNode, type LogEntry, type ToNode } from "../../core/contract/node-channel.ts";
+import { isLast, type SessionUp } from "../../core/contract/sessions.ts";
 import { parseId, type NodeId } from "../../core/contract/ids.ts";
 import { layerDigests, readGenerations, readNode, renderDesired, wantedSecrets, type NodeRows } from "../../core/db/system-queries/desired-state.ts";
 import { findNodeByTokenHash, touchNode, writeHello, writeReport, writeSeenGeneration } from "../../core/db/system-queries/node-reports.ts";
 import { openVersions, type OpenedSecrets } from "../../core/db/system-queries/secrets.ts";
-import type { Deps } from "../deps.ts";
+import type { Deps, NodeSession } from "../deps.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
 import { latest } from "./latest.ts";
 import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
@@ -16,6 +17,9 @@ const LOOK_EVERY_MS = 2000;
 const REPLACED = 4001;
 
 export type NodeChannelDeps = Pick<Deps, "db" | "blobs" | "bells" | "log" | "clock" | "secrets"> & { config: Pick<Deps["config"], "presignTtlMs"> };
+/** `undefined`: the channel broke. */
+export type HearSession = (event: SessionUp | undefined) => void;
+export type SessionOpen = Omit<Extract<ToNode, { type: "session-open" }>, "type">;
 type LogsMessage = Extract<FromNode, { type: "logs" }>;
 
 interface Connected {
@@ -29,12 +33,17 @@ interface Connected {
   seenGeneration: number | undefined;
   /** Who waits for log lines, by request id. */
   logs: Map<string, (message: LogsMessage | undefined) => void>;
+  sessions: Map<string, HearSession>;
 }
 
 export interface NodeChannels {
   channel: Channel;
   /** Asks a node whose channel is here for log lines; undefined when it is not here. `hear` gets undefined when the channel breaks. */
   openLogs(nodeId: NodeId, request: Omit<Extract<ToNode, { type: "logs-open" }>, "type">, hear: (entries: LogEntry[] | undefined, done: boolean) => void): (() => void) | undefined;
+  /** Whether the node's channel is here. */
+  holds(nodeId: NodeId): boolean;
+  /** Opens a session at a node whose channel is here; undefined when it is not here. Nothing is heard after the last event. */
+  openSession(nodeId: NodeId, open: SessionOpen, hear: HearSession): NodeSession | undefined;
   close(): void;
 }
 
@@ -60,7 +69,7 @@ export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
       log.info("node connected");
       socket.on("close", (code) => {
         if (connected.get(node.id) === entry) connected.delete(node.id);
-        for (const hear of entry.logs.values()) hear(undefined);
+        for (const hear of [...entry.logs.values(), ...entry.sessions.values()]) hear(undefined);
         log.info({ code }, "node disconnected");
       });
     };
@@ -78,6 +87,22 @@ export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
       });
       return () => {
         if (entry.logs.delete(requestId)) send(entry.socket, { type: "logs-close", requestId } satisfies ToNode);
+      };
+    },
+    holds: (nodeId) => connected.has(nodeId),
+    openSession: (nodeId, open, hear) => {
+      const entry = connected.get(nodeId);
+      if (entry === undefined || !send(entry.socket, { type: "session-open", ...open } satisfies ToNode)) return undefined;
+      const { sessionId } = open;
+      entry.sessions.set(sessionId, (event) => {
+        if (event === undefined || isLast(event)) entry.sessions.delete(sessionId);
+        hear(event);
+      });
+      return {
+        send: (event) => void send(entry.socket, { type: "session", sessionId, event } satisfies ToNode),
+        close: () => {
+          if (entry.sessions.delete(sessionId)) send(entry.socket, { type: "session-close", sessionId } satisfies ToNode);
+        },
       };
     },
     close: () => {
@@ -127,11 +152,12 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
     closed,
     failed("a hello was not written"),
   );
-  const entry: Connected = { nodeId, socket, look: sendDesired, sentGeneration: -1, sentAt: 0, seenGeneration: undefined, logs: new Map() };
+  const entry: Connected = { nodeId, socket, look: sendDesired, sentGeneration: -1, sentAt: 0, seenGeneration: undefined, logs: new Map(), sessions: new Map() };
 
   onMessage(socket, FromNodeSchema, log, (message) => {
     if (message.type === "report") report(message);
     else if (message.type === "logs") entry.logs.get(message.requestId)?.(message);
+    else if (message.type === "session") entry.sessions.get(message.sessionId)?.(message.event);
     else hello(message);
   });
   // Tried again until it is written: after an outage of the database a node must not look lost.

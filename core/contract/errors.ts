@@ -33,6 +33,13 @@ export const ERRORS = {
   secrets_unavailable: [503, "Secrets cannot be sealed or opened now"],
   issuer_unavailable: [503, "The identity provider cannot be asked"],
   node_unavailable: [503, "The node that runs this instance is away"],
+  // sessions
+  upgrade_required: [426, "This is a WebSocket"],
+  instance_not_running: [409, "The instance does not run"],
+  exec_failed: [422, "The program could not be started in the instance"],
+  port_refused: [502, "Nothing listens on this port of the instance"],
+  too_many_sessions: [429, "Too many sessions are open"],
+  session_idle: [408, "The session was idle for too long"],
   // build contexts
   context_not_tar: [422, "The build context is not a tar archive"],
   context_truncated: [422, "The build context is cut short"],

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { idSchema } from "./ids.ts";
 import { ImageLayerSchema, ReadinessSchema } from "./release-config.ts";
 import { SECRET_NAME } from "./secrets.ts";
+import { SessionDownSchema, SessionTargetSchema, SessionUpSchema } from "./sessions.ts";
 import { WakeAddressSchema } from "./wake.ts";
 import { TEMPERATURE_CAUSES, TEMPERATURES } from "../domain/temperature.ts";
 
@@ -164,6 +165,8 @@ export const FromNodeSchema = z.discriminatedUnion("type", [
   }),
   /** Log lines that were asked for; `done` closes the request (also when the instance is unknown). */
   z.object({ type: z.literal("logs"), requestId: z.string(), entries: z.array(LogEntrySchema), done: z.boolean() }),
+  /** The last one of a session is `exit` or `problem`. */
+  z.object({ type: z.literal("session"), sessionId: z.string(), event: SessionUpSchema }),
 ]);
 export type FromNode = z.infer<typeof FromNodeSchema>;
 
@@ -180,5 +183,9 @@ export const ToNodeSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("logs-close"), requestId: z.string() }),
   /** The last sums of these instances are in the ledger: the agent may forget them. */
   z.object({ type: z.literal("counted"), instanceIds: z.array(idSchema("instance")) }),
+  z.object({ type: z.literal("session-open"), sessionId: z.string(), instanceId: idSchema("instance"), target: SessionTargetSchema }),
+  z.object({ type: z.literal("session"), sessionId: z.string(), event: SessionDownSchema }),
+  /** Whoever asked for it is gone. */
+  z.object({ type: z.literal("session-close"), sessionId: z.string() }),
 ]);
 export type ToNode = z.infer<typeof ToNodeSchema>;

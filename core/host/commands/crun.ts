@@ -19,6 +19,25 @@ export const crunDelete = (runtime: Runtime, id: string) => [...base(runtime), "
 /** Runs in the foreground, with the caller's streams and `preservedFds` more of them after the first three. */
 export const crunRun = (runtime: Runtime, id: string, bundle: string, preservedFds = 0) => [...base(runtime), "run", `--preserve-fds=${preservedFds}`, "--bundle", bundle, id];
 
+/** Where the caller of `crunExec` has a file with what to run, as JSON of an OCI process. */
+const EXEC_SPEC_FD = 3;
+
+/** Runs one more program in a container, with the caller's streams; `pidFile` is written when it runs. */
+export const crunExec = (runtime: Runtime, id: string, pidFile: string, hasTerminal: boolean) => [
+  ...base(runtime), "exec", ...(hasTerminal ? ["--tty"] : []), `--process=/proc/self/fd/${EXEC_SPEC_FD}`, `--pid-file=${pidFile}`, id,
+];
+
+/** Runs a program on a terminal of its own, for a caller that has pipes alone. Wants `SHELL=/bin/sh`. */
+export const onTerminal = (argv: readonly string[]) => ["script", "--quiet", "--flush", "--return", "--command", `exec ${argv.map(quoted).join(" ")}`, "/dev/null"];
+
+const quoted = (word: string) => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** Changes the size of the terminal that the process has as its first descriptor. */
+export const resizeTerminal = (pid: number, rows: number, columns: number) => ["stty", "--file", `/proc/${pid}/fd/0`, "rows", String(rows), "columns", String(columns)];
+
+/** Runs a program in another network namespace. */
+export const inNetns = (netnsPath: string, argv: readonly string[]) => ["nsenter", `--net=${netnsPath}`, "--", ...argv];
+
 export interface Monitor {
   id: string;
   bundle: string;

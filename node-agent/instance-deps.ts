@@ -1,0 +1,21 @@
+/** What an instance works with. */
+import type { DesiredInstance } from "../core/contract/node-channel.ts";
+import type { NetnsPool } from "../core/host/net.ts";
+import type { Log } from "../core/log.ts";
+import type { ContainerHost } from "./container.ts";
+import type { Exits } from "./exits.ts";
+import type { LastUsage } from "./last-usage.ts";
+import type { LayerStore } from "./layer-store.ts";
+
+export interface InstanceDeps {
+  host: ContainerHost;
+  store: LayerStore;
+  pool: NetnsPool;
+  exits: Exits;
+  lastUsage: LastUsage;
+  /** The layer store as this tenant's ids see it. */
+  tenantLayers: (desired: DesiredInstance) => Promise<string>;
+  log: Log;
+  /** Something that the API should know has changed. */
+  onChange: () => void;
+}
