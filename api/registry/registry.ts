@@ -61,13 +61,9 @@ export function createRegistry(deps: RegistryDeps): Hono<ApiEnv> {
 }
 
 async function answer(deps: RegistryDeps, c: Ctx): Promise<Response> {
-  try {
-    const response = await dispatch(deps, c);
-    response.headers.set("docker-distribution-api-version", "registry/2.0");
-    return response;
-  } catch (error) {
-    return toRegistryError(deps, c, error).toResponse();
-  }
+  const response = await dispatch(deps, c).catch((error: unknown) => toRegistryError(deps, c, error).toResponse());
+  response.headers.set("docker-distribution-api-version", "registry/2.0");
+  return response;
 }
 
 async function dispatch(deps: RegistryDeps, c: Ctx): Promise<Response> {

@@ -7,11 +7,10 @@ import { dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { and, eq, isNull } from "drizzle-orm";
 import { openS3BlobStore } from "../../core/blob-store/s3.ts";
-import { apps, builds, deployments, secrets, tags } from "../../core/db/schema.ts";
-import { publishRelease } from "../../core/db/system-queries/publish-release.ts";
-import { goLive } from "../../core/db/system-queries/rollout.ts";
-import { startTestApi, testImage, type TestApi } from "../support/api.ts";
+import { apps, secrets, tags } from "../../core/db/schema.ts";
+import { startTestApi, type TestApi } from "../support/api.ts";
 import { BERTH, runProgram, workplace, type Workplace } from "../support/cli-run.ts";
+import { whileLiving as whileTheyLive } from "../support/living.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -19,32 +18,6 @@ let api: TestApi;
 let place: Workplace;
 let project: string;
 let tenantName: string;
-
-/** Ends every build that is open, as a worker and the rollout loop would. */
-async function bringToLife(): Promise<void> {
-  const open = await api.db.select().from(deployments).where(eq(deployments.state, "building"));
-  for (const { id, buildId } of open) {
-    if (buildId === null) continue;
-    await api.db.transaction(async (tx) => {
-      await tx.update(builds).set({ state: "running" }).where(eq(builds.id, buildId));
-      const [build] = await tx.update(builds).set({ state: "succeeded", finishedAt: new Date() }).where(eq(builds.id, buildId)).returning();
-      const source = { image: testImage(), repository: `${tenantName}/hello`, buildId, buildKey: build?.buildKey ?? null };
-      const published = await publishRelease(tx, id, source, new Date());
-      if (published.outcome === "released") await goLive(tx, published.appId, published.releaseId, new Date());
-    });
-    api.deps.bells.ring("deployment", id);
-  }
-}
-
-/** What `scale`, `env` and `rollback` start needs no build. */
-async function bringRolloutsToLife(): Promise<void> {
-  for (const app of await api.db.select().from(apps).where(isNull(apps.deletedAt))) {
-    if (app.targetReleaseId === null || app.targetReleaseId === app.liveReleaseId) continue;
-    const targetReleaseId = app.targetReleaseId;
-    const ended = await api.db.transaction((tx) => goLive(tx, app.id, targetReleaseId, new Date()));
-    for (const id of ended) api.deps.bells.ring("deployment", id);
-  }
-}
 
 before(async () => {
   stores = await startStores();
@@ -65,17 +38,8 @@ after(async () => {
 });
 
 /** Runs a command while builds and rollouts come to life. */
-async function whileLiving(args: string[], input?: string): ReturnType<Workplace["run"]> {
-  let busy = false;
-  const timer = setInterval(() => {
-    if (busy) return;
-    busy = true;
-    void bringToLife().then(bringRolloutsToLife).finally(() => (busy = false));
-  }, 50);
-  const ran = await place.run(args, { cwd: project, ...(input === undefined ? {} : { input }) });
-  clearInterval(timer);
-  return ran;
-}
+const whileLiving = (args: string[], input?: string): ReturnType<Workplace["run"]> =>
+  whileTheyLive(api, tenantName, () => place.run(args, { cwd: project, ...(input === undefined ? {} : { input }) }));
 
 describe("the CLI and the real API", () => {
   it("knows who it is", async () => {
