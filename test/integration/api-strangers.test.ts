@@ -10,9 +10,11 @@ import { createApp, describe } from "../../api/app.ts";
 import { REGISTRY_ROUTES } from "../../api/registry/registry.ts";
 import { openMemoryBlobStore } from "../../core/blob-store/memory.ts";
 import { tags } from "../../core/db/schema.ts";
+import type { TenantId } from "../../core/contract/ids.ts";
+import { createToken } from "../../core/db/system-queries/bootstrap.ts";
 import type { Scope } from "../../core/domain/access.ts";
 import { startTestApi, type TestApi } from "../support/api.ts";
-import { makeOwned, RECIPES, REGISTRY_RECIPES, tokenWithout, type Owned, type Recipe } from "../support/strangers.ts";
+import { makeOwned, RECIPES, REGISTRY_RECIPES, tokenOfOtherApp, tokenWithout, type Owned, type Recipe } from "../support/strangers.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 interface Operation {
@@ -111,8 +113,9 @@ test("the recipes are right: whoever owns the thing gets through", async () => {
   for (const operation of operations.filter(isForTenants)) {
     const own = await makeOwned(api);
     for (const params of named(operation, own)) {
-      const { status, text } = await ask(operation, params, own.token);
-      assert.ok(status < 500 && ![400, 401, 403, 405].includes(status), `${operation.id}: ${text}`);
+      const { status, code, text } = await ask(operation, params, own.token);
+      // There is no node in this test.
+      assert.ok((status < 500 || code === "node_unavailable") && ![400, 401, 403, 405].includes(status), `${operation.id}: ${text}`);
       // What is asked by its second name may be gone after it was asked by the first.
       if (params === named(operation, own)[0] || !["DELETE", "POST"].includes(operation.method)) assert.notEqual(status, 404, `${operation.id}: ${text}`);
     }
@@ -157,10 +160,34 @@ test("what belongs to another tenant is answered like what is not there, and sta
       assert.deepEqual([foreign.status, foreign.code], [404, "not_found"], `${operation.id} ${JSON.stringify(params)}: ${foreign.text}`);
       assert.equal(foreign.text, none.text, operation.id);
       asked++;
+      if (operation.recipe.thing?.isOfApp !== true) continue;
+      const below = await ask(operation, { ...params, app: stranger.app.name }, stranger.token);
+      assert.deepEqual([below.status, below.text], [404, (await ask(operation, { ...others[at], app: stranger.app.name }, stranger.token)).text], `${operation.id} below an app of the stranger's own`);
     }
   }
   assert.ok(asked > 25, `${asked} routes were asked`);
   assert.equal(await belongings(owner), before);
+});
+
+test("a token of one app sees no other app of its tenant, and nothing that all of them share", async () => {
+  const own = await makeOwned(api);
+  const token = await tokenOfOtherApp(api, own);
+  const before = await belongings(own);
+  for (const operation of operations.filter((each) => isForTenants(each) && each.id !== "createToken")) {
+    const { thing, ofOtherApp } = operation.recipe;
+    const others = missing(operation);
+    for (const [at, params] of named(operation, own).entries()) {
+      const asked = await ask(operation, params, token);
+      const where = `${operation.id} ${JSON.stringify(params)}: ${asked.text}`;
+      if (ofOtherApp !== undefined) assert.deepEqual([asked.status, asked.code], [403, ofOtherApp], where);
+      else if (thing === undefined) assert.ok(asked.status === 200 && ![own.app.name, own.app.id, own.deploymentId, own.buildId].some((each) => asked.text.includes(each)), where);
+      else {
+        assert.deepEqual([asked.status, asked.code], [404, "not_found"], where);
+        assert.equal(asked.text, (await ask(operation, others[at] ?? {}, token)).text, operation.id);
+      }
+    }
+  }
+  assert.equal(await belongings(own), before);
 });
 
 test("fields that a route does not know are refused: nobody sets what is not for him", async () => {
@@ -183,6 +210,7 @@ test("fields that a route does not know are refused: nobody sets what is not for
 });
 
 test("the registry answers a stranger alike, whatever is there", async () => {
+  const lesser = { "without any scope": (await createToken(api.db, owner.tenantId as TenantId, { name: "none", scopes: ["usage"] })).token, "of another app": await tokenOfOtherApp(api, owner) };
   const before = await belongings(owner);
   const bodyOf = async (method: string, path: string, token: string | undefined, body: string | undefined) => {
     const response = await fetch(api.url + path, { method, headers: token === undefined ? {} : { authorization: `Bearer ${token}` }, ...(body === undefined ? {} : { body }) });
@@ -192,6 +220,10 @@ test("the registry answers a stranger alike, whatever is there", async () => {
     const [method = "", name = ""] = route.split(" ");
     const path = (repository: string) => name.replace("{repository}", repository).replace("{reference}", reference?.(owner) ?? "");
     const there = `${owner.tenantName}/${owner.app.name}`;
+    for (const [why, token] of Object.entries(lesser)) {
+      const { status, text } = await bodyOf(method, path(there), token, body);
+      assert.equal(status, 401, `${route} ${why}: ${text}`);
+    }
     const none = `${owner.tenantName}/${"n".repeat(owner.app.name.length)}`;
     for (const token of [undefined, stranger.token]) {
       const foreign = await bodyOf(method, path(there), token, body);

@@ -3,11 +3,12 @@
  * not here fails `test/integration/api-strangers.test.ts`: add it with the thing that its path names and a body that it takes.
  */
 import { createHash } from "node:crypto";
-import { newId, type AppId } from "../../core/contract/ids.ts";
-import { builds, deployments, invites, repositoryBlobs, blobs, manifests, secrets, tags, trusts } from "../../core/db/schema.ts";
-import { createToken } from "../../core/db/system-queries/bootstrap.ts";
+import { eq } from "drizzle-orm";
+import { newId, type AppId, type TenantId } from "../../core/contract/ids.ts";
+import { builds, deployments, invites, repositoryBlobs, blobs, manifests, secrets, tags, tokens, trusts } from "../../core/db/schema.ts";
+import { createToken, ensureNode } from "../../core/db/system-queries/bootstrap.ts";
 import { SCOPES, type Scope } from "../../core/domain/access.ts";
-import { seedApp, randomName, type TestApi } from "./api.ts";
+import { randomName, seedApp, seedInstance, type TestApi } from "./api.ts";
 import { seedMember } from "./people.ts";
 
 /** A tenant that has one of everything. */
@@ -19,6 +20,7 @@ export interface Owned {
   deploymentId: string;
   buildId: string;
   sharedSecret: string;
+  instanceId: string;
   tokenId: string;
   member: { id: string; email: string };
   inviteId: string;
@@ -29,6 +31,8 @@ export interface Owned {
 
 type Params = Record<string, string>;
 interface Thing {
+  /** It is of an app: asked for below an app of the stranger's own, too. */
+  isOfApp?: true;
   /** How a path can name it. */
   names: (owned: Owned) => Params[];
   /** The same of something that never was, as long as the names. */
@@ -41,6 +45,11 @@ const SHARED_SECRET: Thing = { names: ({ sharedSecret }) => [{ name: sharedSecre
 const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
 const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
 
+const INSTANCE: Thing = {
+  names: (owned) => APP.names(owned).map((each) => ({ ...each, instance: owned.instanceId, port: "80" })),
+  missing: () => APP.missing().map((each) => ({ ...each, instance: newId("instance"), port: "80" })),
+  isOfApp: true,
+};
 const TOKEN: Thing = { names: ({ tokenId }) => [{ token: tokenId }], missing: () => [{ token: newId("token") }] };
 const MEMBER: Thing = { names: ({ member }) => [{ member: member.id }, { member: member.email }], missing: () => [{ member: newId("user") }, { member: `${randomName("p")}@example.test` }] };
 const INVITE: Thing = { names: ({ inviteId }) => [{ invite: inviteId }], missing: () => [{ invite: newId("invite") }] };
@@ -96,6 +105,8 @@ export const RECIPES: Record<string, Recipe> = {
   getBuild: { thing: BUILD },
   cancelBuild: { thing: BUILD },
   getBuildLog: { thing: BUILD },
+  execInInstance: { thing: INSTANCE },
+  connectToPort: { thing: INSTANCE },
   listTokens: {},
   createToken: { body: { name: "made", scopes: ["read"] } },
   rotateToken: { thing: TOKEN, body: {} },
@@ -167,6 +178,8 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
     { id: newId("secret"), ...of, name: "PASSWORD", kind: "env", version: 1 },
     { id: newId("secret"), tenantId: tenant.id, name: sharedSecret, kind: "build", version: 1 },
   ]);
+  const nodeId = await ensureNode(api.db, randomName("node"), randomName("token"));
+  const instanceId = await seedInstance(api.db, { ...of, releaseId: app.releaseIds[0]!, nodeId });
   const tokenId = (await createToken(api.db, tenant.id, { name: "another" })).id;
   const { id: userId, email } = await seedMember(api, tenant.id, "developer");
   const inviteId = newId("invite");
@@ -180,10 +193,18 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(repositoryBlobs).values({ repository, digest });
   await api.db.insert(manifests).values({ repository, digest, mediaType: "application/vnd.oci.image.manifest.v1+json", content });
   await api.db.insert(tags).values({ repository, tag: "latest", digest });
-  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, tokenId, member: { id: userId, email }, inviteId, trust, digest };
+  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, instanceId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
 }
 
 /** A token of the same tenant that may do all but this. */
 export async function tokenWithout(api: TestApi, owned: Owned, scope: Scope): Promise<string> {
   return (await createToken(api.db, owned.tenantId as never, { name: "less", scopes: SCOPES.filter((each) => each !== scope) })).token;
+}
+
+/** A token of the same tenant for another app of it. */
+export async function tokenOfOtherApp(api: TestApi, owned: Owned): Promise<string> {
+  const other = await seedApp(api.db, owned.tenantId as TenantId);
+  const { id, token } = await createToken(api.db, owned.tenantId as TenantId, { name: "bound" });
+  await api.db.update(tokens).set({ appId: other.id }).where(eq(tokens.id, id));
+  return token;
 }
