@@ -13,9 +13,10 @@ import { instanceMemory } from "./instance-memory.ts";
 import { instanceStart } from "./instance-start.ts";
 import { openPodman, startDocker, type Peer } from "./support/peers.ts";
 import { toMarkdown, type Row } from "./support/report.ts";
+import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "memory", "gateway"] as const;
+const SECTIONS = ["deploy", "start", "wake", "memory", "gateway"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -47,6 +48,15 @@ try {
     const podman = await openPodman(join(dir, "podman"), new URL(stack.apiUrl).host);
     if (podman) cleanUp.unshift(podman.stop);
     await measureStack(stack, docker, podman);
+  }
+  if (wants("wake")) {
+    say("· waking an app that sleeps");
+    const docker = await startDocker(join(dir, "docker-wake"));
+    try {
+      parts.push(`## Waking\n\nCommand: \`npm run bench -- wake\`\n\n${toMarkdown(await wake(docker))}`);
+    } finally {
+      await docker?.stop();
+    }
   }
   if (wants("gateway")) {
     say("· the gateway against a bare HAProxy");

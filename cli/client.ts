@@ -1,6 +1,6 @@
 /** The API as the CLI sees it: the generated client with the CLI's retries, limits of time and errors. */
 import { createClient as createApiClient } from "../client/index.ts";
-import type { App, AppStatus, AuditEntry, AuditEntryPage, DeployConfig, DeployImage, Deployment, LabelsPatch, operations, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Usage, UsagePage, Whoami } from "../client/index.ts";
+import type { App, AppEvent, AppStatus, AuditEntry, AuditEntryPage, DeployConfig, DeployImage, Deployment, Explanation, LabelsPatch, operations, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Usage, UsagePage, Whoami } from "../client/index.ts";
 import type { Target } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { networkError, notBerth, sendRequest, type Call } from "./transport.ts";
@@ -51,6 +51,9 @@ export function createClient(target: Target) {
       await api.DELETE("/v1/apps/{app}", { ...at(app), ...via(`destroying ${app}`) });
     },
     status: (app: string): Promise<AppStatus> => ask("instances", api.GET("/v1/apps/{app}/status", { ...at(app), ...via(`reading the status of ${app}`) })),
+    events: (app: string, limit: number): Promise<AppEvent[]> =>
+      pages(limit, (query) => ask("items", api.GET("/v1/apps/{app}/events", { params: { path: { app }, query }, ...via(`listing the events of ${app}`) }))),
+    explain: (app: string): Promise<Explanation> => ask("sentences", api.GET("/v1/apps/{app}/explain", { ...at(app), ...via(`explaining ${app}`) })),
     releases: (app: string, limit: number): Promise<Release[]> =>
       pages(limit, (query) => ask("items", api.GET("/v1/apps/{app}/releases", { params: { path: { app }, query }, ...via(`listing the releases of ${app}`) }))),
     usage: (filter: UsageFilter): Promise<Usage[]> =>

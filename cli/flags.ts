@@ -102,6 +102,11 @@ export function repeated(value: string, before: string[] | undefined): string[] 
 
 export interface SettingsFlags {
   replicas?: number;
+  min?: number;
+  max?: number;
+  freezeAfter?: number;
+  /** Commander's default of a negated option is true: only false was named. */
+  freeze?: boolean;
   memory?: number;
   cpu?: number;
   port?: number;
@@ -114,11 +119,14 @@ export interface SettingsFlags {
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, memory, cpu, port, command, readyPath, readyTimeout, stopGrace, concurrency } = flags;
+  const { replicas, min, max, freezeAfter, freeze, memory, cpu, port, command, readyPath, readyTimeout, stopGrace, concurrency } = flags;
   if (readyPath !== undefined && readyPath !== "" && !/^\/[\x21-\x7e]*$/.test(readyPath)) {
     throw usageError(`--ready-path is a path that starts with /, and not «${readyPath}».`);
   }
+  if (freeze === false && freezeAfter !== undefined) throw usageError("--no-freeze and --freeze-after do not go together.");
   return {
+    ...(min === undefined && max === undefined ? {} : { scaling: { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) } }),
+    ...(freeze === false ? { freezeAfterMs: 0 } : freezeAfter === undefined ? {} : { freezeAfterMs: freezeAfter }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(port === undefined ? {} : { port }),
     ...(command === undefined ? {} : { command }),

@@ -1,10 +1,14 @@
 /** Options that `deploy` and `scale` share. */
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { parseCommand, parseCpu, parseDuration, parseMemory, wholeNumber } from "./flags.ts";
 
 export function settingsOptions(command: Command): Command {
   return command
-    .option("--replicas <n>", "instances behind the one URL", wholeNumber("--replicas", 0, 100))
+    .addOption(new Option("--replicas <n>", "a fixed number of instances behind the one URL").argParser(wholeNumber("--replicas", 0, 100)).conflicts(["min", "max"]))
+    .option("--min <n>", "instances by demand: at least so many; 0 sleeps when nobody asks", wholeNumber("--min", 0, 100))
+    .option("--max <n>", "instances by demand: at most so many", wholeNumber("--max", 1, 100))
+    .option("--freeze-after <time>", "freeze an instance that nobody asked for so long: 1m", parseDuration)
+    .option("--no-freeze", "never freeze instances")
     .option("--memory <size>", "memory of one instance: 512m, 1g", parseMemory)
     .option("--cpu <cpus>", "cpus of one instance: 0.5, 2", parseCpu)
     .option("--port <port>", "the port that the app listens on (default: EXPOSE, else 8080)", wholeNumber("--port", 1, 65_535))

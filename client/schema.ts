@@ -76,6 +76,40 @@ export interface paths {
         patch: operations["updateEnv"];
         trace?: never;
     };
+    "/v1/apps/{app}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what happened to an app's instances and why, newest first */
+        get: operations["listAppEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Say in words why an app has the instances that it has */
+        get: operations["explainApp"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apps/{app}/instances": {
         parameters: {
             query?: never;
@@ -976,6 +1010,22 @@ export interface components {
             name: string;
             settings?: components["schemas"]["SettingsPatch"];
         };
+        AppEvent: {
+            /** Format: date-time */
+            at: string;
+            because: string | null;
+            cause: string | null;
+            detail: {
+                [key: string]: string | number;
+            };
+            instance: string | null;
+            /** @enum {string} */
+            kind: "scaled" | "live" | "placed" | "ready" | "woken" | "frozen" | "standby" | "cold" | "draining" | "stopping" | "crashed" | "failed" | "gone";
+        };
+        AppEventPage: {
+            items: components["schemas"]["AppEvent"][];
+            nextCursor: string | null;
+        };
         AppPage: {
             items: components["schemas"]["App"][];
             nextCursor: string | null;
@@ -1119,6 +1169,10 @@ export interface components {
             /** @enum {string} */
             token_type: "Bearer";
         };
+        Explanation: {
+            app: string;
+            sentences: string[];
+        };
         Failure: {
             code: components["schemas"]["ErrorCode"];
             detail: string;
@@ -1157,6 +1211,14 @@ export interface components {
             restarts: number;
             /** @enum {string} */
             state: "wanted" | "draining" | "stopping" | "gone";
+            temperature: {
+                /** @enum {string|null} */
+                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | null;
+                /** @enum {string} */
+                is: "running" | "frozen" | "standby" | "cold";
+                /** Format: date-time */
+                since: string;
+            } | null;
             timingsMs: {
                 [key: string]: number;
             };
@@ -1889,6 +1951,8 @@ export interface components {
 }
 export type App = components['schemas']['App'];
 export type AppCreate = components['schemas']['AppCreate'];
+export type AppEvent = components['schemas']['AppEvent'];
+export type AppEventPage = components['schemas']['AppEventPage'];
 export type AppPage = components['schemas']['AppPage'];
 export type AppPatch = components['schemas']['AppPatch'];
 export type AppStatus = components['schemas']['AppStatus'];
@@ -1906,6 +1970,7 @@ export type Env = components['schemas']['Env'];
 export type EnvPatch = components['schemas']['EnvPatch'];
 export type ErrorCode = components['schemas']['ErrorCode'];
 export type ExchangedToken = components['schemas']['ExchangedToken'];
+export type Explanation = components['schemas']['Explanation'];
 export type Failure = components['schemas']['Failure'];
 export type Instance = components['schemas']['Instance'];
 export type InstancePage = components['schemas']['InstancePage'];
@@ -2383,6 +2448,72 @@ export interface operations {
             412: components["responses"]["Changed"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listAppEvents: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of events of the last days */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppEventPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    explainApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The explanation */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
             503: components["responses"]["Unavailable"];

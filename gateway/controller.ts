@@ -21,6 +21,7 @@ import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, 
 
 const RETRY_MS = 250;
 const DRAIN_LOOK_MS = 50;
+const LOOK_COST_SHARE = 0.05;
 /** While the API cannot be told. */
 const AWAY_LOOK_MS = 1000;
 /** Behind everything: HAProxy's whole state is read again. */
@@ -227,8 +228,12 @@ export class Controller {
 
   async #lookAtSleepers(): Promise<void> {
     const everyMs = this.#sleepers.doze.lookEveryMs();
-    this.#dozeAt = everyMs === undefined ? Infinity : Date.now() + everyMs;
-    if (everyMs !== undefined) this.#sleepers.look(parseStats(await this.#admin.send("show stat -1 2 -1")).backends);
+    this.#dozeAt = Infinity;
+    if (everyMs === undefined) return;
+    const beganAt = performance.now();
+    this.#sleepers.look(parseStats(await this.#admin.send("show stat -1 2 -1")).backends);
+    // One app's short time must not take the gateway's: looked at too late, it is woken more often.
+    this.#dozeAt = Date.now() + Math.max(everyMs, (performance.now() - beganAt) / LOOK_COST_SHARE);
   }
 
   #wantedOf(slot: string, route: Route): SlotWanted {

@@ -69,6 +69,14 @@ test("of several instances of a busy app each is told in time, and one that slee
   assert.deepEqual(renewed(39, 700), [two.instanceId]);
 });
 
+test("what nobody said how to wake is never held", () => {
+  const doze = new Doze();
+  const { wake: _wake, ...one } = endpoint("frozen");
+  doze.setRoute(SLOT, route([one]), 0, true);
+  assert.equal(doze.isAsleep(SLOT, one.instanceId), false);
+  assert.deepEqual(doze.sleepers(SLOT), []);
+});
+
 test("told that it sleeps, it is asleep; gone, it is forgotten", () => {
   const doze = new Doze();
   const one = endpoint();
@@ -78,6 +86,7 @@ test("told that it sleeps, it is asleep; gone, it is forgotten", () => {
   doze.woken(SLOT, one.instanceId, 20);
   doze.setRoute(SLOT, route([]), 30, true);
   doze.woken(SLOT, one.instanceId, 40);
+  doze.setRoute(SLOT, route([{ ...one, temperature: "frozen" }]), 45, true);
   assert.equal(doze.isAsleep(SLOT, one.instanceId), true, "what has left is woken no more");
   doze.setRoute(SLOT, route([], { hosts: [] }), 50, true);
   assert.equal(doze.lookEveryMs(), undefined);

@@ -47,7 +47,8 @@ export class Doze {
 
   isAsleep(slot: string, instanceId: InstanceId): boolean {
     const mine = this.#slots.get(slot);
-    return mine !== undefined && !mine.awake.has(instanceId);
+    // What cannot be woken gets its requests all the same: its node thaws it when they come.
+    return mine !== undefined && !mine.awake.has(instanceId) && mine.endpoints.some((one) => one.instanceId === instanceId && one.wake !== undefined);
   }
 
   /** Endpoints that must be woken before they get a request, and can be. */

@@ -2,11 +2,13 @@
 import { createRoute } from "@hono/zod-openapi";
 import {
   AppCreateSchema,
+  AppEventSchema,
   AppPatchSchema,
   AppSchema,
   AppStatusSchema,
   DeploymentSchema,
   EnvPatchSchema,
+  ExplanationSchema,
   InstanceSchema,
   pageOf,
   ReleaseSchema,
@@ -22,9 +24,11 @@ import { appStatus, listInstances } from "../use-cases/app-status.ts";
 import { changeEnv } from "../use-cases/change-env.ts";
 import { createApp } from "../use-cases/create-app.ts";
 import { destroyApp } from "../use-cases/destroy-app.ts";
+import { explainApp } from "../use-cases/explain-app.ts";
 import { getApp } from "../use-cases/get-app.ts";
 import { getEnv } from "../use-cases/get-env.ts";
 import { listApps } from "../use-cases/list-apps.ts";
+import { listEvents } from "../use-cases/list-events.ts";
 import { listReleases } from "../use-cases/list-releases.ts";
 import { rollbackApp } from "../use-cases/rollback-app.ts";
 import { updateApp } from "../use-cases/update-app.ts";
@@ -39,6 +43,7 @@ export function createAppRoutes(deps: Deps) {
   addApps(app, deps);
   addConfiguration(app, deps);
   addReleases(app, deps);
+  addStory(app, deps);
   app.route("/", createAppLogRoutes(deps));
   return app;
 }
@@ -125,6 +130,33 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
       responses: { 200: json("A page of the instances that are not gone, oldest first", pageOf(InstanceSchema)), ...problems(400, 401, 404) },
     }),
     async (c) => c.json(await listInstances(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("query")), 200),
+  );
+}
+
+function addStory(app: ReturnType<typeof createRouter>, deps: Deps): void {
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/events",
+      operationId: "listAppEvents",
+      ...needs("read"),
+      summary: "List what happened to an app's instances and why, newest first",
+      request: { params: AppParam, query: PageQuery },
+      responses: { 200: json("A page of events of the last days", pageOf(AppEventSchema)), ...problems(400, 401, 404) },
+    }),
+    async (c) => c.json(await listEvents(deps, c.get("actor"), c.req.valid("param").app, c.req.valid("query")), 200),
+  );
+  app.openapi(
+    createRoute({
+      method: "get",
+      path: "/v1/apps/{app}/explain",
+      operationId: "explainApp",
+      ...needs("read"),
+      summary: "Say in words why an app has the instances that it has",
+      request: { params: AppParam },
+      responses: { 200: json("The explanation", ExplanationSchema), ...problems(401, 404) },
+    }),
+    async (c) => c.json(await explainApp(deps, c.get("actor"), c.req.valid("param").app), 200),
   );
 }
 

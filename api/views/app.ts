@@ -1,9 +1,11 @@
 /** Rows as the API shows them: apps, releases and instances. */
-import type { App, Instance, Release } from "../../core/contract/api.ts";
+import type { App, AppEvent, Instance, Release } from "../../core/contract/api.ts";
 import { appUrl } from "../../core/contract/names.ts";
 import type { AppDetails, AppRow } from "../../core/db/queries/apps.ts";
+import type { EventRow } from "../../core/db/queries/events.ts";
 import type { InstanceDetails } from "../../core/db/queries/instances.ts";
 import type { ReleaseRow } from "../../core/db/queries/releases.ts";
+import { causeInWords } from "../../core/domain/events.ts";
 import type { Actor, Deps } from "../deps.ts";
 
 const releaseName = (number: number | null) => (number === null ? null : `v${number}`);
@@ -39,8 +41,13 @@ export function toRelease(release: ReleaseRow, app: Pick<AppRow, "liveReleaseId"
   };
 }
 
+export function toEvent({ at, kind, instanceId, cause, detail }: EventRow): AppEvent {
+  return { at: at.toISOString(), kind, instance: instanceId, cause, because: cause === null ? null : causeInWords(cause), detail };
+}
+
 export function toInstance({ instance, node, releaseNumber }: InstanceDetails): Instance {
   const { report } = instance;
+  const temperature = report?.temperature;
   return {
     id: instance.id,
     release: `v${releaseNumber}`,
@@ -50,6 +57,7 @@ export function toInstance({ instance, node, releaseNumber }: InstanceDetails): 
     restarts: report?.restarts ?? 0,
     lastExit: report?.lastExit ?? null,
     problem: report?.problem ?? null,
+    temperature: temperature === undefined || instance.phase !== "ready" ? null : { ...temperature, cause: temperature.cause ?? null },
     timingsMs: report?.timingsMs ?? {},
     createdAt: instance.createdAt.toISOString(),
     readyAt: instance.readyAt?.toISOString() ?? null,

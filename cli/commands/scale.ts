@@ -25,6 +25,8 @@ Only what you name changes. The change is rolled out without a gap.
 
 Examples:
   $ berth scale hello --replicas 3
+  $ berth scale hello --min 0 --max 10     by demand; frozen, and at last without an instance, when nobody asks
+  $ berth scale hello --min 1 --no-freeze  by demand, and always one that runs
   $ berth scale hello --memory 256m --cpu 0.5
   $ berth scale hello --ready-path /healthz`,
     )

@@ -46,7 +46,9 @@ async function render(out: Output, { app, instances, lastDeployment }: AppStatus
 }
 
 function stateOf(one: Instance): string {
-  return one.state === "wanted" ? (one.phase ?? "placed") : one.state;
+  if (one.state !== "wanted") return one.state;
+  const warmth = one.temperature?.is ?? "running";
+  return warmth === "running" ? (one.phase ?? "placed") : warmth;
 }
 
 function renderDeployment(out: Output, deployment: Deployment): void {

@@ -8,6 +8,8 @@ import { orNull } from "./or-null.ts";
 import { ExitSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
 import { ROLES, SCOPES, TOKEN_KINDS } from "../domain/access.ts";
+import { EVENT_KINDS } from "../domain/events.ts";
+import { TEMPERATURE_CAUSES, TEMPERATURES } from "../domain/temperature.ts";
 import { BUILD_STATES, DEPLOYMENT_STATES, INSTANCE_STATES } from "../domain/states.ts";
 
 const time = z.iso.datetime();
@@ -127,11 +129,27 @@ export const InstanceSchema = z.object({
   restarts: z.number().int(),
   lastExit: ExitSchema.nullable(),
   problem: z.object({ code: z.string(), detail: z.string(), logTail: z.array(z.string()) }).nullable(),
+  /** How warm it is kept, since when and why; null while it is not ready. */
+  temperature: z.object({ is: z.enum(TEMPERATURES), since: time, cause: z.enum(TEMPERATURE_CAUSES).nullable() }).nullable(),
   timingsMs: z.record(z.string(), z.number()),
   createdAt: time,
   readyAt: time.nullable(),
 }).meta({ id: "Instance" });
 export type Instance = z.infer<typeof InstanceSchema>;
+
+export const AppEventSchema = z.object({
+  at: time,
+  kind: z.enum(EVENT_KINDS),
+  instance: idSchema("instance").nullable(),
+  /** Why, as a word that stays, and in words for people; null where there is nothing to say. */
+  cause: z.string().nullable(),
+  because: z.string().nullable(),
+  detail: z.record(z.string(), z.union([z.string(), z.number()])),
+}).meta({ id: "AppEvent" });
+export type AppEvent = z.infer<typeof AppEventSchema>;
+
+export const ExplanationSchema = z.object({ app: z.string(), sentences: z.array(z.string()) }).meta({ id: "Explanation" });
+export type Explanation = z.infer<typeof ExplanationSchema>;
 
 export const AppStatusSchema = z.object({
   app: AppSchema,

@@ -45,7 +45,7 @@ export const ScalingPatchSchema = z
 /** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
 export const SettingsSchema = z.object({
   replicas: z.number().int().min(0).max(100).default(1),
-  /** In place of `replicas`. */
+  /** In place of `replicas`; naming those takes it away. */
   scaling: ScalingSchema.optional(),
   /**
    * Without a request, traffic or work for so long, an instance is frozen: it keeps its memory and gets no cpu until

@@ -2,6 +2,7 @@
 export * from "./tables/access.ts";
 export * from "./tables/apps.ts";
 export * from "./tables/audit.ts";
+export * from "./tables/events.ts";
 export * from "./tables/fleet.ts";
 export * from "./tables/registry.ts";
 export * from "./tables/tenancy.ts";

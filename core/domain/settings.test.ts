@@ -20,6 +20,7 @@ test("a patch of the scaling changes only what it names; what does not fit toget
   assert.deepEqual([changed.scaling?.min, changed.scaling?.max, changed.scaling?.inFlight, changed.freezeAfterMs], [2, 5, 3, 5000]);
   assert.equal(applySettingsPatch(changed, { scaling: { inFlight: null } }).scaling?.inFlight, undefined);
   assert.equal(applySettingsPatch(changed, { scaling: null }).scaling, undefined);
+  assert.equal(applySettingsPatch(changed, { replicas: 3 }).scaling, undefined, "a fixed number is one");
   assert.throws(() => applySettingsPatch(changed, { scaling: { min: 9 } }), { code: "invalid_config", message: /scaling.max must not be less than min/ });
 });
 

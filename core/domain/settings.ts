@@ -6,7 +6,8 @@ import { SettingsSchema, type Settings, type SettingsPatch } from "../contract/r
 export function applySettingsPatch(settings: Settings, patch: SettingsPatch): Settings {
   const { scaling, ...rest } = patch;
   const merged = withPatch(settings, rest);
-  if (scaling === null) delete merged["scaling"];
+  // Who names a fixed number wants it.
+  if (scaling === null || (scaling === undefined && patch.replicas !== undefined)) delete merged["scaling"];
   else if (scaling !== undefined) merged["scaling"] = withPatch(settings.scaling ?? {}, scaling);
   const parsed = SettingsSchema.safeParse(merged);
   if (parsed.success) return parsed.data;

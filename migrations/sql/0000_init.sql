@@ -228,6 +228,17 @@ CREATE TABLE "audit" (
 	"at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "app_events" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "app_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"instance_id" text,
+	"kind" text NOT NULL,
+	"cause" text,
+	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"at" timestamp with time zone NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "gateway_counts" (
 	"gateway_id" text NOT NULL,
 	"incarnation" text NOT NULL,
@@ -468,6 +479,8 @@ CREATE INDEX "secret_versions_key" ON "secret_versions" USING btree ("key_id");-
 CREATE UNIQUE INDEX "secrets_name" ON "secrets" USING btree ("tenant_id",coalesce("app_id", ''),"name");--> statement-breakpoint
 CREATE INDEX "secrets_app" ON "secrets" USING btree ("app_id");--> statement-breakpoint
 CREATE INDEX "audit_tenant" ON "audit" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "app_events_app" ON "app_events" USING btree ("app_id","id");--> statement-breakpoint
+CREATE INDEX "app_events_at" ON "app_events" USING btree ("at");--> statement-breakpoint
 CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_tenant" ON "repository_blobs" USING btree (split_part(repository, '/', 1));--> statement-breakpoint

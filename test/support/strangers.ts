@@ -84,6 +84,8 @@ export const RECIPES: Record<string, Recipe> = {
   destroyApp: { thing: APP },
   getAppStatus: { thing: APP },
   listInstances: { thing: APP },
+  listAppEvents: { thing: APP },
+  explainApp: { thing: APP },
   getEnv: { thing: APP },
   updateEnv: { thing: APP, body: { A: "1" } },
   listReleases: { thing: APP },

@@ -5,11 +5,14 @@ import type { AppId } from "../../core/contract/ids.ts";
 import type { Db } from "../../core/db/client.ts";
 import { openLeader } from "../../core/db/leader.ts";
 import { connectedGateways } from "../../core/db/system-queries/gateways.ts";
+import { pruneEvents } from "../../core/db/system-queries/events.ts";
 import { readScaledApps, scaleApp, type ScaledApp } from "../../core/db/system-queries/scaling.ts";
 import { decideScale, newScaleMemory, type ScaleMemory } from "../../core/domain/autoscale.ts";
 import { scalePolicy } from "../../core/domain/scaling.ts";
 import { readLoad, type Load } from "../../core/load.ts";
 import type { Log } from "../../core/log.ts";
+
+const PRUNE_EVERY_MS = 3_600_000;
 
 export interface AutoscaleDeps {
   db: Db;
@@ -25,11 +28,19 @@ export interface AutoscaleDeps {
 export function startAutoscale(deps: AutoscaleDeps): () => Promise<void> {
   const leader = openLeader(deps.db, "autoscale");
   let memories = new Map<AppId, ScaleMemory>();
+  let prunedAt = 0;
   let pass = Promise.resolve();
   let busy = false;
   const look = async () => {
     try {
-      if (await leader.isLeader()) memories = await onePass(deps, memories);
+      if (await leader.isLeader()) {
+        memories = await onePass(deps, memories);
+        const now = deps.clock();
+        if (now.getTime() - prunedAt > PRUNE_EVERY_MS) {
+          await pruneEvents(deps.db, now);
+          prunedAt = now.getTime();
+        }
+      }
       // Who leads next has its own memory: this one would be old by the time it leads again.
       else memories = new Map();
     } catch (error) {

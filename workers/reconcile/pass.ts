@@ -12,6 +12,7 @@ import {
   removeApp,
   stopInstance,
 } from "../../core/db/system-queries/rollout.ts";
+import { noteAction } from "./note.ts";
 import { planRollout, type RolloutAction, type RolloutSnapshot } from "../../core/domain/rollout.ts";
 
 export interface PassResult {
@@ -35,13 +36,15 @@ export function reconcileApp(db: Db, appId: AppId, clock: () => Date): Promise<P
   });
 }
 
-async function execute(tx: Tx, { app, target }: RolloutSnapshot, action: RolloutAction, now: Date): Promise<PassResult["bells"]> {
+async function execute(tx: Tx, snapshot: RolloutSnapshot, action: RolloutAction, now: Date): Promise<PassResult["bells"]> {
+  const { app, target } = snapshot;
+  const placed = action.kind === "place" ? await placeInstance(tx, app.id, action.releaseId, action.nodeId) : undefined;
+  await noteAction(tx, snapshot, action, placed, now);
   const node = (id: NodeId) => ({ bell: "node" as const, id });
   const route = { bell: "route" as const, id: app.id };
   const ended = (ids: DeploymentId[]) => ids.map((id) => ({ bell: "deployment" as const, id }));
   switch (action.kind) {
     case "place":
-      await placeInstance(tx, app.id, action.releaseId, action.nodeId);
       return [node(action.nodeId)];
     case "drain":
       await drainInstance(tx, action.instanceId, now);

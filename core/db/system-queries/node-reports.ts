@@ -3,7 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type { AppId, DeploymentId, InstanceId, NodeId } from "../../contract/ids.ts";
 import type { FromNode } from "../../contract/node-channel.ts";
 import type { Db, Tx } from "../client.ts";
-import { deployments, instances, nodes } from "../schema.ts";
+import { appEvents, deployments, instances, nodes } from "../schema.ts";
 import { countInstances } from "./usage.ts";
 
 type Message<T extends FromNode["type"]> = Extract<FromNode, { type: T }>;
@@ -61,7 +61,8 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
       select r->>'id' as id, r->>'phase' as phase, r as report
       from jsonb_array_elements(${JSON.stringify(report.instances)}::jsonb) r
     ), next as (
-      select i.id, said.phase, said.report,
+      select i.id, i.app_id, i.tenant_id, said.phase, said.report, i.phase as was_phase,
+        coalesce(i.report->'temperature'->>'is', 'running') as was_temperature, coalesce((i.report->>'restarts')::int, 0) as had_restarts,
         i.state = 'stopping' and ${report.generation} >= node.generation and (said.id is null or said.phase = 'stopped') as gone,
         said.id is not null and (i.phase is distinct from said.phase
           or i.report->>'address' is distinct from said.report->>'address'
@@ -82,6 +83,19 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
         gone_at = case when next.gone then ${at} else i.gone_at end
       from next where i.id = next.id
       returning i.app_id, next.gone or next.moved as changed
+    ), noted as (
+      insert into ${appEvents} (tenant_id, app_id, instance_id, kind, cause, detail, at)
+      select next.tenant_id, next.app_id, next.id, event.kind, event.cause, '{}'::jsonb, ${at}
+      from next cross join lateral (values
+        (1, case when (next.report->>'restarts')::int > next.had_restarts then 'crashed' end, next.report->'problem'->>'code'),
+        (2, case when next.phase = 'failed' and next.was_phase is distinct from 'failed' then 'failed' end, next.report->'problem'->>'code'),
+        (3, case when next.phase = 'ready' and next.was_phase is distinct from 'ready' then 'ready' end, null),
+        (4, case when next.phase = 'ready' and next.was_phase = 'ready' and coalesce(next.report->'temperature'->>'is', 'running') <> next.was_temperature
+          then case next.report->'temperature'->>'is' when 'running' then 'woken' else next.report->'temperature'->>'is' end end, next.report->'temperature'->>'cause'),
+        (5, case when next.gone then 'gone' end, null)
+      ) as event (place, kind, cause)
+      where event.kind is not null
+      order by next.id, event.place
     )
     select distinct w.app_id,
       (select array_agg(d.id) from ${deployments} d where d.app_id = w.app_id and d.state = 'releasing') as deployment_ids

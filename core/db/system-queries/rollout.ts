@@ -9,6 +9,7 @@ import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
 import { apps, builds, deployments, instances, nodes, releases, tenants } from "../schema.ts";
 import { countAttempts } from "./build-usage.ts";
+import { removeEvents } from "./events.ts";
 import { connectedGateways } from "./gateways.ts";
 import { wantedSql } from "../wanted-replicas.ts";
 
@@ -88,12 +89,13 @@ async function bumpNode(tx: Tx, nodeId: NodeId): Promise<void> {
   await tx.update(nodes).set({ generation: sql`${nodes.generation} + 1` }).where(eq(nodes.id, nodeId));
 }
 
-export async function placeInstance(tx: Tx, appId: AppId, releaseId: ReleaseId, nodeId: NodeId): Promise<void> {
+export async function placeInstance(tx: Tx, appId: AppId, releaseId: ReleaseId, nodeId: NodeId): Promise<InstanceId> {
   await bumpNode(tx, nodeId);
   const id = newId("instance");
   await tx.execute(sql`
     insert into ${instances} (id, tenant_id, app_id, release_id, node_id)
     select ${id}, tenant_id, app_id, id, ${nodeId} from ${releases} where id = ${releaseId} and app_id = ${appId}`);
+  return id;
 }
 
 export async function drainInstance(tx: Tx, instanceId: InstanceId, now: Date): Promise<void> {
@@ -150,6 +152,7 @@ async function endDeployments(
 
 /** A destroyed app whose instances are gone leaves with all its rows; its blobs go with garbage collection, what it used stays in the ledger. */
 export async function removeApp(tx: Tx, appId: AppId, now: Date): Promise<void> {
+  await removeEvents(tx, appId);
   const running = await tx.select().from(builds).where(and(eq(builds.appId, appId), eq(builds.state, "running"))).for("update");
   const [gone] = await tx.delete(apps).where(eq(apps.id, appId)).returning({ appName: apps.name });
   if (gone !== undefined) await countAttempts(tx, running.map((build) => ({ ...build, ...gone })), now);

@@ -5,6 +5,7 @@ import type { Settings } from "../../contract/release-config.ts";
 import type { ScaleCause } from "../../domain/autoscale.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, instances, releases } from "../schema.ts";
+import { writeEvent } from "./events.ts";
 
 /** An app whose number of instances follows demand. */
 export interface ScaledApp {
@@ -37,11 +38,15 @@ export async function scaleApp(db: Db | Tx, appId: AppId, from: number | null, t
     .set({ scaledTo: to, scaledBy: by, scaledAt: now })
     .where(and(eq(apps.id, appId), same, or(isNull(apps.scaledTo), ne(apps.scaledTo, to))))
     .returning({ id: apps.id });
-  return changed.length > 0;
+  if (changed.length === 0) return false;
+  // Before its first decision an app has one.
+  if ((from ?? 1) !== to) await writeEvent(db, appId, { kind: "scaled", cause: by, detail: { from: from ?? 1, to } }, now);
+  return true;
 }
 
 /** A request is held for the app: if it sleeps, it gets an instance. */
 export async function wakeApp(db: Db, appId: AppId, now: Date): Promise<boolean> {
-  const woken = await db.update(apps).set({ scaledTo: 1, scaledBy: "request", scaledAt: now }).where(and(eq(apps.id, appId), eq(apps.scaledTo, 0))).returning({ id: apps.id });
-  return woken.length > 0;
+  const [woken] = await db.update(apps).set({ scaledTo: 1, scaledBy: "request", scaledAt: now }).where(and(eq(apps.id, appId), eq(apps.scaledTo, 0))).returning({ id: apps.id });
+  if (woken !== undefined) await writeEvent(db, appId, { kind: "scaled", cause: "request", detail: { from: 0, to: 1 } }, now);
+  return woken !== undefined;
 }
