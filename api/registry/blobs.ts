@@ -4,6 +4,8 @@ import type { Context } from "hono";
 import { DIGEST } from "../../core/contract/release-config.ts";
 import * as rows from "../../core/db/system-queries/registry.ts";
 import type { ApiEnv } from "../deps.ts";
+import type { RegistryClaims } from "../../core/registry/token.ts";
+import { auditOf } from "./audit.ts";
 import type { RegistryDeps } from "./auth.ts";
 import { parseRange } from "./body.ts";
 import { RegistryError } from "./errors.ts";
@@ -27,9 +29,9 @@ export async function getBlob(deps: RegistryDeps, c: Context<ApiEnv>, repository
   return new Response(Readable.toWeb(body) as ReadableStream, { status: range ? 206 : 200, headers });
 }
 
-export async function deleteBlob(deps: RegistryDeps, _c: Context<ApiEnv>, repository: string, digest: string): Promise<Response> {
+export async function deleteBlob(deps: RegistryDeps, c: Context<ApiEnv>, repository: string, digest: string, claims: RegistryClaims): Promise<Response> {
   checkDigest(digest);
-  if (!(await rows.unlinkBlob(deps.db, repository, digest))) throw new RegistryError("BLOB_UNKNOWN", `there is no blob ${digest} in ${repository}`);
+  if (!(await rows.unlinkBlob(deps.db, repository, digest, auditOf(c, claims, repository, "image.delete-blob", digest)))) throw new RegistryError("BLOB_UNKNOWN", `there is no blob ${digest} in ${repository}`);
   return new Response(null, { status: 202 });
 }
 

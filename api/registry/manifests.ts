@@ -6,6 +6,7 @@ import * as rows from "../../core/db/system-queries/registry.ts";
 import { BadManifest, MEDIA, parseManifest, type ParsedManifest } from "../../core/registry/manifest.ts";
 import type { RegistryClaims } from "../../core/registry/token.ts";
 import type { ApiEnv } from "../deps.ts";
+import { auditOf } from "./audit.ts";
 import type { RegistryDeps } from "./auth.ts";
 import { checkDigest } from "./blobs.ts";
 import { readBody } from "./body.ts";
@@ -34,7 +35,7 @@ export async function getManifest(deps: RegistryDeps, c: Ctx, repository: string
   return new Response(c.req.method === "HEAD" ? null : new Uint8Array(row.content), { headers });
 }
 
-export async function putManifest(deps: RegistryDeps, c: Ctx, repository: string, text: string): Promise<Response> {
+export async function putManifest(deps: RegistryDeps, c: Ctx, repository: string, text: string, claims: RegistryClaims): Promise<Response> {
   const reference = parseReference(text);
   const content = await readBody(c, MAX_MANIFEST_BYTES);
   const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
@@ -53,15 +54,17 @@ export async function putManifest(deps: RegistryDeps, c: Ctx, repository: string
       artifactType: manifest.artifactType ?? (manifest.kind === "manifest" ? manifest.config.mediaType : null),
     },
     "tag" in reference ? reference.tag : undefined,
+    auditOf(c, claims, repository, "image.push", text),
   );
   const headers: Record<string, string> = { location: `/v2/${repository}/manifests/${digest}`, "docker-content-digest": digest };
   if (manifest.subject) headers["oci-subject"] = manifest.subject.digest;
   return new Response(null, { status: 201, headers });
 }
 
-export async function deleteManifest(deps: RegistryDeps, _c: Ctx, repository: string, text: string): Promise<Response> {
+export async function deleteManifest(deps: RegistryDeps, c: Ctx, repository: string, text: string, claims: RegistryClaims): Promise<Response> {
   const reference = parseReference(text);
-  const gone = "tag" in reference ? await rows.deleteTag(deps.db, repository, reference.tag) : await rows.deleteManifest(deps.db, repository, reference.digest);
+  const audit = auditOf(c, claims, repository, "image.delete", text);
+  const gone = "tag" in reference ? await rows.deleteTag(deps.db, repository, reference.tag, audit) : await rows.deleteManifest(deps.db, repository, reference.digest, audit);
   if (!gone) throw new RegistryError("MANIFEST_UNKNOWN", `there is no manifest ${text} in ${repository}`);
   return new Response(null, { status: 202 });
 }

@@ -17,8 +17,9 @@ export async function cancelDeployment(deps: Deps, actor: Actor, id: string): Pr
     await lockApp(tx, deployment.appId);
     const build = deployment.buildId === null || deployment.state !== "building" ? undefined : await markBuild(tx, actor.tenantId, deployment.buildId, now);
     if (build === undefined && !(await cancelRollout(tx, deployment, now))) throw new AppError("not_cancellable", "The deployment has ended.");
-    await writeAudit(tx, actor, "deployment.cancel", deployment.id, { was: deployment.state });
-    return { details: await findDeployment(tx, actor.tenantId, deployment.id), buildId: build?.running === true ? deployment.buildId : null };
+    const after = await findDeployment(tx, actor.tenantId, deployment.id);
+    await writeAudit(tx, actor, "deployment.cancel", deployment.id, {}, { before: { state: deployment.state }, after: { state: after?.deployment.state } });
+    return { details: after, buildId: build?.running === true ? deployment.buildId : null };
   });
   if (details === undefined) throw new Error("the deployment is gone");
   if (buildId !== null) deps.bells.ring("buildCancel", buildId);
@@ -35,8 +36,9 @@ export async function cancelBuild(deps: Deps, actor: Actor, id: string): Promise
     await lockApp(tx, found.appId);
     const marked = await markBuild(tx, actor.tenantId, found.id, now);
     if (marked === undefined) throw new AppError("not_cancellable", `The build is ${found.state}.`);
-    await writeAudit(tx, actor, "build.cancel", found.id, { was: found.state });
-    return { build: await findBuild(tx, actor.tenantId, found.id), cancelled: marked };
+    const after = await findBuild(tx, actor.tenantId, found.id);
+    await writeAudit(tx, actor, "build.cancel", found.id, { deployments: marked.deployments }, { before: { state: found.state }, after: { state: after?.state } });
+    return { build: after, cancelled: marked };
   });
   if (build === undefined) throw new Error("the build is gone");
   if (cancelled.running) deps.bells.ring("buildCancel", build.id);

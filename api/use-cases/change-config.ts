@@ -1,7 +1,7 @@
 /** What `PATCH /v1/apps/{app}` and `PATCH /v1/apps/{app}/env` share: a changed configuration is a new release. */
 import type { App, Deployment } from "../../core/contract/api.ts";
 import type { LabelsPatch } from "../../core/contract/labels.ts";
-import type { SettingsPatch } from "../../core/contract/release-config.ts";
+import type { Settings, SettingsPatch } from "../../core/contract/release-config.ts";
 import { writeLabels, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
@@ -14,6 +14,7 @@ import { checkVersion, type IfMatch } from "../preconditions.ts";
 import { toApp } from "../views/app.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { requireApp, requireAppDetails } from "./require.ts";
+import { envDetail } from "./shared-env.ts";
 
 export interface ConfigChange {
   reason: "env" | "settings";
@@ -37,8 +38,9 @@ export async function changeConfig(deps: Deps, actor: Actor, nameOrId: string, c
     // Read again: whoever had the lock may have changed it.
     const before = await requireApp(tx, actor, id);
     checkVersion(before.version, ifMatch);
-    await relabel(tx, actor, before, change.labelsPatch);
-    const outcome = isNews(before, change) ? await release(tx, actor, before, change, now) : undefined;
+    const hasNews = isNews(before, change);
+    await relabel(tx, actor, before, change.labelsPatch, !hasNews);
+    const outcome = hasNews ? await release(tx, actor, before, change, now) : undefined;
     const [deploymentId] = outcome?.deployments ?? [];
     const details = deploymentId === undefined ? undefined : await findDeployment(tx, actor.tenantId, deploymentId);
     return {
@@ -58,17 +60,33 @@ function isNews(app: AppRow, { settingsPatch, envPatch }: ConfigChange): boolean
   return Object.keys(settingsPatch).length > 0 || Object.entries(envPatch).some(([name, value]) => (app.env[name] ?? null) !== value);
 }
 
-async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatch, envPatch }: ConfigChange, now: Date) {
-  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason, actor }, now);
-  // Names only: a value may be a secret.
-  const names = reason === "env" ? { names: Object.keys(envPatch) } : { settings: settingsPatch };
-  await writeAudit(tx, actor, `app.${reason}`, app.id, { name: app.name, ...names });
+async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatch, envPatch, labelsPatch }: ConfigChange, now: Date) {
+  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason }, now);
+  const labels = changedLabels(app, labelsPatch);
+  const detail = { name: app.name, ...(outcome === undefined ? {} : { deployment: outcome.deployments[0] }) };
+  if (reason === "env") {
+    // Names alone: a value may be a secret.
+    const changed = Object.keys(envPatch).filter((name) => (app.env[name] ?? null) !== envPatch[name]);
+    await writeAudit(tx, actor, "app.env", app.id, { ...detail, ...envDetail(envPatch, changed) });
+  } else {
+    const before = Object.fromEntries(Object.keys(settingsPatch).map((name) => [name, app.settings[name as keyof Settings] ?? null]));
+    await writeAudit(tx, actor, "app.settings", app.id, detail, {
+      before: { ...before, ...(labels && { labels: app.labels }) },
+      after: { ...settingsPatch, ...(labels && { labels }) },
+    });
+  }
   return outcome;
 }
 
-async function relabel(tx: Tx, actor: Actor, app: AppRow, patch: LabelsPatch): Promise<void> {
-  if (!Object.entries(patch).some(([key, value]) => (app.labels[key] ?? null) !== value)) return;
-  const labels = applyLabelsPatch(app.labels, patch);
+/** Undefined: they stay as they are. */
+function changedLabels(app: AppRow, patch: LabelsPatch): AppRow["labels"] | undefined {
+  return Object.entries(patch).some(([key, value]) => (app.labels[key] ?? null) !== value) ? applyLabelsPatch(app.labels, patch) : undefined;
+}
+
+/** What changes labels alone has an entry of its own. */
+async function relabel(tx: Tx, actor: Actor, app: AppRow, patch: LabelsPatch, isAlone: boolean): Promise<void> {
+  const labels = changedLabels(app, patch);
+  if (labels === undefined) return;
   await writeLabels(tx, actor.tenantId, app.id, labels);
-  await writeAudit(tx, actor, "app.labels", app.id, { name: app.name }, { before: { labels: app.labels }, after: { labels } });
+  if (isAlone) await writeAudit(tx, actor, "app.labels", app.id, { name: app.name }, { before: { labels: app.labels }, after: { labels } });
 }

@@ -8,7 +8,7 @@ import { findSecret, lockShared, nextVersion, removeSecret, sealedBytes, writeVe
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { toSecret } from "../views/secret.ts";
-import { lockSharing, releaseTouched, ringReleased, type Released } from "./release-touched.ts";
+import { deploymentsIn, lockSharing, releaseTouched, ringReleased, type Released } from "./release-touched.ts";
 import { requireApp, requireWholeTenant } from "./require.ts";
 
 /** Where a secret is: in an app (its name or id), or shared by all of the tenant's (null). */
@@ -29,8 +29,7 @@ export async function putSecret(deps: Deps, actor: Actor, place: SecretPlace, in
     if ((await sealedBytes(tx, actor.tenantId, appId)) > SECRETS_MAX_BYTES) {
       throw new AppError("invalid_config", `All secrets ${appId === null ? "that the tenant shares" : "of the app"} together have more than ${SECRETS_MAX_BYTES} bytes.`);
     }
-    await writeAudit(tx, actor, "secret.set", next.secretId, { name: place.name, app: appId }, { ...(before && { before: shown(before) }), after: shown(after) });
-    return { before, after };
+    return { verb: "secret.set", before, after };
   });
 }
 
@@ -39,12 +38,11 @@ export async function deleteSecret(deps: Deps, actor: Actor, place: SecretPlace)
   return change(deps, actor, place, async (tx, appId, now) => {
     const before = await removeSecret(tx, actor.tenantId, appId, place.name, now);
     if (before === undefined) throw new AppError("not_found", `There is no secret «${place.name}».`);
-    await writeAudit(tx, actor, "secret.unset", before.id, { name: place.name, app: appId }, { before: shown(before) });
-    return { before, after: undefined };
+    return { verb: "secret.unset", before, after: undefined };
   });
 }
 
-type Write = (tx: Tx, appId: AppId | null, now: Date) => Promise<{ before: SecretRow | undefined; after: SecretRow | undefined }>;
+type Write = (tx: Tx, appId: AppId | null, now: Date) => Promise<{ verb: string; before: SecretRow | undefined; after: SecretRow | undefined }>;
 
 async function change(deps: Deps, actor: Actor, { app, name }: SecretPlace, write: Write): Promise<SecretChange> {
   const now = deps.clock();
@@ -55,11 +53,13 @@ async function change(deps: Deps, actor: Actor, { app, name }: SecretPlace, writ
       await lockShared(tx, actor.tenantId);
     } else await lockApp(tx, found.id);
     const touched = found === null ? await lockSharing(tx, actor) : [{ ...(await requireApp(tx, actor, found.id)), ownNames: [] }];
-    const { before, after } = await write(tx, found?.id ?? null, now);
+    const { verb, before, after } = await write(tx, found?.id ?? null, now);
     // What is for builds alone is no part of a release.
     const kinds = [before?.kind, after?.kind].filter((kind) => kind !== undefined && kind !== "build");
     const seen = touched.filter(({ env, ownNames }) => found !== null || !(ownNames.includes(name) || (name in env && !kinds.includes("file"))));
     const done = kinds.length === 0 ? NOTHING : await releaseTouched(tx, actor, seen, "secrets", now);
+    const detail = { name, app: found?.name ?? null, ...deploymentsIn(done) };
+    await writeAudit(tx, actor, verb, (after ?? before)?.id ?? "", detail, { ...(before && { before: shown(before) }), ...(after && { after: shown(after) }) });
     return { secret: after === undefined ? null : toSecret(after), released: done };
   });
   ringReleased(deps, released);

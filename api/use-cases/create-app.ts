@@ -22,7 +22,7 @@ export async function createApp(deps: Deps, actor: Actor, input: z.infer<typeof 
     await requireRoom(tx, actor.tenantId, "apps", 1);
     const isNew = await insertApp(tx, { id, tenantId: actor.tenantId, name: input.name, settings, env: input.env, labels: input.labels });
     if (!isNew) throw new AppError("name_taken", `${actor.tenantName} has an app «${input.name}» already.`);
-    await writeAudit(tx, actor, "app.create", id, { name: input.name });
+    await writeAudit(tx, actor, "app.create", id, { name: input.name, env: Object.keys(input.env) }, { after: { settings, labels: input.labels } });
     const app = toApp(await requireAppDetails(tx, actor, id), actor, deps.config);
     await keepInside(tx, actor, { status: 201, location: `/v1/apps/${app.name}`, body: app });
     return app;

@@ -2,6 +2,7 @@
 import type { z } from "zod";
 import type { Deployment, DeployImageSchema } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
+import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDigests } from "../../core/db/queries/builds.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
 import { requireRoom } from "../../core/db/queries/quota.ts";
@@ -30,7 +31,6 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
         settingsPatch: input.settings,
         envPatch: input.env,
         reason: "deploy",
-        actor,
         source: { image, repository: place.repository, buildId: null, buildKey: null },
       },
       now,
@@ -38,6 +38,7 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
     const [id] = outcome?.deployments ?? [];
     const details = id === undefined ? undefined : await findDeployment(tx, actor.tenantId, id);
     if (details === undefined || outcome === undefined) throw new Error("the deployment was not written");
+    await writeAudit(tx, actor, "deployment.create", details.deployment.id, { app: taken.app.name, reason: "deploy", image: input.image, digest: image.manifestDigest, settings: input.settings, env: Object.keys(input.env) });
     const made = toDeployment(details, actor, deps.config);
     await keepInside(tx, actor, { status: 202, location: `/v1/deployments/${made.id}`, body: made });
     return { ...taken, published: outcome, deployment: made };

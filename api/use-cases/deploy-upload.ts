@@ -238,6 +238,7 @@ async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, 
     app: app.name,
     reason: live === undefined ? "deploy" : ALREADY_LIVE,
     bytes: upload.context.sizeBytes,
+    settings: upload.config.settings,
     env: Object.keys(upload.config.env),
   });
   const details = await findDeployment(tx, actor.tenantId, upload.deploymentId);

@@ -16,8 +16,9 @@ export async function destroyApp(deps: Deps, actor: Actor, nameOrId: string, ifM
     await lockApp(tx, found.id);
     if (ifMatch !== undefined) checkVersion((await requireApp(tx, actor, found.id)).version, ifMatch);
     if (!(await markDeleted(tx, actor.tenantId, found.id, now))) throw new AppError("not_found", `«${nameOrId}» was destroyed already.`);
-    await writeAudit(tx, actor, "app.destroy", found.id, { name: found.name });
-    return { app: found, cancelled: await cancelOpenWork(tx, actor.tenantId, found.id, now) };
+    const ended = await cancelOpenWork(tx, actor.tenantId, found.id, now);
+    await writeAudit(tx, actor, "app.destroy", found.id, { name: found.name, cancelled: [...ended.builds, ...ended.deployments] }, { before: { settings: found.settings, labels: found.labels } });
+    return { app: found, cancelled: ended };
   });
   deps.bells.ring("route", app.id);
   deps.bells.ring("reconcile", app.id);

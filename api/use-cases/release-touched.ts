@@ -23,7 +23,7 @@ interface Touched {
 export async function releaseTouched(tx: Tx, actor: Actor, touched: readonly Touched[], reason: "env" | "secrets", now: Date): Promise<Released> {
   const released: Released = { deployments: [], apps: [], ended: [] };
   for (const { id, name } of touched) {
-    const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: id, settingsPatch: {}, envPatch: {}, reason, actor }, now);
+    const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: id, settingsPatch: {}, envPatch: {}, reason }, now);
     const [deployment, ...ended] = outcome?.deployments ?? [];
     if (deployment === undefined) continue;
     released.deployments.push({ id: deployment, app: name });
@@ -38,6 +38,11 @@ export async function lockSharing(tx: Tx, actor: Actor): Promise<SharingApp[]> {
   for (const { id } of await appsSharing(tx, actor.tenantId)) await lockApp(tx, id);
   // Read again: while the locks were waited for, some may have changed or gone.
   return appsSharing(tx, actor.tenantId);
+}
+
+/** For the audit: what rolls the change out, where something does. */
+export function deploymentsIn({ deployments }: Released): { deployments?: string[] } {
+  return deployments.length === 0 ? {} : { deployments: deployments.map(({ id }) => id) };
 }
 
 export function ringReleased({ bells }: Deps, { apps, ended }: Released): void {

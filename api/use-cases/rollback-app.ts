@@ -31,8 +31,8 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
     const ended = await supersedeReleasing(tx, found.id, null, `The app was rolled back to v${release.number}.`, now);
     await insertRollback(tx, { id, tenantId: actor.tenantId, appId: found.id, releaseId: release.id, releaseNumber: release.number, isLive }, now);
     await pointAt(tx, actor.tenantId, found.id, release);
-    await returnSecretsTo(tx, actor.tenantId, found.id, release.id, now);
-    await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, release: `v${release.number}`, deployment: id });
+    const secrets = await returnSecretsTo(tx, actor.tenantId, found.id, release.id, now);
+    await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, deployment: id, secrets }, { before: { release: await nameOf(tx, actor, found) }, after: { release: `v${release.number}` } });
     const details = await findDeployment(tx, actor.tenantId, id);
     if (details === undefined) throw new Error("the deployment was not written");
     const made = toDeployment(details, actor, deps.config);
@@ -42,6 +42,13 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
   deps.bells.ring("reconcile", app.id);
   for (const id of [deployment.id, ...superseded]) deps.bells.ring("deployment", id);
   return deployment;
+}
+
+/** `v4`, the release that the app was to run until now. */
+async function nameOf(tx: Tx, actor: Actor, app: AppRow): Promise<string | null> {
+  const id = app.targetReleaseId ?? app.liveReleaseId;
+  const release = id === null ? undefined : await findRelease(tx, actor.tenantId, app.id, id);
+  return release === undefined ? null : `v${release.number}`;
 }
 
 async function chooseRelease(tx: Tx, actor: Actor, app: AppRow, to: string | undefined): Promise<ReleaseRow> {

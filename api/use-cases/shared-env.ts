@@ -5,7 +5,7 @@ import { lockShared, readSharedEnv, writeSharedEnv } from "../../core/db/queries
 import { applyEnvPatch } from "../../core/domain/settings.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { checkVersion, contentVersion, type IfMatch } from "../preconditions.ts";
-import { lockSharing, releaseTouched, ringReleased } from "./release-touched.ts";
+import { deploymentsIn, lockSharing, releaseTouched, ringReleased } from "./release-touched.ts";
 import { requireWholeTenant } from "./require.ts";
 
 export async function getSharedEnv({ db }: Deps, actor: Actor): Promise<Record<string, string>> {
@@ -25,11 +25,10 @@ export async function changeSharedEnv(deps: Deps, actor: Actor, patch: Record<st
     const sharing = changed.length === 0 ? [] : await lockSharing(tx, actor);
     const touched = sharing.filter((app) => !changed.every((name) => name in app.env));
     const after = applyEnvPatch(before, patch);
-    if (changed.length > 0) {
-      await writeSharedEnv(tx, actor.tenantId, after);
-      await writeAudit(tx, actor, "tenant.env", actor.tenantId, envDetail(patch, changed));
-    }
-    return { env: after, released: await releaseTouched(tx, actor, touched, "env", now) };
+    if (changed.length > 0) await writeSharedEnv(tx, actor.tenantId, after);
+    const done = await releaseTouched(tx, actor, touched, "env", now);
+    if (changed.length > 0) await writeAudit(tx, actor, "tenant.env", actor.tenantId, { ...envDetail(patch, changed), ...deploymentsIn(done) });
+    return { env: after, released: done };
   });
   ringReleased(deps, released);
   return { env, deployments: released.deployments };

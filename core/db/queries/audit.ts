@@ -3,7 +3,7 @@ import { and, desc, eq, gte, like, lt, or, sql } from "drizzle-orm";
 import { firstIdAt, newId, timeOfId, type Id, type TenantId } from "../../contract/ids.ts";
 import { printableDeep } from "../../domain/printable.ts";
 import type { Db, Tx } from "../client.ts";
-import { audit } from "../schema.ts";
+import { audit, tenants, tokens } from "../schema.ts";
 
 /** Who made the change, from where. */
 export interface AuditActor {
@@ -80,6 +80,18 @@ export function readAudit(db: Db | Tx, tenantId: TenantId, { verb, actor, target
     )
     .orderBy(desc(audit.id))
     .limit(limit);
+}
+
+/** The tenant that the repository belongs to: `<tenant>/<app>`. */
+export async function findRepositoryOwner(tx: Tx, repository: string): Promise<TenantId | undefined> {
+  const [row] = await tx.select({ id: tenants.id }).from(tenants).where(eq(tenants.name, repository.split("/", 1)[0] ?? ""));
+  return row?.id;
+}
+
+/** Empty: it is gone. */
+export async function findTokenName(tx: Tx, tokenId: Id<"token">): Promise<string> {
+  const [row] = await tx.select({ name: tokens.name }).from(tokens).where(eq(tokens.id, tokenId));
+  return row?.name ?? "";
 }
 
 type NewRow = Omit<typeof audit.$inferInsert, "id" | "at">;

@@ -101,10 +101,10 @@ export async function removeSecret(tx: Tx, tenantId: TenantId, appId: AppId | nu
 
 /**
  * For a rollback: the app's own secrets, those of builds left out, are again as the release has them, for the next
- * release starts from it. Shared ones are everybody's and stay.
+ * release starts from it. Shared ones are everybody's and stay. Gives the names of those that changed.
  */
-export async function returnSecretsTo(tx: Tx, tenantId: TenantId, appId: AppId, releaseId: ReleaseId, now: Date): Promise<void> {
-  await tx.execute(sql`
+export async function returnSecretsTo(tx: Tx, tenantId: TenantId, appId: AppId, releaseId: ReleaseId, now: Date): Promise<string[]> {
+  const { rows } = await tx.execute<{ name: string }>(sql`
     with named as (
       select r->>'id' as id, r->>'kind' as kind, (r->>'version')::int as version
       from ${releases}, jsonb_array_elements(${releases.secrets}) r where ${releases.id} = ${releaseId}
@@ -113,7 +113,9 @@ export async function returnSecretsTo(tx: Tx, tenantId: TenantId, appId: AppId, 
     from ${secrets} own left join named was on was.id = own.id
     where s.id = own.id and s.tenant_id = ${tenantId} and s.app_id = ${appId}
       and (was.id is not null or (s.kind <> 'build' and s.version > 0))
-      and (s.version, s.kind) is distinct from (coalesce(was.version, 0), coalesce(was.kind, s.kind))`);
+      and (s.version, s.kind) is distinct from (coalesce(was.version, 0), coalesce(was.kind, s.kind))
+    returning s.name`);
+  return rows.map(({ name }) => name);
 }
 
 /** An app that a change of something shared may touch, and what of its own hides shared names. */

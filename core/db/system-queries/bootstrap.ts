@@ -1,5 +1,5 @@
 /** The first rows: tenants, their tokens, nodes and gateways. Idempotent, so that `infra/up` may run again. */
-import { sql } from "drizzle-orm";
+import { eq, ne, sql } from "drizzle-orm";
 import { newId, type Id, type NodeId, type TenantId } from "../../contract/ids.ts";
 import { TenantNameSchema } from "../../contract/names.ts";
 import { SCOPES, type Scope } from "../../domain/access.ts";
@@ -57,23 +57,37 @@ export async function ensureOperatorToken(db: Db, token: string): Promise<boolea
 /** The node of this name, with this token from now on. */
 export async function ensureNode(db: Db, name: string, token: string): Promise<NodeId> {
   const tokenHash = hashToken(token);
-  const [row] = await db
-    .insert(nodes)
-    .values({ id: newId("node"), name, tokenHash })
-    .onConflictDoUpdate({ target: nodes.name, set: { tokenHash } })
-    .returning({ id: nodes.id });
-  if (row === undefined) throw new Error(`node «${name}» was not written`);
-  return row.id;
+  return db.transaction(async (tx) => {
+    const [changed] = await tx
+      .insert(nodes)
+      .values({ id: newId("node"), name, tokenHash })
+      .onConflictDoUpdate({ target: nodes.name, set: { tokenHash }, setWhere: ne(nodes.tokenHash, tokenHash) })
+      .returning({ id: nodes.id });
+    if (changed !== undefined) {
+      await writeSystemAudit(tx, null, "node.put", changed.id, { name });
+      return changed.id;
+    }
+    const [row] = await tx.select({ id: nodes.id }).from(nodes).where(eq(nodes.name, name));
+    if (row === undefined) throw new Error(`node «${name}» came and went`);
+    return row.id;
+  });
 }
 
 /** The gateway of this name, with this token from now on. */
 export async function ensureGateway(db: Db, name: string, token: string): Promise<Id<"gateway">> {
   const tokenHash = hashToken(token);
-  const [row] = await db
-    .insert(gateways)
-    .values({ id: newId("gateway"), name, tokenHash })
-    .onConflictDoUpdate({ target: gateways.name, set: { tokenHash } })
-    .returning({ id: gateways.id });
-  if (row === undefined) throw new Error(`gateway «${name}» was not written`);
-  return row.id;
+  return db.transaction(async (tx) => {
+    const [changed] = await tx
+      .insert(gateways)
+      .values({ id: newId("gateway"), name, tokenHash })
+      .onConflictDoUpdate({ target: gateways.name, set: { tokenHash }, setWhere: ne(gateways.tokenHash, tokenHash) })
+      .returning({ id: gateways.id });
+    if (changed !== undefined) {
+      await writeSystemAudit(tx, null, "gateway.put", changed.id, { name });
+      return changed.id;
+    }
+    const [row] = await tx.select({ id: gateways.id }).from(gateways).where(eq(gateways.name, name));
+    if (row === undefined) throw new Error(`gateway «${name}» came and went`);
+    return row.id;
+  });
 }

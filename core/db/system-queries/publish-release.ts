@@ -10,7 +10,7 @@ import type { Image, ReleaseSecret, SettingsPatch } from "../../contract/release
 import { applyEnvPatch, applySettingsPatch } from "../../domain/settings.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Tx } from "../client.ts";
-import { writeAudit, writeSystemAudit, type AuditActor } from "../queries/audit.ts";
+import { writeSystemAudit } from "../queries/audit.ts";
 import { requireRoomForApp } from "../queries/quota.ts";
 import { effectiveSecrets } from "../queries/secrets.ts";
 import { apps, deployments, releases, tenants } from "../schema.ts";
@@ -64,13 +64,12 @@ export interface ReleaseRequest {
   envPatch: Readonly<Record<string, string | null>>;
   /** `deploy`, `env`, `secrets` or `settings`. */
   reason: string;
-  actor: AuditActor;
   /** Without it, the image of the release that should be live now. */
   source?: ReleaseImage;
 }
 
 /**
- * A deployment that needs no build, and its release. Undefined when there is no image yet: the change is then
+ * A deployment that needs no build, and its release. Who asks writes the audit: it is a part of his change. Undefined when there is no image yet: the change is then
  * stored in the app alone, for its first release. The deployment is the first of the result's `deployments`.
  * @throws AppError quota_exceeded, invalid_config
  */
@@ -100,9 +99,7 @@ export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: D
     })
     .returning();
   if (deployment === undefined) throw new Error("an insert returned no row");
-  await writeAudit(tx, request.actor, "deployment.create", deployment.id, { app: app.name, reason: request.reason, env: Object.keys(request.envPatch) });
-  const published = await release(tx, app, deployment, source, now);
-  return published;
+  return release(tx, app, deployment, source, now);
 }
 
 /** The rollout loop's lock first, then the row: the same order everywhere. */
@@ -192,7 +189,8 @@ export async function supersedeReleasing(tx: Tx, appId: AppId, except: Deploymen
     .update(deployments)
     .set({ state: "failed", failure, finishedAt: now })
     .where(and(eq(deployments.appId, appId), eq(deployments.state, "releasing"), except === null ? undefined : ne(deployments.id, except)))
-    .returning({ id: deployments.id });
+    .returning({ id: deployments.id, tenantId: deployments.tenantId });
+  for (const { id, tenantId } of ended) await writeSystemAudit(tx, tenantId, "deployment.failed", id, { code: failure.code });
   return ended.map(({ id }) => id);
 }
 

@@ -2,6 +2,7 @@
 import { and, asc, eq, gt, inArray, lt, or, sql } from "drizzle-orm";
 import type { Id } from "../../contract/ids.ts";
 import type { Db, Tx } from "../client.ts";
+import type { AuditChange } from "../queries/audit.ts";
 import { requireRoomInRegistry } from "../queries/quota.ts";
 import { blobs, manifests, repositoryBlobs, tags, uploads } from "../schema.ts";
 
@@ -83,9 +84,12 @@ export async function checkRoom(db: Db, repository: string, askedBytes: number):
   await db.transaction((tx) => requireRoomInRegistry(tx, repository, askedBytes));
 }
 
-export async function unlinkBlob(db: Db, repository: string, digest: string): Promise<boolean> {
-  const gone = await db.delete(repositoryBlobs).where(and(eq(repositoryBlobs.repository, repository), eq(repositoryBlobs.digest, digest))).returning({ digest: repositoryBlobs.digest });
-  return gone.length > 0;
+export async function unlinkBlob(db: Db, repository: string, digest: string, onChange: OnChange): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const [gone] = await tx.delete(repositoryBlobs).where(and(eq(repositoryBlobs.repository, repository), eq(repositoryBlobs.digest, digest))).returning({ digest: repositoryBlobs.digest });
+    if (gone !== undefined) await onChange(tx, { before: gone });
+    return gone !== undefined;
+  });
 }
 
 // ---- uploads ----
@@ -156,28 +160,37 @@ export async function findManifest(db: Db, repository: string, reference: { dige
   return row?.manifest;
 }
 
-export async function putManifest(db: Db, row: Omit<ManifestRow, "createdAt">, tag: string | undefined): Promise<void> {
-  const manifest = sql`
-    insert into ${manifests} (repository, digest, media_type, content, subject_digest, artifact_type)
-    values (${row.repository}, ${row.digest}, ${row.mediaType}, ${row.content}, ${row.subjectDigest}, ${row.artifactType})
-    on conflict do nothing`;
-  if (tag === undefined) return void (await db.execute(manifest));
-  await db.execute(sql`
-    with stored as (${manifest})
-    insert into ${tags} (repository, tag, digest) values (${row.repository}, ${tag}, ${row.digest})
-    on conflict (repository, tag) do update set digest = excluded.digest, updated_at = now()`);
+/** Called in the transaction of a change, when there is one: it writes who made it. */
+export type OnChange = (tx: Tx, change: AuditChange) => Promise<void>;
+
+export async function putManifest(db: Db, row: Omit<ManifestRow, "createdAt">, tag: string | undefined, onChange: OnChange): Promise<void> {
+  await db.transaction(async (tx) => {
+    const made = await tx.insert(manifests).values(row).onConflictDoNothing().returning({ digest: manifests.digest });
+    const at = and(eq(tags.repository, row.repository), eq(tags.tag, tag ?? ""));
+    const [before] = tag === undefined ? [] : await tx.select({ digest: tags.digest }).from(tags).where(at).for("update");
+    if (tag !== undefined) {
+      const set = { digest: row.digest, updatedAt: sql`now()` };
+      await tx.insert(tags).values({ repository: row.repository, tag, digest: row.digest }).onConflictDoUpdate({ target: [tags.repository, tags.tag], set });
+    }
+    const isMoved = tag !== undefined && before?.digest !== row.digest;
+    if (made.length > 0 || isMoved) await onChange(tx, { ...(before && { before }), after: { digest: row.digest } });
+  });
 }
 
-export async function deleteTag(db: Db, repository: string, tag: string): Promise<boolean> {
-  const gone = await db.delete(tags).where(and(eq(tags.repository, repository), eq(tags.tag, tag))).returning({ tag: tags.tag });
-  return gone.length > 0;
+export async function deleteTag(db: Db, repository: string, tag: string, onChange: OnChange): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const [gone] = await tx.delete(tags).where(and(eq(tags.repository, repository), eq(tags.tag, tag))).returning({ digest: tags.digest });
+    if (gone !== undefined) await onChange(tx, { before: gone });
+    return gone !== undefined;
+  });
 }
 
 /** The manifest and the tags that point to it. */
-export async function deleteManifest(db: Db, repository: string, digest: string): Promise<boolean> {
+export async function deleteManifest(db: Db, repository: string, digest: string, onChange: OnChange): Promise<boolean> {
   return db.transaction(async (tx) => {
-    await tx.delete(tags).where(and(eq(tags.repository, repository), eq(tags.digest, digest)));
+    const untagged = await tx.delete(tags).where(and(eq(tags.repository, repository), eq(tags.digest, digest))).returning({ tag: tags.tag });
     const gone = await tx.delete(manifests).where(and(eq(manifests.repository, repository), eq(manifests.digest, digest))).returning({ digest: manifests.digest });
+    if (gone.length > 0) await onChange(tx, { before: { digest, tags: untagged.map(({ tag }) => tag) } });
     return gone.length > 0;
   });
 }

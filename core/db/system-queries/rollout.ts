@@ -154,8 +154,10 @@ async function endDeployments(
 export async function removeApp(tx: Tx, appId: AppId, now: Date): Promise<void> {
   await removeEvents(tx, appId);
   const running = await tx.select().from(builds).where(and(eq(builds.appId, appId), eq(builds.state, "running"))).for("update");
-  const [gone] = await tx.delete(apps).where(eq(apps.id, appId)).returning({ appName: apps.name });
-  if (gone !== undefined) await countAttempts(tx, running.map((build) => ({ ...build, ...gone })), now);
+  const [gone] = await tx.delete(apps).where(eq(apps.id, appId)).returning({ appName: apps.name, tenantId: apps.tenantId });
+  if (gone === undefined) return;
+  await writeSystemAudit(tx, gone.tenantId, "app.removed", appId, { name: gone.appName });
+  await countAttempts(tx, running.map((build) => ({ ...build, appName: gone.appName })), now);
 }
 
 /** Apps with something left to do, for the timer that stands behind the bells. */

@@ -3,6 +3,7 @@ import { and, asc, eq, gt, ne, sql } from "drizzle-orm";
 import type { AppId, Id, TenantId } from "../../contract/ids.ts";
 import type { Secrets } from "../../secrets/secrets.ts";
 import type { Db } from "../client.ts";
+import { writeSystemAudit } from "../queries/audit.ts";
 import { effectiveSecrets, type EffectiveSecret } from "../queries/secrets.ts";
 import { releases, secrets, secretVersions } from "../schema.ts";
 
@@ -104,7 +105,10 @@ export async function resealSecrets(db: Db, box: Secrets, onProgress: (resealed:
       .where(and(ne(secretVersions.keyId, current), after && gt(sql`(${secretVersions.secretId}, ${secretVersions.number})`, sql`(${after.secretId}, ${after.number})`)))
       .orderBy(asc(secretVersions.secretId), asc(secretVersions.number))
       .limit(RESEAL_BATCH);
-    if (rows.length === 0) return result;
+    if (rows.length === 0) {
+      if (result.resealed > 0) await writeSystemAudit(db, null, "secrets.reseal", `key:${current}`, { resealed: result.resealed, failed: result.failed.length });
+      return result;
+    }
     for (const row of rows) {
       after = row;
       const binding = { tenantId: row.tenantId, secretId: row.secretId, name: row.name, version: row.number };
