@@ -121,8 +121,10 @@ export class Container {
 
   /** For programs beside the app: they run as its own process was created. */
   sessionHost({ address, path: netnsPath }: Netns): SessionHost {
-    const { process: own } = JSON.parse(readFileSync(join(this.dir, "config.json"), "utf8")) as { process: SessionHost["process"] };
-    return { id: this.#desired.id, runtime: this.#host.runtime, dir: this.dir, process: own, address, netnsPath };
+    const { process: own } = JSON.parse(readFileSync(join(this.dir, "config.json"), "utf8")) as { process: SessionHost["process"] & { user: { uid: number; gid: number } } };
+    const { id, uidBase } = this.#desired;
+    const owner = { uid: uidBase + own.user.uid, gid: uidBase + own.user.gid };
+    return { id, runtime: this.#host.runtime, dir: this.dir, process: own, owner, address, netnsPath };
   }
 
   #writeEtc(netns: Netns) {

@@ -1,5 +1,5 @@
 /** The far ends of sessions: a program in an instance's container, a connection to one of its ports. */
-import { closeSync } from "node:fs";
+import { closeSync, fchownSync } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { connect, Socket } from "node:net";
 import { join } from "node:path";
@@ -50,6 +50,8 @@ export interface SessionHost {
   dir: string;
   /** The app's own process, as its bundle says: user, environment, capabilities, limits, directory. */
   process: Record<string, unknown> & { env: string[] };
+  /** The app's user, as the host has it. */
+  owner: { uid: number; gid: number };
   address: string;
   netnsPath: string;
 }
@@ -60,6 +62,8 @@ export async function openExec(host: SessionHost, target: Extract<SessionTarget,
   const pidFile = join(host.dir, `${sessionId}.pid`);
   const argv = crunExec(host.runtime, host.id, pidFile, terminal !== null);
   const [input, output, errors] = [makePipe(), makePipe(), makePipe()];
+  // Programs open their streams by name, too (`/dev/stderr`).
+  for (const { read } of [input, output, errors]) fchownSync(read, host.owner.uid, host.owner.gid);
   const spec = memoryFile(JSON.stringify(execSpec(host, target)));
   const child = start(terminal === null ? argv : onTerminal(argv), {
     // Nothing of the agent's environment is the tenant's business, not even crun's.

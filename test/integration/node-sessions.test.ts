@@ -67,6 +67,10 @@ test("a program has what the app has, and no more", async () => {
 test("exit codes, both streams, binary input; what it leaves running keeps nobody waiting", async () => {
   const { desired } = await node.ready({ args: HTTPD, stopGraceMs: 0 });
   assert.deepEqual(await run(desired.id, shell("echo out; echo err >&2; exit 42")), { out: "out\n", err: "err\n", code: 42 });
+  for (const user of ["", "www-data"]) {
+    const { desired: own } = await node.ready({ args: HTTPD, user, stopGraceMs: 0 });
+    assert.deepEqual(await run(own.id, shell("echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin")), { out: "out\n", err: "err\n", code: 0 });
+  }
   assert.equal((await run(desired.id, shell("kill -9 $$"))).code, 137);
   const session = exec(desired.id, ["cat"]);
   const bytes = Buffer.from(Array.from({ length: 256 }, (_, index) => index));
