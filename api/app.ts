@@ -32,7 +32,8 @@ import { createWhoamiRoutes } from "./routes/whoami.ts";
 
 export const OPENAPI_INFO = {
   openapi: "3.1.0",
-  info: { title: "Berth", version: "1", description: "Push a Dockerfile, get a URL." },
+  info: { title: "Berth", version: "1", description: "Push a Dockerfile, get a URL.", license: { name: "Apache-2.0", identifier: "Apache-2.0" } },
+  servers: [{ url: "/", description: "The API that this description is of" }],
   security: [{ token: [] }],
 };
 

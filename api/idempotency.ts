@@ -14,7 +14,7 @@ import { jsonLimit } from "./routes/responses.ts";
 
 export const IDEMPOTENCY_HEADER = "idempotency-key";
 /** Set on an answer that is the first request's. */
-export const REPLAYED_HEADER = "idempotency-replayed";
+const REPLAYED_HEADER = "idempotency-replayed";
 /** A UUID and more; visible characters alone. */
 const KEY = /^[\x21-\x7e]{1,255}$/;
 /** Headers that belong to what was done. */

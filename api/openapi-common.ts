@@ -68,7 +68,7 @@ export function withCommonParts(generated: object): Described {
   });
   const whole = mendNullable({ ...document, paths: Object.fromEntries(paths) as Described["paths"] }) as Described;
   const schemas = requireDefaults(whole);
-  return { ...whole, components: { ...whole.components, schemas, responses: problemAnswers(), headers: HEADERS } };
+  return { ...whole, components: { ...whole.components, schemas, responses: usedAnswers(whole), headers: HEADERS } };
 }
 
 function complete(path: string, method: string, operation: Operation): Operation {
@@ -117,6 +117,11 @@ function answer(method: string, status: number, operation: Operation): Answer {
 }
 
 const headersOf = (...names: HeaderName[]) => Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` }]));
+
+function usedAnswers(document: Described): Record<string, Answer> {
+  const text = JSON.stringify(document.paths);
+  return Object.fromEntries(Object.entries(problemAnswers()).filter(([name]) => text.includes(`"#/components/responses/${name}"`)));
+}
 
 function problemAnswers(): Record<string, Answer> {
   const content = { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } };

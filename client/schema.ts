@@ -1760,18 +1760,6 @@ export interface components {
         };
     };
     responses: {
-        /** @description What the API asked for this did not answer as it should */
-        BadGateway: {
-            headers: {
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
         /** @description Something broke on our side */
         Broken: {
             headers: {
@@ -1862,18 +1850,6 @@ export interface components {
                 RateLimit: components["headers"]["RateLimit"];
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 "Retry-After": components["headers"]["Retry-After"];
-                "X-Request-Id": components["headers"]["X-Request-Id"];
-                [name: string]: unknown;
-            };
-            content: {
-                "application/problem+json": components["schemas"]["Problem"];
-            };
-        };
-        /** @description What the API asked for this did not answer in time */
-        TooSlow: {
-            headers: {
-                RateLimit: components["headers"]["RateLimit"];
-                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
@@ -2024,7 +2000,6 @@ export type TrustPage = components['schemas']['TrustPage'];
 export type Usage = components['schemas']['Usage'];
 export type UsagePage = components['schemas']['UsagePage'];
 export type Whoami = components['schemas']['Whoami'];
-export type ResponseBadGateway = components['responses']['BadGateway'];
 export type ResponseBroken = components['responses']['Broken'];
 export type ResponseChanged = components['responses']['Changed'];
 export type ResponseConflict = components['responses']['Conflict'];
@@ -2033,7 +2008,6 @@ export type ResponseInvalid = components['responses']['Invalid'];
 export type ResponseNotFound = components['responses']['NotFound'];
 export type ResponseTooLarge = components['responses']['TooLarge'];
 export type ResponseTooMany = components['responses']['TooMany'];
-export type ResponseTooSlow = components['responses']['TooSlow'];
 export type ResponseUnauthenticated = components['responses']['Unauthenticated'];
 export type ResponseUnavailable = components['responses']['Unavailable'];
 export type ResponseUnusable = components['responses']['Unusable'];
