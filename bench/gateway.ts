@@ -9,21 +9,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, request } from "node:http";
 import { newId } from "../core/contract/ids.ts";
-import { run, start } from "../core/host/spawn.ts";
+import { start } from "../core/host/spawn.ts";
 import { freePort, TestGateway, until } from "../test/support/gateway.ts";
 import { median, percentile } from "./support/measure.ts";
+import { wrk, type Round } from "./support/wrk.ts";
 
 const APPS = Number(process.env["BERTH_BENCH_APPS"] ?? 2000);
 const ROUNDS = Number(process.env["BERTH_BENCH_ROUNDS"] ?? 5);
 const SECONDS = Number(process.env["BERTH_BENCH_SECONDS"] ?? 3);
 const NEW_ROUTES = 100;
 const HOST = "bench.berth.localhost";
-
-interface Round {
-  requestsPerSecond: number;
-  p50Ms: number;
-  p99Ms: number;
-}
 
 /** Processes of HAProxy: the app answers by itself, so that the proxies are what is measured. */
 async function startHaproxy(dir: string, name: string, config: string, port: number) {
@@ -41,17 +36,6 @@ async function startHaproxy(dir: string, name: string, config: string, port: num
 const DEFAULTS = "global\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n";
 const appConfig = (port: number) => `${DEFAULTS}frontend app\n  bind 127.0.0.1:${port}\n  http-request return status 200 content-type text/plain string hello\n`;
 const bareConfig = (port: number, appPort: number) => `${DEFAULTS}frontend web\n  bind 127.0.0.1:${port}\n  default_backend app\nbackend app\n  server one 127.0.0.1:${appPort}\n`;
-
-async function wrk(port: number): Promise<Round> {
-  const { stdout } = await run(["wrk", "-t1", "-c32", `-d${SECONDS}s`, "--latency", "-H", `Host: ${HOST}`, `http://127.0.0.1:${port}/`], { timeoutMs: 120_000 });
-  const errors = /Socket errors|Non-2xx/.exec(stdout);
-  if (errors !== null) throw new Error(stdout);
-  const toMs = (name: string) => {
-    const [, value, unit] = new RegExp(`${name}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout) ?? [];
-    return Number(value) * (unit === "us" ? 0.001 : unit === "s" ? 1000 : 1);
-  };
-  return { requestsPerSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), p50Ms: toMs("50"), p99Ms: toMs("99") };
-}
 
 function statusOf(port: number, agent: Agent, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -98,7 +82,7 @@ try {
   const ports = { direct: appPort, bare: barePort, gateway: gateway.port };
   const rounds: Record<keyof typeof ports, Round[]> = { direct: [], bare: [], gateway: [] };
   for (let i = 0; i < ROUNDS; i++) {
-    for (const name of Object.keys(ports) as (keyof typeof ports)[]) rounds[name].push(await wrk(ports[name]));
+    for (const name of Object.keys(ports) as (keyof typeof ports)[]) rounds[name].push(await wrk(`http://127.0.0.1:${ports[name]}/`, { seconds: SECONDS, connections: 32, headers: { Host: HOST } }));
   }
   const visible = await measureRoutes(gateway, appPort);
   const of = (name: keyof typeof ports, key: keyof Round) => median(rounds[name].map((round) => round[key]));

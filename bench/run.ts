@@ -16,7 +16,7 @@ import { toMarkdown, type Row } from "./support/report.ts";
 import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "wake", "memory", "gateway"] as const;
+const SECTIONS = ["deploy", "start", "wake", "memory", "gateway", "api"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -63,6 +63,11 @@ try {
     const { stdout } = await run([process.execPath, new URL("gateway.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
     const figures = JSON.parse(stdout) as GatewayFigures;
     parts.push(`## Gateway\n\nCommand: \`npm run bench -- gateway\`\n\n\`\`\`json\n${JSON.stringify(figures, null, 2)}\n\`\`\``);
+  }
+  if (wants("api")) {
+    say("· the API against a bare handler, and beside a flood");
+    const { stdout } = await run([process.execPath, new URL("api.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
+    parts.push(`## API\n\nCommand: \`npm run bench -- api\`\n\n\`\`\`json\n${stdout.trim()}\n\`\`\``);
   }
   await report(parts);
 } finally {

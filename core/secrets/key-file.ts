@@ -1,6 +1,6 @@
 /** Master keys in a file of the operator's: `docs/secrets.md` says how it is made, kept and rotated. */
 import { randomBytes } from "node:crypto";
-import { closeSync, fsyncSync, linkSync, openSync, readFileSync, statSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { z } from "zod";
 import { associated, BrokenSeal, decrypt, encrypt, KEY_BYTES, type MasterKeys } from "./envelope.ts";
 
@@ -56,18 +56,41 @@ export function keysOf(content: unknown, source = "the key file"): MasterKeys {
   };
 }
 
+/** Puts a random key behind the others: it opens, and does not seal yet. */
+export function addKey(path: string, id: string): string {
+  rewrite(path, (keys) => [...keys, { id, key: randomBytes(KEY_BYTES).toString("base64") }]);
+  return id;
+}
+
+/** Has the key seal from now on. */
+export function sealWith(path: string, id: string): string {
+  rewrite(path, (keys) => [...keys.filter((one) => one.id === id), ...keys.filter((one) => one.id !== id)]);
+  return id;
+}
+
+/** Leaves the key that seals. */
+export function dropOldKeys(path: string): string {
+  let dropped: string[] = [];
+  rewrite(path, ([first, ...others]) => {
+    dropped = others.map(({ id }) => id);
+    return first === undefined ? [] : [first];
+  });
+  return dropped.length === 0 ? "there was none" : dropped.join(", ");
+}
+
+type Keys = z.infer<typeof KeyFileSchema>["keys"];
+
+/** Whole or not at all; what comes out is checked as what is read is. */
+function rewrite(path: string, edit: (keys: Keys) => Keys): void {
+  const { keys } = KeyFileSchema.parse(readFile(path));
+  const content = { keys: edit(keys) };
+  keysOf(content, path);
+  renameSync(writeDraft(path, content), path);
+}
+
 /** A new file with one random key, 0600; one that is there stays as it is. Returns whether it was made. */
 export function makeKeyFile(path: string, id: string): boolean {
-  const content = JSON.stringify({ keys: [{ id, key: randomBytes(KEY_BYTES).toString("base64") }] }, null, 2);
-  const draft = `${path}.${process.pid}.new`;
-  const file = openSync(draft, "wx", 0o600);
-  try {
-    writeSync(file, `${content}\n`);
-    // Whatever it seals is lost with it.
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  const draft = writeDraft(path, { keys: [{ id, key: randomBytes(KEY_BYTES).toString("base64") }] });
   try {
     // Never over one that is there.
     linkSync(draft, path);
@@ -78,4 +101,17 @@ export function makeKeyFile(path: string, id: string): boolean {
   } finally {
     unlinkSync(draft);
   }
+}
+
+function writeDraft(path: string, content: z.infer<typeof KeyFileSchema>): string {
+  const draft = `${path}.${process.pid}.new`;
+  const file = openSync(draft, "wx", 0o600);
+  try {
+    writeSync(file, `${JSON.stringify(content, null, 2)}\n`);
+    // Whatever it seals is lost with it.
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  return draft;
 }
