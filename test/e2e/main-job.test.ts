@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { UsageFigures } from "../../core/contract/usage.ts";
 import { REPOSITORY } from "../../infra/config.ts";
 import { startLoad } from "../support/load.ts";
 import { ask, startStack, until, type Stack } from "../support/stack.ts";
@@ -12,6 +13,8 @@ import { ask, startStack, until, type Stack } from "../support/stack.ts";
 describe("the main job", () => {
   let stack: Stack;
   let dir: string;
+  /** Requests to the app so far. */
+  let asked = 0;
   const hello = () => join(dir, "hello");
   /** The gateway hears of a release a moment after it is live. */
   const answers = async (pattern: RegExp) => {
@@ -23,7 +26,12 @@ describe("the main job", () => {
   before(async () => {
     dir = mkdtempSync(join(tmpdir(), "e2e-"));
     cpSync(join(REPOSITORY, "examples/hello"), hello(), { recursive: true });
-    stack = await startStack();
+    stack = await startStack({ settings: { BERTH_USAGE_MS: "1000", BERTH_STORAGE_USAGE_MS: "1000", BERTH_GATEWAY_COUNTS_MS: "1000" } });
+    const { get } = stack;
+    stack.get = (app, path) => {
+      if (app === "hello") asked++;
+      return get(app, path);
+    };
   });
   after(async () => {
     await stack?.stop();
@@ -59,6 +67,7 @@ describe("the main job", () => {
     await answers(/^Hello again!/);
     await sleep(500);
     const { total, failures } = await load.stop();
+    asked += total;
     assert.deepEqual(failures, []);
     assert.ok(total > 20, `${total} requests`);
   });
@@ -120,7 +129,8 @@ describe("the main job", () => {
     writeFileSync(join(crashing, "Dockerfile"), 'FROM python\nCMD ["python3", "-c", "import sys; print(\'no good\', flush=True); sys.exit(3)"]\n');
     const load = startLoad(stack.gatewayUrl, stack.host("hello"), 50);
     const { code, stdout, stderr } = await stack.tryCli(["deploy", crashing, "--app", "hello"]);
-    const { failures } = await load.stop();
+    const { total, failures } = await load.stop();
+    asked += total;
     assert.equal(code, 1);
     const said = stdout + stderr;
     assert.match(said, /app_exited/);
@@ -141,10 +151,23 @@ describe("the main job", () => {
       await until(() => stack.pid(part) !== undefined && stack.pid(part) !== old, 5000);
       await sleep(1000);
       await stack.healthy(part === "agent" || part === "gateway" || part === "api" ? since : new Date(0));
-      const { failures } = await load.stop();
+      const { total, failures } = await load.stop();
+      asked += total;
       assert.deepEqual(failures, []);
     });
   }
+
+  test("what was used is in the ledger: every request once, through all of that", async () => {
+    const used = async () => (JSON.parse((await stack.cli(["usage", "hello", "--since", "2h", "--by", "hour", "--json"])).stdout) as { total: UsageFigures }).total;
+    await until(async () => (await used()).requests >= asked && (await used()).storageByteHours > 0, 20_000);
+    const total = await used();
+    assert.equal(total.requests, asked);
+    for (const name of ["cpuSeconds", "memoryByteSeconds", "egressBytes", "ingressBytes", "buildSeconds", "storageByteHours"] as const) assert.ok(total[name] > 0, `${name} is ${total[name]}`);
+    assert.ok(total.egressBytes > asked * 60, `${total.egressBytes} bytes for ${asked} answers`);
+    const { stdout } = await stack.cli(["audit", "--target", "hello", "--json", "-n", "1000"]);
+    const verbs = new Set(stdout.trimEnd().split("\n").map((line) => (JSON.parse(line) as { verb: string }).verb));
+    for (const verb of ["app.create", "deployment.create", "release.create", "app.env", "app.rollback", "app.settings"]) assert.ok(verbs.has(verb), `${verb} is not among ${[...verbs].join(", ")}`);
+  });
 
   test("after all of that a change goes live as before", async () => {
     const file = join(hello(), "hello.py");

@@ -4,10 +4,18 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InstanceId } from "../../core/contract/ids.ts";
-import type { InstanceUsage } from "../../core/contract/node-channel.ts";
+import type { DesiredInstance, FromNode, InstanceUsage } from "../../core/contract/node-channel.ts";
+import { openDb } from "../../core/db/client.ts";
+import { instances, usage } from "../../core/db/schema.ts";
+import { ensureNode, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
+import { writeReport } from "../../core/db/system-queries/node-reports.ts";
 import { readGroupUse } from "../../core/host/cgroup.ts";
 import { readTraffic } from "../../core/host/net.ts";
+import { seedApp } from "../support/api.ts";
 import { shell, TestNode, until } from "../support/node.ts";
+import { startStores } from "../support/stores.ts";
+
+type Report = Extract<FromNode, { type: "report" }>;
 
 let node: TestNode;
 before(async () => {
@@ -34,6 +42,34 @@ async function untilEqual(id: InstanceId, before = { cpuMicros: 0 }): Promise<In
     () => `${JSON.stringify(lastWord(id))} said; ${JSON.stringify({ ...kernel(id), ...traffic(id) })} is`,
   );
   return lastWord(id) as InstanceUsage;
+}
+
+const reports = () => node.heard.filter((message): message is Report => message.type === "report");
+
+/** The API gets the node's words repeated and in any order, writes them from two processes, and is started again: the ledger has the last sums. */
+async function sameInLedger(desired: DesiredInstance, heard: readonly Report[], last: InstanceUsage): Promise<void> {
+  const stores = await startStores({ only: ["postgres"] });
+  const handles = [openDb(stores.databaseUrl, { name: "one" }), openDb(stores.databaseUrl, { name: "two" })] as const;
+  const [{ db }] = handles;
+  try {
+    const tenant = await ensureTenant(db, "metered");
+    const app = await seedApp(db, tenant.id);
+    const nodeId = await ensureNode(db, "node", "a-token");
+    await db.insert(instances).values({ id: desired.id, tenantId: tenant.id, appId: app.id, releaseId: app.releaseIds[0]!, nodeId });
+    const disordered = [...heard, ...heard.toReversed(), ...heard].toSorted((a, b) => ((a.usage?.[0]?.cpuMicros ?? 0) % 97) - ((b.usage?.[0]?.cpuMicros ?? 0) % 97));
+    for (const [index, report] of disordered.entries()) {
+      const other = disordered[(index * 7) % disordered.length] ?? report;
+      await Promise.all([writeReport(db, nodeId, report, new Date()), writeReport(handles[1].db, nodeId, other, new Date())]);
+    }
+    await writeReport(db, nodeId, { type: "report", generation: 0, instances: [], usage: [last] }, new Date());
+    const rows = await db.select().from(usage);
+    const sum = (pick: (row: (typeof rows)[number]) => number | bigint) => rows.reduce((total, row) => total + Number(pick(row)), 0);
+    assert.deepEqual([sum((row) => row.cpuMicros), sum((row) => row.egressBytes), sum((row) => row.ingressBytes)], [last.cpuMicros, last.egressBytes, last.ingressBytes]);
+    assert.equal(sum((row) => row.memoryByteSeconds), last.memoryByteSeconds);
+  } finally {
+    for (const { close } of handles) await close();
+    await stores.stop();
+  }
 }
 
 test("sums are the kernel's, through kill -9 of the agent at any moment, and through crashes of the app", async () => {
@@ -75,6 +111,8 @@ test("sums are the kernel's, through kill -9 of the agent at any moment, and thr
   assert.ok(average > 20e6 && Math.abs(average / expected - 1) < 0.35, `${average} bytes on the average, ${expected} expected`);
   assert.equal(new Set(words(id).map(({ since }) => since)).size, 1, "one count, from the first to the last");
   assert.ok(words(id).every((word, index, all) => index === 0 || word.cpuMicros >= (all[index - 1]?.cpuMicros ?? 0)), "sums never shrink");
+
+  await sameInLedger(desired, reports(), said);
 
   // A crash: what the first container used stays counted, the second one comes on top.
   const { cpuMicros } = kernel(id);
