@@ -1,14 +1,14 @@
 /** Which app a command is about: what was named, else the directory's name. */
 import { basename, resolve } from "node:path";
+import { APP_NAME_MAX, isAppName } from "../core/domain/names.ts";
 import { usageError } from "./errors.ts";
 
 /** Throws a usage error that suggests a name where the one in hand cannot be part of a URL. */
 export async function chooseApp(named: string | undefined, directory: string): Promise<string> {
-  const { APP_NAME_MAX, AppNameSchema } = await import("../core/contract/names.ts");
   const name = named ?? basename(resolve(directory));
-  const parsed = AppNameSchema.safeParse(name);
-  if (parsed.success) return name;
-  const rule = parsed.error.issues[0]?.message ?? "it is not valid";
+  if (isAppName(name)) return name;
+  const { AppNameSchema } = await import("../core/contract/names.ts");
+  const rule = AppNameSchema.safeParse(name).error?.issues[0]?.message ?? "it is not valid";
   const suggestion = suggestName(name, APP_NAME_MAX);
   const hint = suggestion === "" ? "Choose a name: --app NAME" : `Perhaps: --app ${suggestion}`;
   if (named !== undefined) throw usageError(`«${named}» cannot be an app's name: ${rule}.`, hint);

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { AppNameSchema } from "../core/contract/names.ts";
+import { isAppName } from "../core/domain/names.ts";
 import { suggestName } from "./app-name.ts";
 import { CliError } from "./errors.ts";
 import { moment, parseCommand, parseCpu, parseDuration, parseMemory, parseLabels, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
@@ -67,6 +69,10 @@ describe("values of options", () => {
     assert.deepEqual(settingsPatch({ replicas: 2, memory: 5, cpu: 6, readyPath: "/up" }), { replicas: 2, memoryBytes: 5, cpuMillis: 6, readiness: { kind: "http", path: "/up" } });
     assert.deepEqual(settingsPatch({ readyPath: "" }), { readiness: { kind: "tcp" } });
     assert.throws(() => settingsPatch({ readyPath: "up" }), usage);
+  });
+
+  it("names, as the contract has them", () => {
+    for (const name of ["a", "my-app", "0", "a".repeat(40), "a".repeat(41), "", "A", "a_b", "-a", "a-", "a.b", "ü", "a\n"]) assert.equal(isAppName(name), AppNameSchema.safeParse(name).success, name);
   });
 
   it("names that are suggested", () => {

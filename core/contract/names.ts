@@ -1,10 +1,8 @@
 /** Names that become part of URLs and repository paths. */
 import { z } from "zod";
+import { APP_NAME_MAX, DNS_LABEL } from "../domain/names.ts";
 
-/** RFC 1123 label; 40 characters at most, so that `<app>-<tenant>` stays within the 63 of a DNS label. */
-export const APP_NAME_MAX = 40;
 export const TENANT_NAME_MAX = 22;
-const LABEL = /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/;
 const RULE = "lower-case letters, digits and single hyphens, starting with a letter or digit";
 
 function label(what: string, max: number) {
@@ -12,7 +10,7 @@ function label(what: string, max: number) {
     .string()
     .min(1, `${what} must not be empty`)
     .max(max, `${what} has at most ${max} characters`)
-    .regex(LABEL, `${what} has ${RULE}`);
+    .regex(DNS_LABEL, `${what} has ${RULE}`);
 }
 
 export const AppNameSchema = label("an app's name", APP_NAME_MAX);

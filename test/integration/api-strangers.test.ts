@@ -15,6 +15,7 @@ import { createToken } from "../../core/db/system-queries/bootstrap.ts";
 import type { Scope } from "../../core/domain/access.ts";
 import { startTestApi, type TestApi } from "../support/api.ts";
 import { makeOwned, RECIPES, REGISTRY_RECIPES, tokenOfOtherApp, tokenWithout, type Owned, type Recipe } from "../support/strangers.ts";
+import { undescribed, type Document } from "../support/conforms.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 interface Operation {
@@ -33,7 +34,10 @@ interface Operation {
 
 let stores: Stores;
 let api: TestApi;
+let document: Document;
 let operations: Operation[];
+/** What answers said that the description does not. */
+const surprises = new Set<string>();
 let owner: Owned;
 let stranger: Owned;
 
@@ -51,7 +55,7 @@ after(async () => {
 });
 
 function readOperations(): Operation[] {
-  const document = describe(createApp(api.deps)) as any;
+  document = describe(createApp(api.deps)) as unknown as Document;
   return Object.entries(document.paths as Record<string, Record<string, any>>).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { operationId: id, security, requestBody }]) => {
       const body = /\/(\w+)$/.exec(requestBody?.content["application/json"]?.schema.$ref ?? "")?.[1] ?? "";
@@ -83,6 +87,9 @@ async function ask(operation: Operation, params: Record<string, string>, token: 
   const isStream = !/^application\/(problem\+)?json\b/.test(response.headers.get("content-type") ?? "application/json");
   const raw = isStream ? "" : await response.text();
   cut.abort();
+  if (!response.headers.has("x-request-id")) surprises.add(`${operation.id}: no X-Request-Id`);
+  const contentType = response.headers.get("content-type");
+  for (const each of undescribed(document, operation.path, operation.method, { status: response.status, contentType, text: raw })) surprises.add(`${operation.id}: ${each}`);
   let text = raw;
   for (const each of Object.values(params)) text = text.replaceAll(each, "…");
   const headers = [...response.headers.keys()].filter((name) => !["date", "content-length", "keep-alive"].includes(name)).join(" ");
@@ -236,4 +243,8 @@ test("the registry answers a stranger alike, whatever is there", async () => {
     assert.notEqual(own.status, 401, `${route}: ${own.text}`);
   }
   assert.equal(await belongings(owner), before);
+});
+
+test("all that was answered above is as the description says: statuses, types, every field", () => {
+  assert.deepEqual([...surprises], []);
 });
