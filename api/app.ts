@@ -18,6 +18,7 @@ import { createAppRoutes } from "./routes/apps.ts";
 import { createAuthRoutes } from "./routes/auth.ts";
 import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
+import { createDomainRoutes } from "./routes/domains.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createMemberRoutes } from "./routes/members.ts";
 import { createOperatorRoutes } from "./routes/operator.ts";
@@ -69,6 +70,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createAppRoutes(deps));
   app.route("/", createSecretRoutes(deps));
   app.route("/", createInstanceRoutes(deps));
+  app.route("/", createDomainRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
   app.route("/", createBuildRoutes(deps));
 

@@ -8,6 +8,7 @@ import type { LogEntry } from "../core/contract/node-channel.ts";
 import type { SessionDown, SessionTarget, SessionUp } from "../core/contract/sessions.ts";
 import type { Db } from "../core/db/client.ts";
 import type { OperatorHolder, TokenHolder } from "../core/db/queries/tokens.ts";
+import type { TxtLookup } from "../core/dns.ts";
 import type { Federation } from "../core/federation.ts";
 import type { Log } from "../core/log.ts";
 import type { NetGuardOptions } from "../core/net-guard.ts";
@@ -89,6 +90,8 @@ export interface Deps {
   secrets: Secrets;
   rateLimits: RateLimits;
   federation: Federation;
+  /** For proofs of domains. */
+  lookupTxt: TxtLookup;
 }
 
 /** Who asks, and from where. */

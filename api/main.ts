@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { openS3BlobStore } from "../core/blob-store/s3.ts";
 import { DatabaseEnv, LogEnv, readEnv, RedisEnv, S3Env } from "../core/env.ts";
+import { DnsEnv, openTxtLookup } from "../core/dns.ts";
 import { openLog } from "../core/log.ts";
 import { removeOldKeys } from "../core/db/queries/idempotency.ts";
 import { removeOldSessions } from "../core/db/queries/sessions.ts";
@@ -21,6 +22,7 @@ const Env = z.object({
   ...S3Env,
   ...LogEnv,
   ...SecretsEnv,
+  ...DnsEnv,
   /** `host:port`; port 0 takes a free one. */
   BERTH_API_LISTEN: z.string().regex(/^\[?[^\]]+\]?:\d{1,5}$/, "must be host:port").default("127.0.0.1:7070"),
   BERTH_PUBLIC_URL: z.url().default("http://127.0.0.1:7070"),
@@ -56,6 +58,7 @@ const server = await startServer({
   redisUrl: env.BERTH_REDIS_URL,
   blobs: openS3BlobStore(env),
   secrets: openSecrets(env),
+  lookupTxt: openTxtLookup(env.BERTH_DNS_SERVERS),
   config: {
     publicUrl: new URL(env.BERTH_PUBLIC_URL),
     appsUrl: new URL(env.BERTH_APPS_URL),

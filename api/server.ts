@@ -22,6 +22,7 @@ import { openNodeHub } from "./channels/node-hub.ts";
 import { openNodeChannels } from "./channels/node.ts";
 import { acceptSessions } from "./channels/session-upgrade.ts";
 import { acceptChannels } from "./channels/socket.ts";
+import type { TxtLookup } from "../core/dns.ts";
 import type { ApiConfig, Deps } from "./deps.ts";
 import { NO_RATE_LIMITS, openRateLimits } from "./rate-limits.ts";
 import { cutSlowBodies, type BodyPace } from "./slow-clients.ts";
@@ -55,6 +56,8 @@ export interface ServerOptions {
   secrets: Secrets;
   config: ApiConfig;
   log: Log;
+  /** For proofs of domains. */
+  lookupTxt: TxtLookup;
   /** Another one than the usual: for tests. */
   bodyPace?: BodyPace;
 }
@@ -84,7 +87,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   sealSigningKeys(db, options.secrets);
   const guard = openNetGuard({ allow: config.fetchAllow, maxBytes: ISSUER_MAX_BYTES });
   const federation = openFederation(guard, config.fetchAllow);
-  const deps: Deps = { ...base, nodes: hub, rateLimits, federation };
+  const deps: Deps = { ...base, nodes: hub, rateLimits, federation, lookupTxt: options.lookupTxt };
   const stopTokenBell = bells.listen("token", () => {
     forgetTokens(db);
     forgetSessions(db);

@@ -1,6 +1,6 @@
 /** The API as the CLI sees it: the generated client with the CLI's retries, limits of time and errors. */
 import { createClient as createApiClient } from "../client/index.ts";
-import type { App, AppEvent, AppStatus, AuditEntry, AuditEntryPage, DeployConfig, DeployImage, Deployment, Explanation, LabelsPatch, operations, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Usage, UsagePage, Whoami } from "../client/index.ts";
+import type { App, AppEvent, AppStatus, AuditEntry, AuditEntryPage, DeployConfig, DeployImage, Deployment, Domain, Explanation, LabelsPatch, operations, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Usage, UsagePage, Whoami } from "../client/index.ts";
 import type { Target } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { networkError, notBerth, sendRequest, type Call } from "./transport.ts";
@@ -77,6 +77,13 @@ export function createClient(target: Target) {
       ask("deployments", app === undefined ? api.PUT("/v1/secrets/{name}", { params: { path: { name } }, body, ...via(`setting ${name}`) }) : api.PUT("/v1/apps/{app}/secrets/{name}", { params: { path: { app, name } }, body, ...via(`setting ${name}`) })),
     deleteSecret: (app: string | undefined, name: string): Promise<SecretChange> =>
       ask("deployments", app === undefined ? api.DELETE("/v1/secrets/{name}", { params: { path: { name } }, ...via(`removing ${name}`) }) : api.DELETE("/v1/apps/{app}/secrets/{name}", { params: { path: { app, name } }, ...via(`removing ${name}`) })),
+    domains: (app: string): Promise<Domain[]> =>
+      pages(Number.POSITIVE_INFINITY, (query) => ask("items", api.GET("/v1/apps/{app}/domains", { params: { path: { app }, query }, ...via(`listing the domains of ${app}`) }))),
+    addDomain: (app: string, host: string): Promise<Domain> => ask("host", api.POST("/v1/apps/{app}/domains", { ...at(app), body: { host }, ...via(`claiming ${host}`) })),
+    checkDomain: (app: string, host: string): Promise<Domain> => ask("host", api.POST("/v1/apps/{app}/domains/{host}/check", { params: { path: { app, host } }, ...via(`looking for the record of ${host}`) })),
+    async removeDomain(app: string, host: string): Promise<void> {
+      await api.DELETE("/v1/apps/{app}/domains/{host}", { params: { path: { app, host } }, ...via(`removing ${host}`) });
+    },
     deployment: (id: string): Promise<Deployment> => ask("state", api.GET("/v1/deployments/{id}", { params: { path: { id } }, ...via("reading the deployment") })),
     deployImage: (app: string, image: DeployImage, signal: AbortSignal): Promise<Deployment> =>
       ask("state", api.POST("/v1/apps/{app}/deployments", { ...at(app), body: image, ...via(`deploying ${app}`, { signal }) })),

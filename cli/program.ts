@@ -28,6 +28,7 @@ const COMMANDS: readonly Entry[] = [
   { name: "env", args: "", summary: "list, set and unset environment variables", load: () => import("./commands/env.ts") },
   { name: "secrets", args: "", summary: "list, set and unset secrets", load: () => import("./commands/secrets.ts") },
   { name: "label", args: "[labels...]", summary: "show and change an app's labels", load: () => import("./commands/label.ts") },
+  { name: "domains", args: "", summary: "serve an app at a domain of your own", load: () => import("./commands/domains.ts") },
   { name: "scale", args: "[app]", summary: "change replicas, memory, cpu and other settings", load: () => import("./commands/scale.ts") },
   { name: "usage", args: "[app]", summary: "show what your apps used", load: () => import("./commands/usage.ts") },
   { name: "audit", args: "", summary: "show who changed what", load: () => import("./commands/audit.ts") },

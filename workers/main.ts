@@ -13,6 +13,8 @@ import { startAutoscale } from "./autoscale/loop.ts";
 import { BuildEnv, buildConfig } from "./build/config.ts";
 import { startBuilds } from "./build/start.ts";
 import { startReconcile } from "./reconcile/loop.ts";
+import { DnsEnv, openTxtLookup } from "../core/dns.ts";
+import { startDomains } from "./domains/loop.ts";
 import { UsageEnv, usageConfig } from "./usage/config.ts";
 import { startUsage } from "./usage/loop.ts";
 
@@ -28,12 +30,15 @@ const Env = z.object({
   /** What this process does. */
   BERTH_WORKER_ROLES: z
     .string()
-    .default("build,reconcile,autoscale,usage")
+    .default("build,reconcile,autoscale,usage,domains")
     .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(["build", "reconcile", "autoscale", "usage"])).min(1)),
+    .pipe(z.array(z.enum(["build", "reconcile", "autoscale", "usage", "domains"])).min(1)),
   /** How often the autoscaler looks. */
   BERTH_AUTOSCALE_EVERY_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
   ...UsageEnv,
+  ...DnsEnv,
+  /** How often claims of domains are looked for that are due. */
+  BERTH_DOMAINS_EVERY_MS: z.coerce.number().int().min(100).max(600_000).default(5000),
   /** How long running builds may go on after SIGTERM before they return to the queue. */
   BERTH_WORKER_DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
 });
@@ -59,6 +64,9 @@ if (env.BERTH_WORKER_ROLES.includes("autoscale")) {
   closers.push(startAutoscale({ ...common, redis, redisPrefix: env.BERTH_REDIS_PREFIX, everyMs: env.BERTH_AUTOSCALE_EVERY_MS }));
 }
 if (env.BERTH_WORKER_ROLES.includes("usage")) closers.push(startUsage({ db, log, clock, ...usageConfig(env) }));
+if (env.BERTH_WORKER_ROLES.includes("domains")) {
+  closers.push(startDomains({ ...common, lookup: openTxtLookup(env.BERTH_DNS_SERVERS), everyMs: env.BERTH_DOMAINS_EVERY_MS }));
+}
 if (env.BERTH_WORKER_ROLES.includes("build")) {
   const config = buildConfig(env);
   const secrets = openSecrets(env);

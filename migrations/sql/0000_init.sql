@@ -6,6 +6,7 @@ CREATE TABLE "domains" (
 	"challenge" text NOT NULL,
 	"verified_at" timestamp with time zone,
 	"checked_at" timestamp with time zone,
+	"next_look_at" timestamp with time zone DEFAULT now(),
 	"problem" text,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL
 );
@@ -454,6 +455,7 @@ ALTER TABLE "usage_exports" ADD CONSTRAINT "usage_exports_tenant_id_tenants_id_f
 CREATE UNIQUE INDEX "domains_verified" ON "domains" USING btree ("host") WHERE "domains"."verified_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "domains_claim" ON "domains" USING btree ("tenant_id","host");--> statement-breakpoint
 CREATE INDEX "domains_app" ON "domains" USING btree ("app_id");--> statement-breakpoint
+CREATE INDEX "domains_look" ON "domains" USING btree ("next_look_at") WHERE "domains"."next_look_at" is not null;--> statement-breakpoint
 CREATE INDEX "idempotency_age" ON "idempotency" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "sessions_user" ON "sessions" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "tokens_tenant" ON "tokens" USING btree ("tenant_id","id");--> statement-breakpoint

@@ -10,6 +10,7 @@ import { apps, instances, nodes, releases } from "../../core/db/schema.ts";
 import { createToken, ensureGateway, ensureNode, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
 import { migrateDatabase } from "../../core/db/migrate.ts";
 import type { Db } from "../../core/db/client.ts";
+import type { TxtLookup } from "../../core/dns.ts";
 import { openLog } from "../../core/log.ts";
 import { NetGuardEnv } from "../../core/net-guard.ts";
 import { keysOf } from "../../core/secrets/key-file.ts";
@@ -40,7 +41,7 @@ export const randomName = (prefix: string) => `${prefix}${randomBytes(4).toStrin
 /** With a master key of its own. */
 export const testSecrets = (): Secrets => secretsOf(keysOf({ keys: [{ id: "test", key: randomBytes(32).toString("base64") }] }));
 
-export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; secrets?: Secrets; trustedProxies?: string[]; bodyPace?: BodyPace; oidc?: OidcSettings; signUp?: boolean; fetchAllow?: string } = {}): Promise<TestApi> {
+export async function startTestApi(stores: ApiStores, options: { redisPrefix?: string; migrate?: boolean; presignTtlMs?: number; rateLimits?: boolean; secrets?: Secrets; lookupTxt?: TxtLookup; trustedProxies?: string[]; bodyPace?: BodyPace; oidc?: OidcSettings; signUp?: boolean; fetchAllow?: string } = {}): Promise<TestApi> {
   if (options.migrate ?? true) await migrateDatabase(stores.databaseUrl);
   const server = await startServer({
     host: "127.0.0.1",
@@ -49,6 +50,8 @@ export async function startTestApi(stores: ApiStores, options: { redisPrefix?: s
     redisUrl: stores.redisUrl,
     blobs: stores.blobs,
     secrets: options.secrets ?? testSecrets(),
+    // Of names of tests nobody knows anything.
+    lookupTxt: options.lookupTxt ?? (async () => []),
     config: {
       publicUrl: new URL("http://127.0.0.1:7070"),
       appsUrl: new URL("http://berth.localhost:8080"),

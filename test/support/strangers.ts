@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
 import { newId, type AppId, type TenantId } from "../../core/contract/ids.ts";
-import { builds, deployments, invites, repositoryBlobs, blobs, manifests, secrets, tags, tokens, trusts } from "../../core/db/schema.ts";
+import { builds, deployments, domains, invites, repositoryBlobs, blobs, manifests, secrets, tags, tokens, trusts } from "../../core/db/schema.ts";
 import { createToken, ensureNode } from "../../core/db/system-queries/bootstrap.ts";
 import { SCOPES, type Scope } from "../../core/domain/access.ts";
 import { randomName, seedApp, seedInstance, type TestApi } from "./api.ts";
@@ -42,6 +42,7 @@ interface Thing {
 const APP: Thing = { names: ({ app }) => [{ app: app.id }, { app: app.name }], missing: () => [{ app: newId("app") }, { app: randomName("app") }] };
 const SECRET: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, name: "PASSWORD" })), missing: () => APP.missing().map((each) => ({ ...each, name: "PASSWORD" })) };
 const SHARED_SECRET: Thing = { names: ({ sharedSecret }) => [{ name: sharedSecret }], missing: () => [{ name: randomName("SHARED") }] };
+const DOMAIN: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, host: "shop.acme.com" })), missing: () => APP.missing().map((each) => ({ ...each, host: "shop.acme.com" })) };
 const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
 const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
 
@@ -99,6 +100,11 @@ export const RECIPES: Record<string, Recipe> = {
   deleteSharedSecret: { thing: SHARED_SECRET, ofOtherApp: "forbidden" },
   getSharedEnv: { ofOtherApp: "forbidden" },
   updateSharedEnv: { body: { A: "1" }, ofOtherApp: "forbidden" },
+  listDomains: { thing: APP },
+  addDomain: { thing: APP, body: { host: "www.acme.com" } },
+  getDomain: { thing: DOMAIN },
+  checkDomain: { thing: DOMAIN },
+  removeDomain: { thing: DOMAIN },
   deployApp: { thing: APP, body: "FROM busybox\n", contentType: "text/x-dockerfile", json: { image: "library/busybox:latest" }, makesNew: true },
   listDeployments: { thing: APP },
   getDeployment: { thing: DEPLOYMENT },
@@ -188,6 +194,7 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(invites).values({ id: inviteId, tenantId: tenant.id, email: `${randomName("p")}@example.test`, role: "viewer", hash: inviteId, invitedBy: "test", expiresAt: new Date(Date.now() + 3_600_000) });
   const trust = { id: newId("trust"), name: randomName("trust") };
   await api.db.insert(trusts).values({ ...trust, tenantId: tenant.id, issuer: "https://issuer.example", audience: "berth", claims: { sub: "x" }, scopes: ["deploy"] });
+  await api.db.insert(domains).values({ id: newId("domain"), ...of, host: "shop.acme.com", challenge: "x" });
   const content = Buffer.from(JSON.stringify({ schemaVersion: 2, of: tenant.name }));
   const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
   const repository = `${tenant.name}/${app.name}`;

@@ -4,6 +4,7 @@ import { renderRoutes, type RouteInstance, type RouteRow } from "./routes.ts";
 
 const row = (more: Partial<RouteRow> = {}): RouteRow => ({
   appId: "app" as RouteRow["appId"],
+  domains: [],
   appName: "web",
   tenantName: "acme",
   liveReleaseId: "r2" as RouteRow["liveReleaseId"],

@@ -10,7 +10,7 @@ import type { WakeAddress } from "../../contract/wake.ts";
 import type { InstanceState } from "../../domain/states.ts";
 import { sleepPolicy, type Temperature } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
-import { apps, instances, nodes, releases, tenants } from "../schema.ts";
+import { apps, domains, instances, nodes, releases, tenants } from "../schema.ts";
 
 /** How long the gateway holds a request for an app that has no endpoint but should get one. */
 const HOLD_TIMEOUT_MS = 30_000;
@@ -18,6 +18,8 @@ const HOLD_TIMEOUT_MS = 30_000;
 export interface RouteRow {
   appId: AppId;
   appName: string;
+  /** Hosts of the tenant's own that were proved. */
+  domains: string[];
   tenantName: string;
   liveReleaseId: ReleaseId | null;
   targetReleaseId: ReleaseId | null;
@@ -53,6 +55,7 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           appId: apps.id,
           appName: apps.name,
           tenantName: tenants.name,
+          domains: sql<string[]>`array(select d.host from ${domains} d where d.app_id = ${apps.id} and d.verified_at is not null order by d.host)`,
           liveReleaseId: apps.liveReleaseId,
           targetReleaseId: apps.targetReleaseId,
           requestTimeoutMs: setting("requestTimeoutMs"),
@@ -95,7 +98,7 @@ export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteIns
     const comes = row.mayRun && (row.liveReleaseId !== null || row.targetReleaseId !== null);
     return {
       appId: row.appId,
-      hosts: [appHost(row.appName, row.tenantName, suffix)],
+      hosts: [appHost(row.appName, row.tenantName, suffix), ...row.domains],
       endpoints: mine.filter((i) => i.state === "wanted" && i.phase === "ready" && i.releaseId === row.liveReleaseId).flatMap((i) => toEndpoint(i, sleep !== undefined)),
       draining: mine.filter((i) => i.state === "draining").flatMap((i) => toEndpoint(i, false)),
       requestTimeoutMs: row.requestTimeoutMs,

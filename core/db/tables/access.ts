@@ -69,6 +69,8 @@ export const domains = pgTable(
     challenge: text("challenge").notNull(),
     verifiedAt: at("verified_at"),
     checkedAt: at("checked_at"),
+    /** When the workers look next; null: it is proved, or looked at only when somebody asks. */
+    nextLookAt: at("next_look_at").defaultNow(),
     /** What the last look found, for people. */
     problem: text("problem"),
     createdAt: createdAt(),
@@ -77,6 +79,7 @@ export const domains = pgTable(
     uniqueIndex("domains_verified").on(t.host).where(sql`${t.verifiedAt} is not null`),
     uniqueIndex("domains_claim").on(t.tenantId, t.host),
     index("domains_app").on(t.appId),
+    index("domains_look").on(t.nextLookAt).where(sql`${t.nextLookAt} is not null`),
   ],
 );
 
