@@ -18,7 +18,7 @@ export interface WrkOptions {
 export async function wrk(url: string, { seconds, connections, headers = {}, anyStatus = false }: WrkOptions): Promise<Round> {
   const named = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
   const { stdout } = await run(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency", ...named, url], { timeoutMs: 120_000 });
-  if (!anyStatus && /Socket errors|Non-2xx/.test(stdout)) throw new Error(stdout);
+  if (!anyStatus && /errors: connect [1-9]|errors: .*(?:read|write) [1-9]|Non-2xx/.test(stdout)) throw new Error(stdout);
   const toMs = (name: string) => {
     const [, value, unit] = new RegExp(`${name}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout) ?? [];
     return Number(value) * (unit === "us" ? 0.001 : unit === "s" ? 1000 : 1);
