@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { SettingsPatchSchema } from "../core/contract/release-config.ts";
 import { describe, it } from "node:test";
 import { AppNameSchema } from "../core/contract/names.ts";
 import { isAppName } from "../core/domain/names.ts";
@@ -69,6 +70,12 @@ describe("values of options", () => {
     assert.deepEqual(settingsPatch({ replicas: 2, memory: 5, cpu: 6, readyPath: "/up" }), { replicas: 2, memoryBytes: 5, cpuMillis: 6, readiness: { kind: "http", path: "/up" } });
     assert.deepEqual(settingsPatch({ readyPath: "" }), { readiness: { kind: "tcp" } });
     assert.throws(() => settingsPatch({ readyPath: "up" }), usage);
+    assert.throws(() => settingsPatch({ livePath: "up" }), usage);
+    assert.throws(() => settingsPatch({ recheck: 5000 }), usage);
+    assert.deepEqual(settingsPatch({ livePath: "", preStop: [] }), { liveness: null, preStop: null });
+    const checked = { readiness: { kind: "http", path: "/up", recheck: { periodMs: 5000 } }, liveness: { kind: "http", path: "/live" }, preStop: { kind: "exec", command: ["drain"] } };
+    // What is not named has the contract's default.
+    assert.deepEqual(settingsPatch({ readyPath: "/up", recheck: 5000, livePath: "/live", preStop: ["drain"] }), SettingsPatchSchema.parse(checked));
   });
 
   it("names, as the contract has them", () => {

@@ -112,17 +112,26 @@ export interface SettingsFlags {
   port?: number;
   command?: string[];
   readyPath?: string;
+  recheck?: number;
+  livePath?: string;
+  /** Empty: none. */
+  preStop?: string[];
   readyTimeout?: number;
   stopGrace?: number;
   concurrency?: number;
 }
 
+/** The contract's defaults; the CLI does not load its schemas. */
+const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
+
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, freezeAfter, freeze, memory, cpu, port, command, readyPath, readyTimeout, stopGrace, concurrency } = flags;
-  if (readyPath !== undefined && readyPath !== "" && !/^\/[\x21-\x7e]*$/.test(readyPath)) {
-    throw usageError(`--ready-path is a path that starts with /, and not «${readyPath}».`);
+  const { replicas, min, max, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency } = flags;
+  for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
+    if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
+  if (recheck !== undefined && readyPath === undefined) throw usageError("--recheck says how often --ready-path is asked: name both.");
+  const again = recheck === undefined ? {} : { recheck: { ...CHECK_PACE, periodMs: recheck, successes: 1 } };
   if (freeze === false && freezeAfter !== undefined) throw usageError("--no-freeze and --freeze-after do not go together.");
   return {
     ...(min === undefined && max === undefined ? {} : { scaling: { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) } }),
@@ -132,7 +141,9 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(command === undefined ? {} : { command }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
     ...(cpu === undefined ? {} : { cpuMillis: cpu }),
-    ...(readyPath === undefined ? {} : { readiness: readyPath === "" ? { kind: "tcp" } : { kind: "http", path: readyPath } }),
+    ...(readyPath === undefined ? {} : { readiness: readyPath === "" ? { kind: "tcp", ...again } : { kind: "http", path: readyPath, ...again } }),
+    ...(livePath === undefined ? {} : { liveness: livePath === "" ? null : { kind: "http", path: livePath, ...CHECK_PACE } }),
+    ...(preStop === undefined ? {} : { preStop: preStop.length === 0 ? null : { kind: "exec", command: preStop } }),
     ...(readyTimeout === undefined ? {} : { readyTimeoutMs: readyTimeout }),
     ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),
     ...(concurrency === undefined ? {} : { concurrency }),

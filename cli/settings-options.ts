@@ -14,6 +14,9 @@ export function settingsOptions(command: Command): Command {
     .option("--port <port>", "the port that the app listens on (default: EXPOSE, else 8080)", wholeNumber("--port", 1, 65_535))
     .option("--command <command>", "replaces the image's CMD: a JSON array, or a line for /bin/sh", parseCommand)
     .option("--ready-path <path>", 'ready when GET of it answers 2xx or 3xx (default: the port accepts; "" goes back to that)')
+    .option("--recheck <time>", "with --ready-path: ask again so often, and send no requests while it fails: 10s", parseDuration)
+    .option("--live-path <path>", 'restarted when GET of it fails three times in a row, every 10 s (default: never asked; "" goes back to that)')
+    .option("--pre-stop <command>", 'runs beside the app before it is stopped, within --stop-grace ("": nothing)', (text) => (text === "" ? [] : parseCommand(text)))
     .option("--ready-timeout <time>", "how long a start may take: 60s", parseDuration)
     .option("--stop-grace <time>", "from SIGTERM to SIGKILL: 30s", parseDuration)
     .option("--concurrency <n>", "requests that one instance gets at the same time", wholeNumber("--concurrency", 1, 1000));

@@ -1488,6 +1488,16 @@ export interface components {
             }[];
             plan: string | null;
         };
+        Recheck: {
+            /** @default 3 */
+            failures?: number;
+            /** @default 10000 */
+            periodMs?: number;
+            /** @default 1 */
+            successes?: number;
+            /** @default 2000 */
+            timeoutMs?: number;
+        };
         Release: {
             /** Format: date-time */
             createdAt: string;
@@ -1589,6 +1599,36 @@ export interface components {
             /** @default 1000 */
             cpuMillis: number;
             freezeAfterMs?: number;
+            liveness?: {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "tcp";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                command: string[];
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "exec";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            };
             /** @default 16777216 */
             logBytes: number;
             /** @default 536870912 */
@@ -1596,6 +1636,15 @@ export interface components {
             /** @default 1024 */
             pidsMax: number;
             port?: number;
+            preStop?: {
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+            } | {
+                command: string[];
+                /** @enum {string} */
+                kind: "exec";
+            };
             /**
              * @default {
              *       "kind": "tcp"
@@ -1604,10 +1653,17 @@ export interface components {
             readiness: {
                 /** @enum {string} */
                 kind: "tcp";
+                recheck?: components["schemas"]["Recheck"];
             } | {
                 /** @enum {string} */
                 kind: "http";
                 path: string;
+                recheck?: components["schemas"]["Recheck"];
+            } | {
+                command: string[];
+                /** @enum {string} */
+                kind: "exec";
+                recheck?: components["schemas"]["Recheck"];
             };
             /** @default 60000 */
             readyTimeoutMs: number;
@@ -1625,17 +1681,63 @@ export interface components {
             concurrency?: number;
             cpuMillis?: number;
             freezeAfterMs?: number | null;
+            liveness?: {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "tcp";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                command: string[];
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "exec";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | null;
             logBytes?: number;
             memoryBytes?: number;
             pidsMax?: number;
             port?: number | null;
+            preStop?: {
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+            } | {
+                command: string[];
+                /** @enum {string} */
+                kind: "exec";
+            } | null;
             readiness?: {
                 /** @enum {string} */
                 kind: "tcp";
+                recheck?: components["schemas"]["Recheck"];
             } | {
                 /** @enum {string} */
                 kind: "http";
                 path: string;
+                recheck?: components["schemas"]["Recheck"];
+            } | {
+                command: string[];
+                /** @enum {string} */
+                kind: "exec";
+                recheck?: components["schemas"]["Recheck"];
             };
             readyTimeoutMs?: number;
             replicas?: number;
@@ -2053,6 +2155,7 @@ export type PlanPage = components['schemas']['PlanPage'];
 export type PlanPut = components['schemas']['PlanPut'];
 export type Problem = components['schemas']['Problem'];
 export type QuotaList = components['schemas']['QuotaList'];
+export type Recheck = components['schemas']['Recheck'];
 export type Release = components['schemas']['Release'];
 export type ReleasePage = components['schemas']['ReleasePage'];
 export type RolePut = components['schemas']['RolePut'];

@@ -51,13 +51,14 @@ export class Ending {
     return { code, oomKilled, at: new Date().toISOString() };
   }
 
-  /** The stop signal, the grace time, the kill. `hurry` cuts the grace time short. */
-  async bringAbout({ id, stopSignal, stopGraceMs }: DesiredInstance, hurry: Promise<unknown> = new Promise(() => {})): Promise<Exit> {
+  /** What comes before the stop (`first`), the stop signal, the kill: the grace time is for both. `hurry` cuts it short. */
+  async bringAbout({ id, stopSignal, stopGraceMs }: DesiredInstance, { hurry = new Promise(() => {}), first }: { hurry?: Promise<unknown>; first?: ((signal: AbortSignal) => Promise<unknown>) | undefined } = {}): Promise<Exit> {
     const watching = new AbortController();
     try {
       const exited = this.untilExit(id, watching.signal);
-      await this.#container.kill(stopSignal || "SIGTERM");
       const grace = sleep(stopGraceMs, undefined, { signal: watching.signal }).catch(() => undefined);
+      if (first !== undefined) await Promise.race([first(watching.signal), exited, grace, hurry]);
+      await this.#container.kill(stopSignal || "SIGTERM");
       const end = await Promise.race([exited, grace, hurry.then(() => undefined)]);
       if (end !== undefined) return end;
       await this.#container.kill("KILL");

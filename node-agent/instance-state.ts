@@ -12,6 +12,8 @@ export interface SavedInstance {
   pid: number | null;
   startTime: string | null;
   everReady: boolean;
+  /** Was ready in this life of its process, and says that it is not now. */
+  isUnready?: boolean;
   restarts: number;
   /** Crashes in a row. */
   crashes: number;

@@ -5,28 +5,30 @@
 import { setMaxListeners } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isFrozen } from "../core/host/freezer.ts";
+import { isFrozen, thaw } from "../core/host/freezer.ts";
 import { mountPoints } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
 import type { DesiredInstance, Exit, InstanceReport, InstanceUsage } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
 import { Container } from "./container.ts";
 import { Ending } from "./ending.ts";
+import { untilSick } from "./health.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
-import { BadLayer } from "./layer-store.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
 import { exitedEarly, NotReady, problemOf } from "./not-ready.ts";
 import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
-import { readListeners, untilReady } from "./probe.ts";
+import { isWell, readListeners, untilReady, type Patient } from "./probe.ts";
+import { pullLayers } from "./pull.ts";
 import { startTimeOf } from "./process.ts";
 import type { Entered } from "./sessions.ts";
 import { Sleeping, warm } from "./sleeping.ts";
 import { stopwatch } from "./stopwatch.ts";
 
-const PULL_PAUSES_MS = [200, 500, 1000, 2000];
 const LOG_TAIL_LINES = 20;
+/** setTimeout knows no longer time. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Instance {
   readonly #deps: InstanceDeps;
@@ -189,7 +191,7 @@ export class Instance {
     const { name } = await this.#connect();
     if (this.#saved.netns !== name) this.#set({ netns: name });
     if (this.#saved.pid !== null && !this.#isCreatedAhead) {
-      this.#saved.lastExit = await this.#ending.bringAbout(this.#desired, this.sleeping.call);
+      this.#saved.lastExit = await this.#bringAbout(this.sleeping.call);
       await this.#forget();
     }
     for (let next = "cool"; next !== "wake"; this.sleeping.answered()) {
@@ -252,13 +254,13 @@ export class Instance {
   async #prepare(lap: (name: string) => void): Promise<void> {
     const secrets = await this.#deps.host.secrets.untilRead(() => this.#desired, this.#stop.signal);
     if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
-    await this.#pull();
+    await pullLayers(this.#deps.store, this.#desired.layers, this.#stop.signal, this.#log);
     lap("pull");
     const [netns] = await Promise.all([this.#connect(), this.#mount()]);
     lap("mount");
     await this.#container.writeBundle(netns, secrets);
     this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
-    this.#throwIfStopped();
+    if (this.#stop.signal.aborted) throw new Error("told to stop");
     lap("prepare");
     const pid = await this.#container.create();
     lap("create");
@@ -283,22 +285,6 @@ export class Instance {
     this.#mounted = true;
   }
 
-  async #pull(): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#deps.store.ensure(this.#desired.layers, this.#stop.signal);
-        return;
-      } catch (error) {
-        this.#throwIfStopped();
-        const detail = error instanceof Error ? error.message : String(error);
-        const pause = PULL_PAUSES_MS[attempt];
-        if (error instanceof BadLayer || pause === undefined) throw new NotReady({ code: "image_pull_failed", detail });
-        this.#log.warn({ err: error }, "a layer was not fetched");
-        await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
-      }
-    }
-  }
-
   /** Until the process ends by itself (its exit), is to sleep deeply, or is told to stop (undefined). @throws NotReady before it was ready */
   async #run(): Promise<Exit | "leave" | undefined> {
     const startedAt = performance.now();
@@ -314,13 +300,16 @@ export class Instance {
           return first;
         }
         this.#timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
-        this.#set({ phase: "ready", everReady: true, temperature: warm(booting ? this.sleeping.wokenBy : undefined), booting: false });
+        this.#set({ phase: "ready", everReady: true, isUnready: false, problem: null, temperature: warm(booting ? this.sleeping.wokenBy : undefined), booting: false });
       }
-      const end = await Promise.race([exited, this.sleeping.untilLeft(), this.#untilStop()]);
+      const end = await Promise.race([exited, this.sleeping.untilLeft(), this.#untilStop(), this.#untilSick(watching.signal)]);
       if (end === "stop") return undefined;
       if (end === "leave") return end;
       if (performance.now() - startedAt > BACKOFF_RESET_MS) this.#saved.crashes = 0;
-      return end;
+      if (!(end instanceof NotReady)) return end;
+      watching.abort();
+      this.#saved.lastExit = await this.#bringAbout();
+      throw end;
     } finally {
       this.sleeping.servesNoMore();
       watching.abort();
@@ -331,15 +320,28 @@ export class Instance {
     const { readyTimeoutMs, port, readiness } = this.#desired;
     const probing = new AbortController();
     try {
-      const ready = untilReady(this.#netns?.address ?? "", this.#desired, probing.signal).then(() => "ready" as const);
-      const late = sleep(readyTimeoutMs, "late" as const, { signal: probing.signal }).catch(() => "late" as const);
+      const ready = untilReady(this.#patient, readiness, probing.signal).then(() => "ready" as const);
+      // What was ready before in this life has as long as it takes.
+      const patienceMs = this.#saved.isUnready ? MAX_TIMER_MS : readyTimeoutMs;
+      const late = sleep(patienceMs, "late" as const, { signal: probing.signal }).catch(() => "late" as const);
       const first = await Promise.race([exited, ready, late, this.#untilStop()]);
       if (first !== "late") return first;
       const listeners = await readListeners(this.#saved.pid ?? 0);
-      throw new NotReady(explainNotReady(port, listeners, performance.now() - startedAt, readiness.kind === "http" ? readiness.path : undefined));
+      throw new NotReady(explainNotReady(port, listeners, performance.now() - startedAt, readiness));
     } finally {
       probing.abort();
     }
+  }
+
+  get #patient(): Patient {
+    return { address: this.#netns?.address ?? "", port: this.#desired.port, host: () => this.#container.sessionHost(this.#netns as Netns) };
+  }
+
+  #untilSick(signal: AbortSignal): Promise<NotReady> {
+    const onReadiness = (problem: NotReady["problem"] | undefined) =>
+      problem === undefined ? this.#set({ phase: "ready", isUnready: false, problem: null }) : this.#set({ phase: "starting", isUnready: true, problem: { ...problem, logTail: [] } });
+    const isAwake = () => this.#saved.temperature.is === "running";
+    return untilSick({ patient: this.#patient, desired: this.#desired, isAwake, onReadiness, signal });
   }
 
   #exited(exit: Exit): NotReady {
@@ -363,7 +365,7 @@ export class Instance {
     await this.#forget();
     const crashes = this.#saved.crashes + 1;
     const restarts = this.#saved.restarts + 1;
-    this.#set({ phase: "backing-off", pid: null, startTime: null, booting: false, temperature: warm(), crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
+    this.#set({ phase: "backing-off", pid: null, startTime: null, booting: false, isUnready: false, temperature: warm(), crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
     await sleep(restartPauseMs(crashes), undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
@@ -382,12 +384,21 @@ export class Instance {
     // What was only created has nothing to end in order.
     if (pid !== null && !this.#isCreatedAhead && (await startTimeOf(pid)) === startTime) {
       this.#set({ phase: "stopping" });
-      this.#set({ lastExit: await this.#ending.bringAbout(this.#desired) });
+      this.#set({ lastExit: await this.#bringAbout() });
     }
     await this.#remove();
     await this.#release();
     this.#saved = { ...this.#saved, phase: "stopped", pid: null };
     this.#deps.onChange();
+  }
+
+  #bringAbout(hurry?: Promise<unknown>): Promise<Exit> {
+    const { preStop, stopGraceMs } = this.#desired;
+    const first = preStop && ((signal: AbortSignal) => {
+      thaw(this.#container.cgroupsPath);
+      return isWell(this.#patient, preStop, stopGraceMs, signal);
+    });
+    return this.#ending.bringAbout(this.#desired, { ...(hurry ? { hurry } : {}), first });
   }
 
   /** Ends the process, if it runs; what it used is counted before its counters go. */
@@ -427,10 +438,6 @@ export class Instance {
     const { signal } = this.#stop;
     if (signal.aborted) return Promise.resolve("stop");
     return new Promise((resolve) => signal.addEventListener("abort", () => resolve("stop"), { once: true }));
-  }
-
-  #throwIfStopped(): void {
-    if (this.#stop.signal.aborted) throw new Error("told to stop");
   }
 
   #set(change: Partial<SavedInstance>): void {

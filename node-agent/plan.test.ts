@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InstanceId } from "../core/contract/ids.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
-import { accepts, compressionOf, explainExec, explainNotReady, layersToEvict, parseListeners, planInstances, probePauseMs, restartPauseMs } from "./plan.ts";
+import { accepts, compressionOf, explainExec, explainExecFailure, explainNotReady, judge, layersToEvict, parseListeners, planInstances, probePauseMs, restartPauseMs } from "./plan.ts";
 
 const id = (text: string) => text as InstanceId;
 const instance = (text: string) => ({ id: id(text) }) as DesiredInstance;
@@ -65,7 +65,7 @@ test("listening sockets as the kernel lists them", () => {
 });
 
 test("why an app is not ready", () => {
-  const why = (listeners: Parameters<typeof explainNotReady>[1], http?: string) => explainNotReady(8080, listeners, 60_000, http);
+  const why = (listeners: Parameters<typeof explainNotReady>[1], path?: string) => explainNotReady(8080, listeners, 60_000, path === undefined ? { kind: "tcp" } : { kind: "http", path });
   assert.equal(why([]).code, "app_not_listening");
   assert.equal(why([{ address: "loopback", port: 5000 }]).code, "app_not_listening");
   const wrong = why([{ address: "any", port: 9000 }, { address: "any", port: 3000 }, { address: "any", port: 3000 }]);
@@ -81,4 +81,23 @@ test("a program that the kernel refuses, and an app that says something alike", 
   assert.match(explainExec("exec container process `/b`: Exec format error")?.detail ?? "", /not made for this machine/);
   assert.equal(explainExec("exec: no such file"), undefined);
   assert.equal(explainExec(""), undefined);
+});
+
+test("a check counts as otherwise after so many in a row, and not before", () => {
+  const limits = { failures: 3, successes: 2 };
+  const said = (answers: string) => {
+    let health = { isWell: true, against: 0 };
+    return [...answers].map((answer) => (health = judge(health, answer === "+", limits)).isWell ? "+" : "-").join("");
+  };
+  assert.equal(said("+--+--+"), "+++++++");
+  assert.equal(said("---+-++"), "++----+");
+  assert.equal(said("---++--+---"), "++--++++++-");
+});
+
+test("why a program could not be started beside the app", () => {
+  assert.match(explainExecFailure("x", "executable file `x` not found in $PATH: No such file or directory"), /«x» is not in the image/);
+  assert.match(explainExecFailure("x", "the path `/x` exists but it is not executable: Operation not permitted"), /may not be executed/);
+  assert.match(explainExecFailure("x", "exec /x: Exec format error"), /not made for this machine/);
+  assert.equal(explainExecFailure("x", ""), "The program «x» could not be started.");
+  assert.match(explainExecFailure("x", "first\nlast line\n"), /: last line\.$/);
 });

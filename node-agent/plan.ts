@@ -1,5 +1,6 @@
 /** The agent's decisions: pure, time as an argument. */
 import type { DesiredInstance, DesiredState } from "../core/contract/node-channel.ts";
+import type { Check } from "../core/contract/checks.ts";
 import type { InstanceId } from "../core/contract/ids.ts";
 
 /** Short enough for 128 of them in one page of mount options, long enough that nobody finds a second layer of the name. */
@@ -59,6 +60,19 @@ export function probePauseMs(elapsedMs: number): number {
   return Math.min(1000, Math.max(5, elapsedMs / 10));
 }
 
+/** What checks have said of an instance: how it counts, and how many in a row said otherwise. */
+export interface Health {
+  isWell: boolean;
+  against: number;
+}
+
+/** One more answer: it counts as otherwise only after so many in a row. */
+export function judge(health: Health, isWell: boolean, limits: { failures: number; successes: number }): Health {
+  if (isWell === health.isWell) return { isWell, against: 0 };
+  const against = health.against + 1;
+  return against >= (isWell ? limits.successes : limits.failures) ? { isWell, against: 0 } : { isWell: health.isWell, against };
+}
+
 export interface Listener {
   address: "any" | "loopback" | "other";
   port: number;
@@ -79,13 +93,19 @@ export function parseListeners(text: string): Listener[] {
   });
 }
 
+/** What a check asks of an app: «did not …». */
+export function asked(check: Check): string {
+  if (check.kind === "exec") return `let «${check.command[0]}» end with 0`;
+  return check.kind === "tcp" ? "accept a connection" : `answer GET ${check.path} with 200 to 399`;
+}
+
 /** Why an app that did not become ready is not: by what it listens on. */
-export function explainNotReady(port: number, listeners: readonly Listener[], waitedMs: number, http: string | undefined) {
+export function explainNotReady(port: number, listeners: readonly Listener[], waitedMs: number, check: Check) {
   const waited = `within ${Math.round(waitedMs / 1000)} s`;
+  if (check.kind === "exec") return { code: "app_unhealthy" as const, detail: `The program «${check.command[0]}» that says whether the app is ready did not end with 0 ${waited}.` };
   const onPort = listeners.filter((listener) => listener.port === port);
   if (onPort.some((listener) => listener.address !== "loopback")) {
-    const asked = http === undefined ? "accept a connection" : `answer GET ${http} with 200 to 399`;
-    return { code: "app_unhealthy" as const, detail: `The app listens on port ${port} but did not ${asked} ${waited}.` };
+    return { code: "app_unhealthy" as const, detail: `The app listens on port ${port} but did not ${asked(check)} ${waited}.` };
   }
   if (onPort.length > 0) {
     return { code: "app_wrong_port" as const, detail: `The app listens on port ${port} of 127.0.0.1 only. Make it listen on 0.0.0.0.` };

@@ -1,28 +1,43 @@
-/** Whether an app takes requests, asked from the host as the gateway would. */
+/** Whether an app is well, asked from the host as the gateway would, or by a program beside it. */
 import { readFile } from "node:fs/promises";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { DesiredInstance } from "../core/contract/node-channel.ts";
+import type { Check } from "../core/contract/checks.ts";
+import { newId } from "../core/contract/ids.ts";
 import { parseListeners, probePauseMs, type Listener } from "./plan.ts";
+import { openExec, type SessionHost } from "./session-peers.ts";
 
 const ATTEMPT_TIMEOUT_MS = 5000;
 
+/** Where a check is asked. */
+export interface Patient {
+  address: string;
+  port: number;
+  /** For programs beside the app. */
+  host: () => SessionHost;
+}
+
 /** Resolves to true once the app is ready, to false when the signal says to stop asking. */
-export async function untilReady(address: string, desired: Pick<DesiredInstance, "port" | "readiness">, signal: AbortSignal): Promise<boolean> {
+export async function untilReady(patient: Patient, check: Check, signal: AbortSignal): Promise<boolean> {
   const startedAt = performance.now();
   while (!signal.aborted) {
-    const { readiness, port } = desired;
-    const ready = readiness.kind === "tcp" ? await acceptsTcp(address, port, signal) : await answersHttp(address, port, readiness.path, signal);
-    if (ready && !signal.aborted) return true;
+    if ((await isWell(patient, check, ATTEMPT_TIMEOUT_MS, signal)) && !signal.aborted) return true;
     await sleep(probePauseMs(performance.now() - startedAt), undefined, { signal }).catch(() => {});
   }
   return false;
 }
 
-function acceptsTcp(address: string, port: number, signal: AbortSignal): Promise<boolean> {
+/** One answer; none in time is a bad one. */
+export function isWell(patient: Patient, check: Check, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  if (check.kind === "tcp") return acceptsTcp(patient, timeoutMs, signal);
+  if (check.kind === "http") return answersHttp(patient, check.path, timeoutMs, signal);
+  return endsWell(patient, check.command, timeoutMs, signal);
+}
+
+function acceptsTcp({ address, port }: Patient, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: address, port, timeout: ATTEMPT_TIMEOUT_MS, signal });
+    const socket = connect({ host: address, port, timeout: timeoutMs, signal });
     const end = (ready: boolean) => {
       socket.destroy();
       resolve(ready);
@@ -33,17 +48,29 @@ function acceptsTcp(address: string, port: number, signal: AbortSignal): Promise
   });
 }
 
-function answersHttp(address: string, port: number, path: string, signal: AbortSignal): Promise<boolean> {
+function answersHttp({ address, port }: Patient, path: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
-    const asked = request({ host: address, port, path, agent: false, timeout: ATTEMPT_TIMEOUT_MS, signal, headers: { "user-agent": "berth-probe" } }, (response) => {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const asked = request({ host: address, port, path, agent: false, signal: within, headers: { "user-agent": "berth-probe" } }, (response) => {
       const status = response.statusCode ?? 0;
       asked.destroy();
       resolve(status >= 200 && status < 400);
     });
-    asked.once("timeout", () => asked.destroy());
     asked.once("error", () => resolve(false));
     asked.end();
   });
+}
+
+async function endsWell(patient: Patient, command: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+  const late = sleep(timeoutMs, undefined, { signal }).catch(() => undefined);
+  const peer = await openExec(patient.host(), { kind: "exec", args: [...command], terminal: null }, newId("request")).catch(() => undefined);
+  if (peer === undefined) return false;
+  // What it says is nobody's business.
+  for (const { from } of peer.outputs) from.resume();
+  peer.input.end();
+  const end = await Promise.race([peer.ended, late]);
+  peer.cut();
+  return end?.code === 0;
 }
 
 /** What the processes in the network namespace of `pid` listen on. */

@@ -5,8 +5,9 @@
  * sending the next is enough.
  */
 import { z } from "zod";
+import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import { idSchema } from "./ids.ts";
-import { ImageLayerSchema, ReadinessSchema } from "./release-config.ts";
+import { ImageLayerSchema } from "./release-config.ts";
 import { SECRET_NAME } from "./secrets.ts";
 import { SessionDownSchema, SessionTargetSchema, SessionUpSchema } from "./sessions.ts";
 import { WakeAddressSchema } from "./wake.ts";
@@ -55,6 +56,8 @@ export const DesiredInstanceSchema = z.object({
   port: z.number().int(),
   readiness: ReadinessSchema,
   readyTimeoutMs: z.number().int(),
+  liveness: LivenessSchema.optional(),
+  preStop: PreStopSchema.optional(),
   stopGraceMs: z.number().int(),
   /** When it cools, if nobody asks for it; absent: it always runs. `core/domain/temperature.ts`. */
   sleep: z

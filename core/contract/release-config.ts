@@ -1,5 +1,6 @@
 /** What runs: the configuration of an app, frozen into each release, and what an image says of itself. */
 import { z } from "zod";
+import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -7,11 +8,6 @@ export const EnvSchema = z.record(
   z.string().regex(ENV_NAME, "a variable's name has letters, digits and _, and starts with no digit").max(256),
   z.string().max(32_768).refine((v) => !v.includes("\0"), "a value has no NUL byte"),
 ).meta({ id: "Env" });
-
-export const ReadinessSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("tcp") }).strict(),
-  z.object({ kind: z.literal("http"), path: z.string().startsWith("/").max(1024).regex(/^[\x21-\x7e]+$/) }).strict(),
-]);
 
 /**
  * Instances by demand, in place of a fixed number. Targets are per instance; the highest need decides. A `min` of 0
@@ -69,7 +65,10 @@ export const SettingsSchema = z.object({
   readiness: ReadinessSchema.default({ kind: "tcp" }),
   /** From the start of the process until it must be ready. */
   readyTimeoutMs: z.number().int().min(500).max(3_600_000).default(60_000),
-  /** From SIGTERM (or STOPSIGNAL) to SIGKILL. */
+  /** Without it only the process's end restarts it. */
+  liveness: LivenessSchema.optional(),
+  preStop: PreStopSchema.optional(),
+  /** From SIGTERM (or STOPSIGNAL) to SIGKILL; `preStop` has its part of it. */
   stopGraceMs: z.number().int().min(0).max(300_000).default(30_000),
   /** Until the response's first byte, and between bytes. */
   requestTimeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
@@ -90,6 +89,8 @@ export const SettingsPatchSchema = z.object({
   logBytes: SettingsSchema.shape.logBytes.unwrap().optional(),
   readiness: SettingsSchema.shape.readiness.unwrap().optional(),
   readyTimeoutMs: SettingsSchema.shape.readyTimeoutMs.unwrap().optional(),
+  liveness: SettingsSchema.shape.liveness.nullable(),
+  preStop: SettingsSchema.shape.preStop.nullable(),
   stopGraceMs: SettingsSchema.shape.stopGraceMs.unwrap().optional(),
   requestTimeoutMs: SettingsSchema.shape.requestTimeoutMs.unwrap().optional(),
   concurrency: SettingsSchema.shape.concurrency.unwrap().optional(),

@@ -100,6 +100,8 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, open
     port,
     readiness: settings.readiness,
     readyTimeoutMs: settings.readyTimeoutMs,
+    ...(settings.liveness === undefined ? {} : { liveness: settings.liveness }),
+    ...(settings.preStop === undefined ? {} : { preStop: settings.preStop }),
     stopGraceMs: settings.stopGraceMs,
     ...(sleep === undefined ? {} : { sleep }),
     limits: {
