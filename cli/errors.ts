@@ -64,7 +64,7 @@ export function exitCodeOf(code: ErrorCode): number {
 
 const HINTS: Partial<Record<ErrorCode, string>> = {
   unauthenticated: "Sign in with «berth login», or set BERTH_TOKEN.",
-  token_expired: "Ask for a new token, then sign in again with «berth login».",
+  token_expired: "Sign in again with «berth login», or make a new token.",
   name_taken: "Choose another name with --app.",
   dockerfile_missing: "Name the Dockerfile with -f, or the directory that holds it as DIR.",
   no_release: "See what there is with «berth releases».",

@@ -67,6 +67,39 @@ export function parseCommand(text: string): string[] {
   return value as string[];
 }
 
+const SPAN_SECONDS: Record<string, number> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
+
+/** `90d`, `12h`, `30m`: seconds, for commander. */
+export function span(name: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d{1,6})([smhdw])$/.exec(text.trim());
+    const unit = SPAN_SECONDS[match?.[2] ?? ""];
+    if (match?.[1] === undefined || unit === undefined) throw usageError(`${name} is a span of time, and not «${text}».`, "Examples: 30m, 12h, 90d, 2w");
+    return Number(match[1]) * unit;
+  };
+}
+
+/** `read,deploy`, for commander: of those that there are. */
+export function listOf<T extends string>(name: string, known: readonly T[]): (text: string, before: T[] | undefined) => T[] {
+  return (text, before) => {
+    const names = text.split(",").map((part) => part.trim()).filter((part) => part !== "");
+    const unknown = names.find((one) => !known.includes(one as T));
+    if (unknown !== undefined || names.length === 0) throw usageError(`${name}: there is no «${unknown ?? text}».`, `There are: ${known.join(", ")}.`);
+    return [...(before ?? []), ...(names as T[])];
+  };
+}
+
+/** `name=value` pairs whose names are free. */
+export function parseClaims(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at < 1 || at === pair.length - 1) throw usageError(`«${pair}» is no claim with its value.`, "Example: --claim sub=repo:acme/shop:ref:refs/heads/main");
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
 const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** `K=V`, or `K` alone for the value that it has here, as Docker does. Later ones win. */

@@ -10,7 +10,7 @@ interface Entry {
 }
 
 const COMMANDS: readonly Entry[] = [
-  { name: "login", args: "", summary: "sign in with a token", load: () => import("./commands/login.ts") },
+  { name: "login", args: "", summary: "sign in with a token, or in a browser", load: () => import("./commands/login.ts") },
   { name: "whoami", args: "", summary: "show the tenant, the token and the registry", load: () => import("./commands/whoami.ts") },
   { name: "context", args: "[name]", summary: "list or choose where Berth is", load: () => import("./commands/context.ts") },
   { name: "deploy", args: "[dir]", summary: "build a Dockerfile (or take an image) and run it at a URL", load: () => import("./commands/deploy.ts") },
@@ -30,12 +30,16 @@ const COMMANDS: readonly Entry[] = [
   { name: "label", args: "[labels...]", summary: "show and change an app's labels", load: () => import("./commands/label.ts") },
   { name: "domains", args: "", summary: "serve an app at a domain of your own", load: () => import("./commands/domains.ts") },
   { name: "scale", args: "[app]", summary: "change replicas, memory, cpu and other settings", load: () => import("./commands/scale.ts") },
+  { name: "tokens", args: "", summary: "list, make, rotate and revoke tokens", load: () => import("./commands/tokens.ts") },
+  { name: "members", args: "", summary: "list and invite people, change their roles", load: () => import("./commands/members.ts") },
+  { name: "trusts", args: "", summary: "let pipelines in without a stored token", load: () => import("./commands/trusts.ts") },
   { name: "usage", args: "[app]", summary: "show what your apps used", load: () => import("./commands/usage.ts") },
   { name: "audit", args: "", summary: "show who changed what", load: () => import("./commands/audit.ts") },
   { name: "cancel", args: "[app]", summary: "cancel the running deployment", load: () => import("./commands/cancel.ts") },
   { name: "quota", args: "", summary: "show limits and what is used of them", load: () => import("./commands/quota.ts") },
   { name: "completion", args: "", summary: "print a completion script for bash, zsh or fish", load: () => import("./commands/completion.ts") },
   { name: "destroy", args: "[app]", summary: "remove an app and all its releases", load: () => import("./commands/destroy.ts") },
+  { name: "operator", args: "", summary: "run the platform: tenants, plans, keys", load: () => import("./commands/operator.ts") },
 ];
 
 const EXIT_CODES = `

@@ -1,7 +1,7 @@
 /** What every command starts with: its output, its options, a client. */
 import type { Command } from "commander";
 import { createClient, type Client } from "./client.ts";
-import { resolveTarget } from "./config.ts";
+import { readConfig, resolveTarget } from "./config.ts";
 import { createOutput, type Output } from "./output.ts";
 
 export interface CommonOptions {
@@ -41,4 +41,15 @@ export function openOutput(options: CommonOptions): Output {
 export function openSession(options: CommonOptions): Session {
   const out = openOutput(options);
   return { out, client: createClient(resolveTarget(process.env, options.context)) };
+}
+
+/** Of `infra/up`. */
+const OPERATOR_CONTEXT = "operator";
+
+/** For what operators do: with the context `operator` where there is one, unless another or a token is named. */
+export function openOperatorSession(options: CommonOptions): Session {
+  const out = openOutput(options);
+  const isNamed = options.context !== undefined || process.env["BERTH_CONTEXT"] !== undefined || process.env["BERTH_TOKEN"] !== undefined;
+  const name = !isNamed && readConfig(process.env).contexts[OPERATOR_CONTEXT] !== undefined ? OPERATOR_CONTEXT : options.context;
+  return { out, client: createClient(resolveTarget(process.env, name)) };
 }

@@ -61,6 +61,9 @@ test("only the API and the worker know the stores, only the agent and the gatewa
     for (const name of ["api", "worker"]) assert.ok(parts[name]?.includes(secret), name);
     for (const name of ["agent", "gateway"]) assert.ok(!parts[name]?.includes(secret), name);
   }
+  const signIn = await prepare({ BERTH_OIDC_ISSUER: "https://id.example", BERTH_OIDC_CLIENT_ID: "berth", BERTH_OIDC_CLIENT_SECRET: "client-secret" });
+  assert.deepEqual(buildParts(signIn, {}).filter(({ env }) => JSON.stringify(env).includes("client-secret")).map(({ name }) => name), ["api"]);
+  assert.deepEqual(Object.entries(parts).filter(([, env]) => env.includes(config.secrets.operatorToken)).map(([name]) => name), []);
   assert.deepEqual(Object.entries(parts).filter(([, env]) => env.includes(config.secrets.nodeToken)).map(([name]) => name), ["agent"]);
   assert.deepEqual(Object.entries(parts).filter(([, env]) => env.includes(config.secrets.gatewayToken)).map(([name]) => name), ["gateway"]);
 });

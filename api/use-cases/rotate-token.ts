@@ -4,8 +4,9 @@ import { AppError } from "../../core/contract/errors.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { lockToken, replaceToken } from "../../core/db/queries/token-changes.ts";
 import { accessChanged } from "../access-changed.ts";
+import type { TokenKind } from "../../core/domain/access.ts";
 import type { Actor, Deps } from "../deps.ts";
-import { expiryFrom, requireScopes } from "./give.ts";
+import { endOf, expiryFrom, requireScopes } from "./give.ts";
 import { requireToken, writeToken } from "./tokens.ts";
 
 /** @throws AppError not_found, forbidden, conflict (it has ended or was rotated already), quota_exceeded */
@@ -22,7 +23,7 @@ export async function rotateToken(deps: Deps, actor: Actor, text: string, input:
     // What a token holds it may hand on to its own successor, also where its person's role does not allow it now.
     if (old.id !== actor.tokenId) requireScopes(actor, old.scopes);
     const lifeSeconds = old.expiresAt === null ? undefined : Math.ceil((old.expiresAt.getTime() - old.createdAt.getTime()) / 1000);
-    const expiresAt = input.expiresInSeconds === undefined ? renewed(actor, lifeSeconds, now) : expiryFrom(actor, input.expiresInSeconds, now);
+    const expiresAt = input.expiresInSeconds === undefined ? renewed(actor, old.kind, lifeSeconds, now) : expiryFrom(actor, old.kind, input.expiresInSeconds, now);
     const { kind, userId, name, scopes, appId } = old;
     const fresh = await writeToken(tx, actor, { kind, userId, name, scopes, appId, expiresAt }, now);
     const endsAt = new Date(now.getTime() + input.overlapSeconds * 1000);
@@ -37,8 +38,8 @@ export async function rotateToken(deps: Deps, actor: Actor, text: string, input:
 }
 
 /** As long as the old one was given, and never longer than whoever asks has. */
-function renewed(actor: Actor, lifeSeconds: number | undefined, now: Date): Date | null {
-  const own = actor.kind === "session" ? null : actor.tokenExpiresAt;
+function renewed(actor: Actor, kind: TokenKind, lifeSeconds: number | undefined, now: Date): Date | null {
+  const own = endOf(actor, kind);
   const wanted = lifeSeconds === undefined ? null : new Date(now.getTime() + lifeSeconds * 1000);
   if (own === null) return wanted;
   return wanted !== null && wanted < own ? wanted : own;

@@ -42,7 +42,7 @@ export async function createToken(deps: Deps, actor: Actor, input: TokenCreate):
   if (input.kind === "personal" && actor.userId === null) throw new AppError("forbidden", "A personal token is for a person: sign in, or make it with a personal token.");
   const now = deps.clock();
   const scopes = requireScopes(actor, input.scopes);
-  const expiresAt = expiryFrom(actor, input.expiresInSeconds, now);
+  const expiresAt = expiryFrom(actor, input.kind, input.expiresInSeconds, now);
   const userId = input.kind === "personal" ? actor.userId : null;
   return deps.db.transaction(async (tx) => {
     const appId = input.app === undefined ? actor.appId : (await requireApp(tx, actor, input.app)).id;

@@ -70,6 +70,11 @@ test("nobody gives more than they have: scopes, app, time", async () => {
   const short = await make(tenant.token, { scopes: [...SCOPES], expiresInSeconds: 600 });
   await refused(short.body.token, { expiresInSeconds: 1200 });
   assert.equal((await make(short.body.token, {})).body.expiresAt, short.body.expiresAt, "without an end it gets its maker's");
+  // A person decides how long machines of the tenant work, and not how long a lost token of theirs lives.
+  const owner = await seedMember(api, tenant.id, "owner");
+  await api.db.update(tokens).set({ expiresAt: new Date(Date.now() + 600_000) }).where(eq(tokens.id, owner.tokenId));
+  assert.equal((await make(owner.token, { expiresInSeconds: 1200 })).status, 201);
+  await refused(owner.token, { kind: "personal", expiresInSeconds: 1200 });
   for (const body of [{ scopes: [] }, { scopes: ["root"] }, { name: "" }, { name: "a\nb" }, { expiresInSeconds: 1 }, { kind: "operator" }, { tenantId: "x" }]) assert.equal((await make(tenant.token, body)).status, 400, JSON.stringify(body));
 });
 

@@ -9,7 +9,7 @@ import { BERTH, runProgram, workplace, type Workplace } from "../support/cli-run
 
 let api: FakeApi;
 let place: Workplace;
-const COMMANDS = ["login", "whoami", "context", "deploy", "apps", "status", "logs", "open", "releases", "rollback", "env", "scale", "usage", "audit", "cancel", "destroy"];
+const COMMANDS = ["login", "whoami", "context", "deploy", "apps", "status", "logs", "open", "releases", "rollback", "env", "scale", "tokens", "members", "trusts", "operator", "usage", "audit", "cancel", "destroy"];
 const live = () => aDeployment({ state: "live", release: "v4" });
 const page = (items: unknown[], nextCursor: string | null = null) => ({ items, nextCursor });
 
