@@ -6,8 +6,10 @@ import { sql } from "drizzle-orm";
 import pg from "pg";
 import { SettingsSchema } from "../../core/contract/release-config.ts";
 import { claimNextBuild } from "../../core/db/system-queries/build-claims.ts";
-import type { TenantId } from "../../core/contract/ids.ts";
+import type { InstanceId, NodeId, TenantId } from "../../core/contract/ids.ts";
+import { openDb } from "../../core/db/client.ts";
 import { createToken } from "../../core/db/system-queries/bootstrap.ts";
+import { countInstances } from "../../core/db/system-queries/usage.ts";
 import { startTestApi, testImage, type TestApi } from "../support/api.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
@@ -50,7 +52,8 @@ const idSql = (prefix: string, number: string) => sql.raw(`'${prefix}_0' || lpad
 
 /** 100 tenants with a thousand apps each; their rows, and one app with many of its own. */
 async function seed(): Promise<void> {
-  const { db } = api;
+  // Without the API's limit on the time of a query: the machine may be busy.
+  const { db, close } = openDb(stores.databaseUrl, { name: "seed", max: 1 });
   const settings = JSON.stringify(SettingsSchema.parse({}));
   const image = JSON.stringify(testImage());
   const series = sql.raw(`generate_series(1, ${ROWS}) n`);
@@ -76,7 +79,9 @@ async function seed(): Promise<void> {
   await db.execute(sql`insert into repository_blobs (repository, digest) select 'tenant' || (n % ${sql.raw(String(TENANTS))} + 1) || '/app', 'd' || n from ${series}`);
   await db.execute(sql`insert into usage (tenant_id, app_id, app_name, hour) select ${tenant}, ${idSql("app", "n")}, 'a', date_trunc('hour', now()) - n % 1000 * interval '1 hour' from ${series}`);
   await db.execute(sql`insert into idempotency (tenant_id, key, holder, locked_until) select ${tenant}, 'key' || n, 'h', now() from ${series}`);
+  await db.execute(sql`insert into audit (id, tenant_id, actor, verb, target) select ${idSql("aud", "n")}, ${tenant}, 'system', 'app.create', ${idSql("app", "n")} from ${series}`);
   await db.execute(sql`analyze`);
+  await close();
 }
 
 async function record(work: () => Promise<unknown>): Promise<{ text: string; values: unknown[] }[]> {
@@ -104,6 +109,10 @@ const LISTS: Record<string, (limit: number) => string> = {
   deployments: (limit) => `/v1/apps/${BUSY}/deployments?limit=${limit}`,
   "deployments, a later page": (limit) => `/v1/apps/${BUSY}/deployments?limit=${limit}&cursor=${id("dep", 50_000)}`,
   releases: (limit) => `/v1/apps/${BUSY}/releases?limit=${limit}`,
+  usage: (limit) => `/v1/usage?since=2020-01-01&by=hour&limit=${limit}`,
+  "usage, a later page": (limit) => `/v1/usage?since=2020-01-01&by=hour&limit=${limit}&cursor=${Buffer.from(`2020-01-01T00:00:00.000Z ${id("app", 1)}`).toString("base64url")}`,
+  audit: (limit) => `/v1/audit?limit=${limit}`,
+  "audit, a later page": (limit) => `/v1/audit?limit=${limit}&verb=app.*&cursor=${id("aud", 50_000)}`,
   "releases, a later page": (limit) => `/v1/apps/${BUSY}/releases?limit=${limit}&cursor=50000`,
 };
 /** With one for the token, when it is not in the cache. */
@@ -157,6 +166,8 @@ test("so does what is asked with each request, and when a build is chosen", asyn
   await byIndex("a deployment", () => get(`/v1/deployments/${id("dep", 50)}`));
   await byIndex("the quota", () => get("/v1/quota"));
   await byIndex("the next build", () => claimNextBuild(api.db, { worker: "w", leaseMs: 1000, busyWith: [] }, new Date()));
+  const said = [10_001, 10_003].map((number) => ({ id: id("ins", number) as InstanceId, since: 1, cpuMicros: 5, memoryByteSeconds: 5, egressBytes: 5, ingressBytes: 5, ended: false }));
+  await byIndex("a node's sums", () => api.db.transaction((tx) => countInstances(tx, id("nod", 1) as NodeId, said, new Date())));
   const call = (method: string, path: string, body: unknown, headers = {}) => async () => {
     const answer = await api.call(method, path, { token, body, headers });
     assert.ok(answer.status < 300, JSON.stringify(answer.body));
