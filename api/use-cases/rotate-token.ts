@@ -7,7 +7,7 @@ import { accessChanged } from "../access-changed.ts";
 import type { TokenKind } from "../../core/domain/access.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { endOf, expiryFrom, requireScopes } from "./give.ts";
-import { requireToken, writeToken } from "./tokens.ts";
+import { issueToken, requireToken } from "./tokens.ts";
 
 /** @throws AppError not_found, forbidden, conflict (it has ended or was rotated already), quota_exceeded */
 export async function rotateToken(deps: Deps, actor: Actor, text: string, input: TokenRotate): Promise<NewToken> {
@@ -25,7 +25,7 @@ export async function rotateToken(deps: Deps, actor: Actor, text: string, input:
     const lifeSeconds = old.expiresAt === null ? undefined : Math.ceil((old.expiresAt.getTime() - old.createdAt.getTime()) / 1000);
     const expiresAt = input.expiresInSeconds === undefined ? renewed(actor, old.kind, lifeSeconds, now) : expiryFrom(actor, old.kind, input.expiresInSeconds, now);
     const { kind, userId, name, scopes, appId } = old;
-    const fresh = await writeToken(tx, actor, { kind, userId, name, scopes, appId, expiresAt }, now);
+    const { made: fresh } = await issueToken(tx, actor, { kind, userId, name, scopes, appId, expiresAt }, now);
     const endsAt = new Date(now.getTime() + input.overlapSeconds * 1000);
     await replaceToken(tx, old.id, fresh.id, endsAt);
     const after = await requireToken(tx, actor, old.id);

@@ -54,12 +54,18 @@ type Wanted = Pick<TokenRow["token"], "kind" | "userId" | "name" | "scopes" | "a
 
 /** Writes it, with its audit row. @throws AppError quota_exceeded */
 export async function writeToken(tx: Tx, actor: AuditActor & { tenantId: TenantId }, wanted: Wanted, now: Date): Promise<NewToken> {
+  const { row, made } = await issueToken(tx, actor, wanted, now);
+  await writeAudit(tx, actor, "token.create", made.id, {}, { after: shownToken(row) });
+  return made;
+}
+
+/** The same without an audit row: whoever calls writes one of what it does. @throws AppError quota_exceeded */
+export async function issueToken(tx: Tx, actor: AuditActor & { tenantId: TenantId }, wanted: Wanted, now: Date): Promise<{ row: TokenRow; made: NewToken }> {
   await requireRoom(tx, actor.tenantId, "tokens", 1);
   const { id, token } = await insertToken(tx, { ...wanted, tenantId: actor.tenantId, createdBy: actorText(actor), createdAt: now });
-  const made = await findToken(tx, actor.tenantId, id);
-  if (made === undefined) throw new Error("the token was not written");
-  await writeAudit(tx, actor, "token.create", id, {}, { after: shownToken(made) });
-  return { ...toToken(made), token };
+  const row = await findToken(tx, actor.tenantId, id);
+  if (row === undefined) throw new Error("the token was not written");
+  return { row, made: { ...toToken(row), token } };
 }
 
 /** It ends everywhere within a second, with whatever it has open. @throws AppError not_found */
