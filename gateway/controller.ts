@@ -230,10 +230,14 @@ export class Controller {
     const everyMs = this.#sleepers.doze.lookEveryMs();
     this.#dozeAt = Infinity;
     if (everyMs === undefined) return;
-    const beganAt = performance.now();
-    this.#sleepers.look(parseStats(await this.#admin.send("show stat -1 2 -1")).backends);
-    // One app's short time must not take the gateway's: looked at too late, it is woken more often.
-    this.#dozeAt = Date.now() + Math.max(everyMs, (performance.now() - beganAt) / LOOK_COST_SHARE);
+    const stats = await this.#admin.send("show stat -1 2 -1");
+    const before = process.cpuUsage();
+    this.#sleepers.look(parseStats(stats).backends);
+    const { user, system } = process.cpuUsage(before);
+    // One app's short time must not take the gateway's: HAProxy's part costs as much again. Never so late that a lease
+    // would outlast what agents wait.
+    const costMs = (2 * (user + system)) / 1000;
+    this.#dozeAt = Date.now() + Math.min(2 * everyMs, Math.max(everyMs, costMs / LOOK_COST_SHARE));
   }
 
   #wantedOf(slot: string, route: Route): SlotWanted {

@@ -47,15 +47,16 @@ export class SleepWatch {
   }
 
   start(): void {
-    const beganAt = performance.now();
+    const before = process.cpuUsage();
     let pauseMs = LONGEST_PAUSE_MS;
     try {
-      pauseMs = this.#look(beganAt);
+      pauseMs = this.#look(performance.now());
     } catch (error) {
       this.#options.log.warn({ err: error }, "sleeping instances were not looked at");
     }
-    const costMs = performance.now() - beganAt;
-    if (!this.#closed) this.#timer = setTimeout(() => this.start(), Math.max(pauseMs, costMs / COST_SHARE));
+    const { user, system } = process.cpuUsage(before);
+    const costMs = (user + system) / 1000;
+    if (!this.#closed) this.#timer = setTimeout(() => this.start(), Math.min(LONGEST_PAUSE_MS, Math.max(pauseMs, costMs / COST_SHARE)));
   }
 
   close(): void {
