@@ -58,10 +58,14 @@ describe("waking through the gateway", () => {
     const app = await hello();
     const agent = await standIn(() => sleep(400).then(() => 200));
     await gateway.route("leaver", [], { freezeAfterMs: 60_000, endpoints: [{ ...plain(app), wake: agent.wake, temperature: "frozen" }] });
-    const socket = connect(gateway.port, "127.0.0.1");
-    socket.write("GET / HTTP/1.1\r\nHost: leaver.berth.localhost\r\n\r\n");
-    await until(() => agent.woken.length === 1);
-    socket.destroy();
+    // On a busy host it is not routed yet when it is first asked for: that is a 404, and no wake.
+    await until(async () => {
+      const socket = connect(gateway.port, "127.0.0.1");
+      socket.write("GET / HTTP/1.1\r\nHost: leaver.berth.localhost\r\n\r\n");
+      await sleep(100);
+      socket.destroy();
+      return agent.woken.length > 0;
+    });
     assert.equal((await gateway.get("leaver")).status, 200);
     assert.equal(agent.woken.length, 1);
     agent.stop();
@@ -152,7 +156,7 @@ describe("waking through the gateway", () => {
       const { desired } = await node.ready({ args: shell("echo boots; exec httpd -f -p 8080 -h /"), sleep: { ...SLEEP, standbyAfterMs: 600 } });
       await cooled(desired.id, "standby");
       await sleep(300);
-      await gateway.route("standby", [], { freezeAfterMs: FREEZE_AFTER_MS, concurrency: 1000, endpoints: [endpointOf(desired.id)] });
+      await gateway.route("standby", [], { freezeAfterMs: FREEZE_AFTER_MS, concurrency: 40, endpoints: [endpointOf(desired.id)] });
       const answers = await Promise.all(Array.from({ length: 500 }, () => gateway.get("standby", { path: "/etc/hostname" })));
       assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
       const boots = (await node.logs(desired.id)).filter(({ text }) => text === "boots");
