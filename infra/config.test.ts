@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
-import { configFile, ConfigError, prepareConfig, readConfig } from "./config.ts";
+import { isToken } from "../core/tokens.ts";
+import { configFile, ConfigError, prepareConfig, readConfig, replaceOperatorToken } from "./config.ts";
 import { buildParts, storeEnv } from "./parts.ts";
 
 const root = mkdtempSync(join(tmpdir(), "config-"));
@@ -23,6 +24,21 @@ test("secrets are made once, kept, and readable by root alone", async () => {
   assert.deepEqual(readConfig(BERTH_DATA), first);
   assert.equal(statSync(configFile(BERTH_DATA)).mode & 0o777, 0o600);
   assert.equal(new Set(Object.values(first.secrets)).size, Object.values(first.secrets).length);
+});
+
+test("an operator's token is made for what was there before it, kept, and replaced alone", async () => {
+  const before = await prepare();
+  const { secrets: { operatorToken: _none, ...older }, ...rest } = JSON.parse(readFileSync(configFile(BERTH_DATA), "utf8"));
+  writeFileSync(configFile(BERTH_DATA), JSON.stringify({ ...rest, secrets: older }));
+  const config = await prepare();
+  assert.ok(isToken(config.secrets.operatorToken));
+  assert.deepEqual({ ...config.secrets, operatorToken: "" }, { ...before.secrets, operatorToken: "" });
+  assert.deepEqual(await prepare(), config, "kept");
+  const revoked = config.secrets.operatorToken;
+  replaceOperatorToken(config);
+  assert.notEqual(config.secrets.operatorToken, revoked);
+  assert.deepEqual(await prepare(), config);
+  assert.equal(statSync(configFile(BERTH_DATA)).mode & 0o777, 0o600);
 });
 
 test("what the environment says wins and is remembered", async () => {
