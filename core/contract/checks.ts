@@ -27,14 +27,11 @@ export const ReadinessSchema = z.discriminatedUnion("kind", [
   http.extend({ recheck: RecheckSchema.optional() }),
   exec.extend({ recheck: RecheckSchema.optional() }),
 ]);
-export type Readiness = z.infer<typeof ReadinessSchema>;
 
 /** Asked while the app is ready: one that fails is stopped in order and started again. */
 export const LivenessSchema = z.discriminatedUnion("kind", [tcp.extend(pace), http.extend(pace), exec.extend(pace)]);
-export type Liveness = z.infer<typeof LivenessSchema>;
 
 /** Before the stop signal, within the grace time: a program beside the app, or a GET to it. */
 export const PreStopSchema = z.discriminatedUnion("kind", [http, exec]);
-export type PreStop = z.infer<typeof PreStopSchema>;
 
 export type Check = z.infer<typeof tcp> | z.infer<typeof http> | z.infer<typeof exec>;

@@ -70,16 +70,20 @@ export function layoutImage(layout: string, tag: string) {
   return { digest: found.digest, layers, config: configBytes, run: config.config ?? {} };
 }
 
-/** A file out of a gzipped layer. */
+/** A file out of a gzipped layer, by any of its names: all but the first are hard links. */
 export async function memberOf(layer: Buffer, name: string): Promise<Buffer> {
   const reader = extract();
   reader.end(gunzipSync(layer));
-  let found: Buffer | undefined;
+  const plain = (path: string) => path.replace(/^\.?\//, "");
+  const files = new Map<string, Buffer>();
   for await (const entry of reader) {
     const chunks: Buffer[] = [];
     for await (const chunk of entry) chunks.push(chunk as Buffer);
-    if (entry.header.name.replace(/^\.?\//, "") === name) found = Buffer.concat(chunks);
+    const { type, linkname } = entry.header;
+    const content = type === "link" ? files.get(plain(linkname ?? "")) : Buffer.concat(chunks);
+    if (content !== undefined) files.set(plain(entry.header.name), content);
   }
+  const found = files.get(name);
   if (found === undefined) throw new Error(`the layer has no file «${name}»`);
   return found;
 }
