@@ -10,15 +10,13 @@ export interface WrkOptions {
   seconds: number;
   connections: number;
   headers?: Record<string, string>;
-  /** Answers other than 2xx and 3xx are no error, nor are late ones: a flood that is refused. */
-  anyStatus?: boolean;
 }
 
 /** One thread of `wrk` against the URL. @throws Error when an answer is an error or does not come */
-export async function wrk(url: string, { seconds, connections, headers = {}, anyStatus = false }: WrkOptions): Promise<Round> {
+export async function wrk(url: string, { seconds, connections, headers = {} }: WrkOptions): Promise<Round> {
   const named = Object.entries(headers).flatMap(([name, value]) => ["-H", `${name}: ${value}`]);
   const { stdout } = await run(["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, "--latency", ...named, url], { timeoutMs: 120_000 });
-  if (!anyStatus && /errors: connect [1-9]|errors: .*(?:read|write) [1-9]|Non-2xx/.test(stdout)) throw new Error(stdout);
+  if (/errors: connect [1-9]|errors: .*(?:read|write) [1-9]|Non-2xx/.test(stdout)) throw new Error(stdout);
   const toMs = (name: string) => {
     const [, value, unit] = new RegExp(`${name}%\\s+([\\d.]+)(us|ms|s)`).exec(stdout) ?? [];
     return Number(value) * (unit === "us" ? 0.001 : unit === "s" ? 1000 : 1);
