@@ -25,7 +25,7 @@ const CONNECTIONS = 32;
 const DEPLOYS = 300;
 const DEPLOYS_AT_ONCE = 8;
 /** Of the tenant that is asked about while another floods. */
-const ASKS = 300;
+const ASKS = Number(process.env["BERTH_BENCH_ASKS"] ?? 300);
 const ASK_EVERY_MS = 20;
 const FLOOD_CONNECTIONS = 64;
 
@@ -42,9 +42,10 @@ async function seed(db: Db): Promise<Seeded[]> {
     const settings = SettingsSchema.parse({});
     await db.insert(apps).values(Array.from({ length: APPS }, (_, n) => ({ id: newId("app"), tenantId: id, name: `app${n}`, settings })));
   }
-  // One may deploy as often as the machine can; one alone may ask as often as it is going to.
+  // All may deploy as often as the machine can; one may ask as often as it is going to, and one floods soon.
   await db.execute(sql`update tenants set limits = '{"apps": 100000, "buildsQueued": 100000, "storageBytes": 1000000000000}'`);
   await db.execute(sql`update tenants set limits = limits || '{"requestsMinute": 1000000}' where id = ${tenants[1]?.id}`);
+  await db.execute(sql`update tenants set limits = limits || '{"requestsMinute": 200}' where id = ${tenants[0]?.id}`);
   await db.execute(sql`analyze`);
   return tenants;
 }
