@@ -225,7 +225,7 @@ export class Instance {
     const lap = stopwatch((this.#timings = {}));
     if (!this.#isCreatedAhead) await this.#prepare(lap);
     this.#set({ booting: true });
-    this.#meter.beginRun();
+    this.#meter.startRun();
     try {
       this.#container.start();
     } catch (error) {
@@ -233,6 +233,7 @@ export class Instance {
       // What was created long ago may have been ended since.
       await this.#forget();
       await this.#prepare(lap);
+      this.#meter.startRun();
       this.#container.start();
     }
     this.#isCreatedAhead = false;
@@ -244,7 +245,7 @@ export class Instance {
     const startedAt = performance.now();
     const lap = stopwatch((this.#timings = {}));
     await this.#prepare(lap);
-    this.#meter.beginRun();
+    this.#meter.startRun();
     this.#container.start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
@@ -262,6 +263,7 @@ export class Instance {
     this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
     if (this.#stop.signal.aborted) throw new Error("told to stop");
     lap("prepare");
+    this.#meter.beginRun();
     const pid = await this.#container.create();
     lap("create");
     // Saved before it runs: an agent that is killed here finds it again.

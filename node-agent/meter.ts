@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { readGroupUse } from "../core/host/cgroup.ts";
 import { readTraffic, type Netns } from "../core/host/net.ts";
-import { beginNetwork, beginRun, endRun, meterFrom, newMeter, saidOf, takeSample, type Meter, type MeterSample, type SaidUsage } from "../core/domain/usage.ts";
+import { beginNetwork, beginRun, endRun, meterFrom, newMeter, saidOf, startRun, takeSample, type Meter, type MeterSample, type SaidUsage } from "../core/domain/usage.ts";
 
 /** Since the host's boot, the same for every process. */
 const bootMs = () => Number(process.hrtime.bigint() / 1_000_000n);
@@ -45,7 +45,12 @@ export class InstanceMeter {
   /** Before the container is created. */
   beginRun(): void {
     this.#isLost = false;
-    this.#save(beginRun(this.#meter, bootMs()));
+    this.#save(beginRun(this.#meter));
+  }
+
+  /** Before it is started, which may be long after. */
+  startRun(): void {
+    this.#save(startRun(this.#meter, bootMs()));
   }
 
   sample(): void {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { advance, beginNetwork, beginRun, completeBefore, endRun, firstOpenHour, meterFrom, newMeter, saidOf, spreadOverHours, takeSample, type CountedUsage, type Meter, type MeterSample } from "./usage.ts";
+import { advance, beginNetwork, beginRun, completeBefore, endRun, firstOpenHour, meterFrom, newMeter, saidOf, spreadOverHours, startRun, takeSample, type CountedUsage, type Meter, type MeterSample } from "./usage.ts";
 
 const HOUR = 3_600_000;
 const MINUTE = 60_000;
@@ -8,7 +8,7 @@ const sample = (atMs: number, cpuMicros: number | null, memoryBytes: number | nu
 const sums = ({ cpuMicros, memoryByteSeconds, egressBytes }: Meter) => [cpuMicros, memoryByteSeconds, egressBytes];
 
 test("a meter adds differences, and memory by time", () => {
-  let meter = beginRun(beginNetwork(newMeter(1)), 1000);
+  let meter = startRun(beginRun(beginNetwork(newMeter(1))), 1000);
   meter = takeSample(meter, sample(2000, 50, 100, 7));
   assert.deepEqual(sums(meter), [50, 100, 7], "the first second has what the first sample says");
   meter = takeSample(meter, sample(12_000, 80, 300, 7));
@@ -18,16 +18,16 @@ test("a meter adds differences, and memory by time", () => {
 });
 
 test("a container that starts again counts on top, however much it has used by the next sample", () => {
-  let meter = takeSample(beginRun(newMeter(1), 0), sample(1000, 100, 10, 5));
+  let meter = takeSample(startRun(beginRun(newMeter(1)), 0), sample(1000, 100, 10, 5));
   // Its end: nothing is left of its memory, the processor's time is there still.
   meter = takeSample(meter, sample(3000, 130, null, 6));
   assert.deepEqual(sums(meter), [130, 10 + 20, 6]);
-  meter = takeSample(beginRun(meter, 60_000), sample(61_000, 500, 4, 9));
+  meter = takeSample(startRun(beginRun(meter), 60_000), sample(61_000, 500, 4, 9));
   assert.deepEqual(sums(meter), [630, 34, 9], "the time between is nobody's");
 });
 
 test("counters that went back without a word began anew; a gone one changes nothing", () => {
-  let meter = takeSample(beginRun(newMeter(1), 0), sample(1000, 100, 10, 50));
+  let meter = takeSample(startRun(beginRun(newMeter(1)), 0), sample(1000, 100, 10, 50));
   meter = takeSample(meter, sample(2000, 30, 10, 20));
   assert.deepEqual(sums(meter), [130, 20, 70]);
   meter = takeSample(meter, sample(3000, null, null, null));
@@ -37,12 +37,12 @@ test("counters that went back without a word began anew; a gone one changes noth
 });
 
 test("a host that was booted again has a clock that begins anew", () => {
-  const meter = takeSample(beginRun(newMeter(1), 0), sample(100_000, 1, 10, 0));
+  const meter = takeSample(startRun(beginRun(newMeter(1)), 0), sample(100_000, 1, 10, 0));
   assert.equal(takeSample(meter, sample(5000, 1, 10, 0)).memoryByteSeconds, meter.memoryByteSeconds);
 });
 
 test("between the end of a run and the next one no memory is counted; a lost meter counts from where it is", () => {
-  let meter = takeSample(beginRun(newMeter(1), 0), sample(1000, 100, 10, 5));
+  let meter = takeSample(startRun(beginRun(newMeter(1)), 0), sample(1000, 100, 10, 5));
   meter = endRun(takeSample(meter, sample(2000, 100, null, 5)));
   assert.equal(meter.memoryByteSeconds, 20);
   assert.deepEqual(sums(takeSample(meter, sample(90_000, null, null, 6))), [100, 20, 6]);

@@ -52,9 +52,14 @@ export function meterFrom(since: number, sample: MeterSample): Meter {
   return { ...newMeter(since), ...seenOf(newMeter(since), sample) };
 }
 
-/** A new container is about to run: its counters begin at zero. */
-export function beginRun(meter: Meter, atMs: number): Meter {
-  return { ...meter, cpuSeenMicros: 0, memorySeenBytes: null, seenAtMs: atMs };
+/** A new container is about to be created: its counters begin at zero. */
+export function beginRun(meter: Meter): Meter {
+  return { ...meter, cpuSeenMicros: 0, memorySeenBytes: null, seenAtMs: null };
+}
+
+/** It is about to be started: from now on its memory counts. */
+export function startRun(meter: Meter, atMs: number): Meter {
+  return { ...meter, memorySeenBytes: null, seenAtMs: atMs };
 }
 
 /** Nothing runs any more: the time until the next run is nobody's. */
