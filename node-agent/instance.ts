@@ -103,9 +103,8 @@ export class Instance {
     };
   }
 
-  /** Looks at the kernel's counters. */
+  /** Looks at the kernel's counters. What has ended was counted to its end; what is only created uses nothing. */
   usage(): InstanceUsage {
-    // What has ended was counted to its end; what is only created uses nothing.
     if (this.#saved.pid !== null && !this.#isCreatedAhead) this.#meter.sample();
     return { id: this.#desired.id, ...this.#meter.said(), ended: false };
   }
@@ -225,16 +224,14 @@ export class Instance {
     const lap = stopwatch((this.#timings = {}));
     if (!this.#isCreatedAhead) await this.#prepare(lap);
     this.#set({ booting: true });
-    this.#meter.startRun();
     try {
-      this.#container.start();
+      this.#start();
     } catch (error) {
       if (!this.#isCreatedAhead) throw error;
       // What was created long ago may have been ended since.
       await this.#forget();
       await this.#prepare(lap);
-      this.#meter.startRun();
-      this.#container.start();
+      this.#start();
     }
     this.#isCreatedAhead = false;
     lap("start");
@@ -245,10 +242,14 @@ export class Instance {
     const startedAt = performance.now();
     const lap = stopwatch((this.#timings = {}));
     await this.#prepare(lap);
-    this.#meter.startRun();
-    this.#container.start();
+    this.#start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
+  }
+
+  #start(): void {
+    this.#meter.startRun();
+    this.#container.start();
   }
 
   /** From nothing to a process that waits to be started. */
@@ -408,13 +409,11 @@ export class Instance {
     await this.#countRun();
     await this.#container.forget();
     this.#isCreatedAhead = false;
-    this.#saved = { ...this.#saved, pid: null, startTime: null };
   }
 
   async #countRun(): Promise<void> {
-    if (this.#saved.pid === null || this.#isCreatedAhead) return;
-    this.#meter.endRun((await this.#container.exitedAt()) ?? Date.now());
-    this.#saved = { ...this.#saved, pid: null };
+    if (this.#saved.pid !== null && !this.#isCreatedAhead) this.#meter.endRun((await this.#container.exitedAt()) ?? Date.now());
+    this.#saved = { ...this.#saved, pid: null, startTime: null };
   }
 
   /** Removes all but the log and what it used, which the API is told until it has it. */
