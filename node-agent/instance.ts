@@ -431,8 +431,7 @@ export class Instance {
   }
 
   async #logTail(): Promise<string[]> {
-    const entries = await tailLog(this.#container.logFile, this.#desired.id, LOG_TAIL_LINES);
-    return entries.map((entry) => entry.text.slice(0, 2000));
+    return (await tailLog(this.#container.logFile, this.#desired.id, LOG_TAIL_LINES)).map((entry) => entry.text.slice(0, 2000));
   }
 
   #untilStop(): Promise<"stop"> {
