@@ -11,6 +11,7 @@ import { decideScale, newScaleMemory, type ScaleMemory } from "../../core/domain
 import { scalePolicy } from "../../core/domain/scaling.ts";
 import { readLoad, type Load } from "../../core/load.ts";
 import type { Log } from "../../core/log.ts";
+import { repeat } from "../repeat.ts";
 
 const PRUNE_EVERY_MS = 3_600_000;
 
@@ -29,9 +30,7 @@ export function startAutoscale(deps: AutoscaleDeps): () => Promise<void> {
   const leader = openLeader(deps.db, "autoscale");
   let memories = new Map<AppId, ScaleMemory>();
   let prunedAt = 0;
-  let pass = Promise.resolve();
-  let busy = false;
-  const look = async () => {
+  const stop = repeat(deps.everyMs, async () => {
     try {
       if (await leader.isLeader()) {
         memories = await onePass(deps, memories);
@@ -47,15 +46,9 @@ export function startAutoscale(deps: AutoscaleDeps): () => Promise<void> {
       // Without Redis or PostgreSQL nothing is known: every app keeps what it has.
       deps.log.warn({ err: error }, "autoscaling was skipped");
     }
-  };
-  const timer = setInterval(() => {
-    if (busy) return;
-    busy = true;
-    pass = look().finally(() => (busy = false));
-  }, deps.everyMs);
+  });
   return async () => {
-    clearInterval(timer);
-    await pass;
+    await stop();
     await leader.close();
   };
 }

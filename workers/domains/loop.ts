@@ -5,6 +5,7 @@ import { openLeader } from "../../core/db/leader.ts";
 import { dueDomains, lookForProof } from "../../core/db/system-queries/domains.ts";
 import type { TxtLookup } from "../../core/dns.ts";
 import type { Log } from "../../core/log.ts";
+import { repeat } from "../repeat.ts";
 
 /** Looks of one pass; each may wait for DNS. */
 const BATCH = 50;
@@ -21,23 +22,15 @@ export interface DomainDeps {
 /** Starts the loop; the function it gives back stops it after the pass under way. */
 export function startDomains(deps: DomainDeps): () => Promise<void> {
   const leader = openLeader(deps.db, "domains");
-  let pass = Promise.resolve();
-  let busy = false;
-  const look = async () => {
+  const stop = repeat(deps.everyMs, async () => {
     try {
       if (await leader.isLeader()) await onePass(deps);
     } catch (error) {
       deps.log.warn({ err: error }, "domains were not looked at");
     }
-  };
-  const timer = setInterval(() => {
-    if (busy) return;
-    busy = true;
-    pass = look().finally(() => (busy = false));
-  }, deps.everyMs);
+  });
   return async () => {
-    clearInterval(timer);
-    await pass;
+    await stop();
     await leader.close();
   };
 }

@@ -3,6 +3,7 @@ import type { Db } from "../../core/db/client.ts";
 import { openLeader } from "../../core/db/leader.ts";
 import { countStorage } from "../../core/db/system-queries/storage-usage.ts";
 import type { Log } from "../../core/log.ts";
+import { repeat } from "../repeat.ts";
 import { billHours } from "./billing.ts";
 import type { BillingSink } from "./sinks.ts";
 
@@ -50,17 +51,5 @@ export function startUsage(deps: UsageDeps): () => Promise<void> {
   return async () => {
     await Promise.all([storage(), bills?.()]);
     await leader.close();
-  };
-}
-
-/** Never two at a time. */
-function repeat(everyMs: number, work: () => Promise<void>): () => Promise<void> {
-  let pass: Promise<void> | undefined;
-  const timer = setInterval(() => {
-    pass ??= work().finally(() => (pass = undefined));
-  }, everyMs);
-  return async () => {
-    clearInterval(timer);
-    await pass;
   };
 }
