@@ -7,6 +7,7 @@ import type { Scope } from "../../core/domain/access.ts";
 import { bearerToken, hashToken } from "../../core/tokens.ts";
 import { toAppError } from "../problems.ts";
 import { tooManyWrong } from "../rate-limits.ts";
+import { openRefusals } from "../refusals.ts";
 import { holderOfSession, readSessionCookie } from "../session/request.ts";
 import type { ApiEnv, Deps } from "../deps.ts";
 
@@ -14,15 +15,21 @@ type AuthDeps = Pick<Deps, "db" | "clock" | "rateLimits" | "config">;
 
 /** Sets `actor`, or answers 401 (problem JSON, with `WWW-Authenticate`). A token goes before a session. */
 export function authenticate(deps: AuthDeps) {
+  const refusals = openRefusals();
   return createMiddleware<ApiEnv>(async (c, next) => {
     const token = bearerToken(c.req.header("authorization"));
     const ip = c.get("clientIp");
+    const hash = token === undefined ? undefined : hashToken(token);
+    if (hash !== undefined) await refusals.check(hash);
     const cookie = token === undefined ? readSessionCookie(c, deps.config) : undefined;
     if (token === undefined && cookie === undefined) throw challenge(new AppError("unauthenticated", "Send the token as «Authorization: Bearer berth_…», or sign in."));
     const holder = await (token === undefined ? holderOfSession(deps, c, cookie ?? "") : authenticateFrom(deps, token, ip)).catch((error: unknown) => {
       throw challenge(toAppError(error));
     });
-    const headers = await deps.rateLimits.countRequest(holder);
+    const headers = await deps.rateLimits.countRequest(holder).catch((error: unknown) => {
+      if (hash !== undefined) refusals.note(hash, error);
+      throw error;
+    });
     c.set("actor", { ...holder, ip, requestId: c.get("requestId") });
     await next();
     for (const [name, value] of Object.entries(headers)) c.res.headers.set(name, value);
