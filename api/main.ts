@@ -14,6 +14,7 @@ import { pruneSecretVersions } from "../core/db/system-queries/secrets.ts";
 import { openSecrets, SecretsEnv } from "../core/secrets/secrets.ts";
 import { isCidr } from "./client-address.ts";
 import { removeStaleUploads } from "./registry/uploads.ts";
+import { removeOldContexts } from "./upload/old-contexts.ts";
 import { isHarmlessRejection, startServer } from "./server.ts";
 
 const Env = z.object({
@@ -79,6 +80,10 @@ setInterval(() => {
   removeStaleUploads(server.deps, new Date()).then(
     (count) => count > 0 && log.info({ count }, "uploads to the registry that nobody ended are removed"),
     (error: unknown) => log.warn({ err: error }, "stale uploads were not removed"),
+  );
+  removeOldContexts(server.deps, new Date()).then(
+    (count) => count > 0 && log.info({ count }, "contexts of builds that ended are removed"),
+    (error: unknown) => log.warn({ err: error }, "old contexts were not removed"),
   );
   removeOldKeys(server.deps.db, new Date()).catch((error: unknown) => log.warn({ err: error }, "old idempotency keys were not removed"));
   for (const remove of [removeOldTokens, removeOldSessions, removeOldSigningKeys]) {

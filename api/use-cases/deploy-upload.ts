@@ -28,6 +28,7 @@ import type { Actor, Deps } from "../deps.ts";
 import { fingerprintOf, keepInside, type Once } from "../idempotency.ts";
 import { invalid } from "../problems.ts";
 import { ContextInspector, type ContextLimits } from "../upload/context-inspector.ts";
+import { CONTEXTS_PREFIX } from "../upload/old-contexts.ts";
 import { readBody, type UploadHeaders } from "../upload/read-body.ts";
 import { deleteContext, hashContext, receiveContext, type ReceivedContext, type Refuse } from "../upload/receive-context.ts";
 import { ALREADY_LIVE, toDeployment } from "../views/deployment.ts";
@@ -51,7 +52,7 @@ export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, u
   const refusal = tooLarge(upload.declaredBytes ?? 0);
   if (refusal !== undefined) throw refusal;
   const deploymentId = newId("deployment");
-  const key = `contexts/${actor.tenantId}/${deploymentId}`;
+  const key = `${CONTEXTS_PREFIX}${actor.tenantId}/${deploymentId}`;
   let kept = false;
   try {
     const digest = actor.once === undefined ? undefined : createHash("sha256");

@@ -468,6 +468,7 @@ CREATE INDEX "apps_labels" ON "apps" USING gin ("labels");--> statement-breakpoi
 CREATE INDEX "builds_app" ON "builds" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "builds_open" ON "builds" USING btree ("state","lease_until") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint
 CREATE INDEX "builds_key" ON "builds" USING btree ("app_id","build_key");--> statement-breakpoint
+CREATE INDEX "builds_context" ON "builds" USING btree ("context_key");--> statement-breakpoint
 CREATE INDEX "builds_turn" ON "builds" USING btree ("tenant_id","started_at");--> statement-breakpoint
 CREATE INDEX "builds_waiting" ON "builds" USING btree ("tenant_id","state") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint
 CREATE INDEX "deployments_app" ON "deployments" USING btree ("app_id","id");--> statement-breakpoint

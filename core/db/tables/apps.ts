@@ -61,6 +61,7 @@ export const builds = pgTable(
     /** Blob store key of the upload as it came. */
     contextKey: text("context_key").notNull(),
     contextFormat: text("context_format").$type<"tar" | "tar.gz" | "tar.zst" | "dockerfile">().notNull(),
+    /** 0 once it was removed. */
     contextBytes: bytes("context_bytes").notNull(),
     /** Of the archived log; 0 while there is none. */
     logBytes: bytes("log_bytes").notNull().default(0),
@@ -89,6 +90,7 @@ export const builds = pgTable(
     index("builds_app").on(t.appId, t.id),
     index("builds_open").on(t.state, t.leaseUntil).where(sql`${t.state} in ('queued', 'running')`),
     index("builds_key").on(t.appId, t.buildKey),
+    index("builds_context").on(t.contextKey),
     index("builds_turn").on(t.tenantId, t.startedAt),
     index("builds_waiting").on(t.tenantId, t.state).where(sql`${t.state} in ('queued', 'running')`),
     check("builds_state", oneOf("state", BUILD_STATES)),
