@@ -21,6 +21,7 @@ import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createDomainRoutes } from "./routes/domains.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createMemberRoutes } from "./routes/members.ts";
+import { createNodeTokenRoutes } from "./routes/node-token.ts";
 import { createOperatorRoutes } from "./routes/operator.ts";
 import { createInstanceRoutes } from "./routes/instances.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
@@ -57,6 +58,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createSessionRoutes(deps));
   app.route("/", createTokenExchangeRoutes(deps));
   app.route("/", createOperatorRoutes(deps));
+  app.route("/", createNodeTokenRoutes(deps));
 
   app.use("/v1/*", authenticate(deps));
   app.use("/v1/*", idempotent(deps));
@@ -91,6 +93,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
 export function describe(app: OpenAPIHono<ApiEnv>): Described {
   app.openAPIRegistry.registerComponent("securitySchemes", "token", { type: "http", scheme: "bearer", description: "Of a tenant. A page of ours sends its session's cookie in its place, with `X-CSRF-Token`." });
   app.openAPIRegistry.registerComponent("securitySchemes", "operator", { type: "http", scheme: "bearer", description: "Of an operator: opens these alone." });
+  app.openAPIRegistry.registerComponent("securitySchemes", "node", { type: "http", scheme: "bearer", description: "Of a node: for its agent alone." });
   app.openAPIRegistry.registerComponent("securitySchemes", "session", { type: "apiKey", in: "cookie", name: "berth_session", description: "Over https its name begins with `__Host-`." });
   return withCommonParts(app.getOpenAPI31Document(OPENAPI_INFO));
 }

@@ -566,6 +566,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/node/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** For a node's agent: a short-lived JWT for its channel, in exchange for the node's own token */
+        post: operations["createNodeToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operator/plans": {
         parameters: {
             query?: never;
@@ -1403,6 +1420,10 @@ export interface components {
             token: string;
             user: string | null;
         };
+        NodeToken: {
+            expiresInSeconds: number;
+            token: string;
+        };
         OperatorTokenCreate: {
             expiresInSeconds?: number;
             name: string;
@@ -2148,6 +2169,7 @@ export type Member = components['schemas']['Member'];
 export type MemberPage = components['schemas']['MemberPage'];
 export type NewInvite = components['schemas']['NewInvite'];
 export type NewToken = components['schemas']['NewToken'];
+export type NodeToken = components['schemas']['NodeToken'];
 export type OperatorTokenCreate = components['schemas']['OperatorTokenCreate'];
 export type OwnTenant = components['schemas']['OwnTenant'];
 export type Plan = components['schemas']['Plan'];
@@ -3833,6 +3855,34 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createNodeToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The JWT */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeToken"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
             503: components["responses"]["Unavailable"];

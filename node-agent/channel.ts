@@ -1,6 +1,6 @@
 /** The one outbound connection to the API: desired state in, reports and log lines out. */
 import WebSocket from "ws";
-import { NODE_CHANNEL_PATH, ToNodeSchema, type FromNode, type ToNode } from "../core/contract/node-channel.ts";
+import { NODE_CHANNEL_PATH, NODE_TOKEN_PATH, NodeTokenSchema, ToNodeSchema, type FromNode, type ToNode } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
 
 const FIRST_PAUSE_MS = 100;
@@ -35,7 +35,16 @@ export class NodeChannel {
   }
 
   connect(): void {
-    const { apiUrl, token, log } = this.#options;
+    this.#connect().catch((error: unknown) => {
+      this.#options.log.warn({ err: error instanceof Error ? error.message : error }, "the API's channel");
+      this.#again();
+    });
+  }
+
+  async #connect(): Promise<void> {
+    const { apiUrl, log } = this.#options;
+    const token = await this.#fetchToken();
+    if (this.#closed) return;
     const url = new URL(NODE_CHANNEL_PATH, apiUrl);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` }, handshakeTimeout: CONNECT_TIMEOUT_MS, perMessageDeflate: false });
@@ -63,11 +72,23 @@ export class NodeChannel {
     socket.on("close", () => {
       clearTimeout(silence);
       this.#options.onClose();
-      if (this.#closed) return;
-      // Half of the pause is random: a fleet does not come back as one.
-      const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#attempt++);
-      this.#retry = setTimeout(() => this.connect(), pause * (0.5 + this.#options.random() / 2));
+      this.#again();
     });
+  }
+
+  #again(): void {
+    if (this.#closed) return;
+    // Half of the pause is random: a fleet does not come back as one.
+    const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#attempt++);
+    this.#retry = setTimeout(() => this.connect(), pause * (0.5 + this.#options.random() / 2));
+  }
+
+  /** A JWT for this connection: the node's own token goes to one place alone. */
+  async #fetchToken(): Promise<string> {
+    const { apiUrl, token } = this.#options;
+    const response = await fetch(new URL(NODE_TOKEN_PATH, apiUrl), { method: "POST", headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
+    if (!response.ok) throw new Error(`the API gives no token: ${response.status}`);
+    return NodeTokenSchema.parse(await response.json()).token;
   }
 
   /** False when there is no connection, or when it is too slow for more. */

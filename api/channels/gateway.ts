@@ -6,6 +6,7 @@ import { addCounts, findGatewayByTokenHash, lastCounted, touchGateway, writeDrai
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
 import { wakeApp } from "../../core/db/system-queries/scaling.ts";
 import { noteLoad } from "../../core/load.ts";
+import { hashToken } from "../../core/tokens.ts";
 import type { Deps } from "../deps.ts";
 import { latest } from "./latest.ts";
 import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
@@ -30,8 +31,8 @@ export function openGatewayChannels(deps: GatewayChannelDeps): GatewayChannels {
   });
   const timer = setInterval(() => feed.look("all"), LOOK_EVERY_MS);
 
-  const open: Channel["open"] = async (tokenHash) => {
-    const gateway = await findGatewayByTokenHash(deps.db, tokenHash);
+  const open: Channel["open"] = async (token) => {
+    const gateway = await findGatewayByTokenHash(deps.db, hashToken(token));
     if (gateway === undefined) return undefined;
     return (socket) => {
       const log = deps.log.child({ gateway: gateway.name });

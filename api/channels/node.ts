@@ -5,10 +5,11 @@ import { FromNodeSchema, NODE_CHANNEL_PATH, type FromNode, type LogEntry, type T
 import { isLast, type SessionUp } from "../../core/contract/sessions.ts";
 import { parseId, type NodeId } from "../../core/contract/ids.ts";
 import { layerDigests, readGenerations, readNode, renderDesired, wantedSecrets, type NodeRows } from "../../core/db/system-queries/desired-state.ts";
-import { findNodeByTokenHash, touchNode, writeHello, writeReport, writeSeenGeneration } from "../../core/db/system-queries/node-reports.ts";
+import { findNode, touchNode, writeHello, writeReport, writeSeenGeneration } from "../../core/db/system-queries/node-reports.ts";
 import { openVersions, type OpenedSecrets } from "../../core/db/system-queries/secrets.ts";
 import type { Deps, NodeSession } from "../deps.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
+import { verifyNodeToken } from "../node-tokens.ts";
 import { latest } from "./latest.ts";
 import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
 
@@ -57,8 +58,9 @@ export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
   });
   const timer = setInterval(() => void lookAtAll(deps, connected), LOOK_EVERY_MS);
 
-  const open: Channel["open"] = async (tokenHash) => {
-    const node = await findNodeByTokenHash(deps.db, tokenHash);
+  const open: Channel["open"] = async (token) => {
+    const nodeId = await verifyNodeToken(deps, token);
+    const node = nodeId && (await findNode(deps.db, nodeId));
     if (node === undefined) return undefined;
     return (socket) => {
       const log = deps.log.child({ node: node.name });

@@ -5,7 +5,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import type { z } from "zod";
 import { AppError, toProblem } from "../../core/contract/errors.ts";
 import type { Log } from "../../core/log.ts";
-import { bearerToken, hashToken } from "../../core/tokens.ts";
+import { bearerToken } from "../../core/tokens.ts";
 import { toAppError } from "../problems.ts";
 
 const HEARTBEAT_EVERY_MS = 5000;
@@ -18,7 +18,7 @@ const MAX_BUFFERED_BYTES = 64 * 2 ** 20;
 export interface Channel {
   path: string;
   /** Finds who holds the token and takes the socket over; resolves to undefined when nobody does. */
-  open(tokenHash: string): Promise<((socket: WebSocket) => void) | undefined>;
+  open(token: string): Promise<((socket: WebSocket) => void) | undefined>;
 }
 
 /** Listens for upgrades. `handle` is for the server's `upgrade` event; `close` ends every socket with 1001. */
@@ -54,7 +54,7 @@ async function authorise(channels: readonly Channel[], request: IncomingMessage)
   const channel = channels.find((one) => one.path === path);
   if (channel === undefined) throw new AppError("not_found", "There is no channel here.");
   const token = bearerToken(request.headers.authorization);
-  const take = token === undefined ? undefined : await channel.open(hashToken(token));
+  const take = token === undefined ? undefined : await channel.open(token);
   if (take === undefined) throw new AppError("unauthenticated", "The channel wants the token of a node or gateway that Berth knows.");
   return take;
 }

@@ -14,6 +14,9 @@ import { WakeAddressSchema } from "./wake.ts";
 import { TEMPERATURE_CAUSES, TEMPERATURES } from "../domain/temperature.ts";
 
 export const NODE_CHANNEL_PATH = "/v1/node/channel";
+/** `POST` with the node's own token: a JWT for the channel. */
+export const NODE_TOKEN_PATH = "/v1/node/token";
+export const NodeTokenSchema = z.object({ token: z.string(), expiresInSeconds: z.number().int() }).meta({ id: "NodeToken" });
 
 /**
  * Secrets of an instance. The agent holds values in memory alone; what it writes to disk says `withheld` in their place.

@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eq } from "drizzle-orm";
 import { WebSocket } from "ws";
+import { signNodeToken } from "../../api/node-tokens.ts";
 import { appCounts, instances, nodes, tokens } from "../../core/db/schema.ts";
 import type { InstanceReport, Phase } from "../../core/contract/node-channel.ts";
-import type { InstanceId } from "../../core/contract/ids.ts";
-import { connectGateway, connectNode, isDesired, isRouteOf, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
+import { newId, type InstanceId } from "../../core/contract/ids.ts";
+import { signRegistryToken } from "../../core/registry/token.ts";
+import { connectGateway, connectNode, isDesired, isRouteOf, nodeToken, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -224,6 +226,18 @@ test("a channel refuses a wrong token, the other kind's token, and an unknown pa
   assert.equal(await statusOf("/v1/nothing", node.token), 404);
   const tenant = await api.tenant();
   assert.equal(await statusOf("/v1/node/channel", tenant.token), 401);
+
+  // A node's own token opens one place, and what it gets there opens the channel, for some minutes.
+  assert.equal(await statusOf("/v1/node/channel", node.token), 401);
+  const jwt = await nodeToken(api, node.token);
+  assert.equal(await statusOf("/v1/node/channel", jwt), 101);
+  const past = { db: api.db, clock: () => new Date(Date.now() - 600_000) };
+  assert.equal(await statusOf("/v1/node/channel", await signNodeToken(past, node.id)), 401, "expired");
+  assert.equal(await statusOf("/v1/node/channel", await signNodeToken(api.deps, newId("node"))), 401, "a node that is not there");
+  assert.equal(await statusOf("/v1/node/channel", await signRegistryToken(api.db, { subject: node.id, access: [] })), 401, "made for another use");
+  const body = JSON.parse(Buffer.from(jwt.split(".")[1] ?? "", "base64url").toString("utf8")) as { aud: string };
+  assert.equal(body.aud, "berth-node");
+  for (const token of ["wrong", tenant.token, jwt]) assert.equal((await api.call("POST", "/v1/node/token", { token })).status, 401);
   await node.client.close();
 });
 

@@ -24,6 +24,7 @@ interface Operation {
   path: string;
   scope: Scope | undefined;
   isForOperators: boolean;
+  isForNodes: boolean;
   /** A browser's, where somebody has signed in. */
   isForSessions: boolean;
   isPublic: boolean;
@@ -61,7 +62,7 @@ function readOperations(): Operation[] {
       const body = /\/(\w+)$/.exec(requestBody?.content["application/json"]?.schema.$ref ?? "")?.[1] ?? "";
       const isStrict = document.components.schemas[body]?.additionalProperties === false;
       const recipe = RECIPES[id] ?? assert.fail(`${id} (${method.toUpperCase()} ${path}) is not asked as a stranger would: add it to RECIPES in test/support/strangers.ts`);
-      return { id, method: method.toUpperCase(), path, scope: security[0]?.token?.[0], isForOperators: security[0]?.operator !== undefined, isForSessions: security[0]?.session !== undefined, isPublic: security.length === 0, isStrict, recipe };
+      return { id, method: method.toUpperCase(), path, scope: security[0]?.token?.[0], isForOperators: security[0]?.operator !== undefined, isForSessions: security[0]?.session !== undefined, isForNodes: security[0]?.node !== undefined, isPublic: security.length === 0, isStrict, recipe };
     }),
   );
 }
@@ -98,7 +99,7 @@ async function ask(operation: Operation, params: Record<string, string>, token: 
 }
 
 /** Opened by tenants' tokens. */
-const isForTenants = ({ isForOperators, isForSessions, isPublic }: Operation) => !isForOperators && !isForSessions && !isPublic;
+const isForTenants = ({ isForOperators, isForSessions, isForNodes, isPublic }: Operation) => !isForOperators && !isForSessions && !isForNodes && !isPublic;
 const named = ({ recipe }: Operation, owned: Owned) => recipe.thing?.names(owned) ?? [{}];
 const missing = ({ recipe }: Operation) => recipe.thing?.missing() ?? [{}];
 

@@ -208,9 +208,16 @@ export async function connectNode(api: TestApi, options: { name?: string; token?
   const name = options.name ?? randomName("node");
   const token = options.token ?? randomBytes(24).toString("base64url");
   const id = await ensureNode(api.db, name, token);
-  const client: NodeClient = new ChannelClient(await connect(api.url, "/v1/node/channel", token));
+  const client: NodeClient = new ChannelClient(await connect(api.url, "/v1/node/channel", await nodeToken(api, token)));
   if (options.hello ?? true) client.send({ type: "hello", generation: 0, version: "test", capacity: { memoryBytes: 2 ** 30, cpuMillis: 4000, instances: 100 }, facts: {} });
   return { id, token, name, client };
+}
+
+/** What an agent shows at its channel. */
+export async function nodeToken(api: TestApi, token: string): Promise<string> {
+  const { status, body } = await api.call("POST", "/v1/node/token", { token });
+  if (status !== 200) throw new Error(`no token for the channel: ${status} ${JSON.stringify(body)}`);
+  return body.token as string;
 }
 
 export async function connectGateway(api: TestApi): Promise<{ id: Id<"gateway">; token: string; client: GatewayClient }> {

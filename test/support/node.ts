@@ -11,7 +11,7 @@ import type { ChildProcess } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import { WebSocketServer, type WebSocket } from "ws";
 import { newId, type AppId, type InstanceId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
-import { FromNodeSchema, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
+import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
 import type { ImageLayer } from "../../core/contract/release-config.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
 import { run, start } from "../../core/host/spawn.ts";
@@ -21,6 +21,7 @@ import { layoutImage } from "./oci.ts";
 import { cacheDir } from "./stores.ts";
 
 const TOKEN = "a-node-token";
+const CHANNEL_TOKEN = "for-the-channel";
 const UNTIL_MS = 30_000;
 const TAR = "application/vnd.oci.image.layer.v1.tar";
 
@@ -282,6 +283,10 @@ export class TestNode {
 
   #serve(): void {
     this.#server.on("request", (request, response) => {
+      if (request.url === NODE_TOKEN_PATH) {
+        const known = request.headers.authorization === `Bearer ${TOKEN}`;
+        return void response.writeHead(known ? 200 : 401, { "content-type": "application/json" }).end(JSON.stringify(known ? { token: CHANNEL_TOKEN, expiresInSeconds: 300 } : {}));
+      }
       const digest = (request.url ?? "").slice(1);
       this.pulls.set(digest, (this.pulls.get(digest) ?? 0) + 1);
       const bytes = this.#blobs.get(digest);
@@ -292,7 +297,7 @@ export class TestNode {
       })().catch(() => response.destroy());
     });
     new WebSocketServer({ server: this.#server }).on("connection", (socket, upgrade) => {
-      if (upgrade.headers.authorization !== `Bearer ${TOKEN}`) return socket.close(1008);
+      if (upgrade.headers.authorization !== `Bearer ${CHANNEL_TOKEN}`) return socket.close(1008);
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
       socket.on("message", (data) => {

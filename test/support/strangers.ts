@@ -75,6 +75,7 @@ export interface Recipe {
 /** By operationId. */
 export const RECIPES: Record<string, Recipe> = {
   whoami: {},
+  createNodeToken: {},
   getQuota: {},
   listUsage: {},
   listAudit: { ofOtherApp: "forbidden" },

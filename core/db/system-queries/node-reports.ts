@@ -13,6 +13,11 @@ export async function findNodeByTokenHash(db: Db, tokenHash: string): Promise<{ 
   return row;
 }
 
+export async function findNode(db: Db, id: NodeId): Promise<{ id: NodeId; name: string } | undefined> {
+  const [row] = await db.select({ id: nodes.id, name: nodes.name }).from(nodes).where(eq(nodes.id, id));
+  return row;
+}
+
 /** A generation that the agent has but the database lacks (it was restored from a backup) becomes the database's. */
 export async function writeHello(db: Db, nodeId: NodeId, hello: Message<"hello">, now: Date): Promise<void> {
   await db
