@@ -36,7 +36,7 @@ export async function instanceStart(stack: Stack, peers: readonly Peer[]): Promi
     const peerMs = new Map(peers.map((peer) => [peer.name, [] as number[]]));
     for (let round = 0; round < ROUNDS; round++) {
       // A change of the environment is a new release of the same image: one new instance.
-      await stack.cli(["env", "set", `ROUND=${round}`, "--app", APP], { timeoutMs: 120_000 });
+      await release(stack, { ROUND: String(round) });
       for (const { id, phase, timingsMs } of await instances(stack)) {
         if (seen.has(id) || phase !== "ready") continue;
         seen.add(id);
@@ -54,6 +54,19 @@ export async function instanceStart(stack: Stack, peers: readonly Peer[]): Promi
     );
   } finally {
     await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Without the CLI, whose own work is none of the start's; resolves when the release is live and the former one's instance is gone. */
+async function release(stack: Stack, env: Record<string, string>): Promise<void> {
+  const headers = { authorization: `Bearer ${stack.token}`, "content-type": "application/json" };
+  const response = await fetch(`${stack.apiUrl}/v1/apps/${APP}/env`, { method: "PATCH", headers, body: JSON.stringify(env) });
+  if (response.status !== 202) throw new Error(`the variables were not changed: ${response.status} ${await response.text()}`);
+  await response.body?.cancel();
+  for (const deadline = performance.now() + 60_000; ; await sleep(100)) {
+    const { items } = (await (await fetch(`${stack.apiUrl}/v1/apps/${APP}/deployments?limit=1`, { headers })).json()) as { items: { state: string }[] };
+    if (items[0]?.state === "live" && (await instances(stack)).length === 1) return;
+    if (items[0]?.state === "failed" || performance.now() > deadline) throw new Error(`the release did not become live: ${JSON.stringify(items[0])}`);
   }
 }
 
