@@ -13,7 +13,8 @@ import { openS3BlobStore } from "../../core/blob-store/s3.ts";
 import { platformToken } from "../../core/registry/token.ts";
 import { makeKeyFile, openKeyFile } from "../../core/secrets/key-file.ts";
 import { secretsOf } from "../../core/secrets/secrets.ts";
-import { REPOSITORY } from "../../infra/config.ts";
+import { REPOSITORY, type BerthConfig } from "../../infra/config.ts";
+import { killSandboxes, removeFromHost } from "../../infra/teardown.ts";
 import { publishCatalogue } from "../../infra/catalogue/publish.ts";
 import { startTestApi, type TestApi } from "./api.ts";
 import { tarOf, type Entry } from "./contexts.ts";
@@ -132,6 +133,10 @@ export async function startBuildWorld(): Promise<BuildWorld> {
     },
     stop: async () => {
       await Promise.all(workers.map((worker) => worker.stop()));
+      // Of workers that tests have killed, and nobody started again.
+      const left = { netPrefix, runDir: join(dir, "run") } as BerthConfig;
+      await killSandboxes(left);
+      await removeFromHost(left);
       await api.close();
       await stores.stop();
       rmSync(dir, { recursive: true, force: true });
@@ -157,7 +162,10 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, "exit");
   child.kill(signal);
-  const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+  const timer = setTimeout(() => {
+    console.error("a worker did not end in order within 30 s");
+    child.kill("SIGKILL");
+  }, 30_000);
   await ended;
   clearTimeout(timer);
 }

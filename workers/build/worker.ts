@@ -5,6 +5,7 @@
  */
 import { mkdir, readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { BUILD_QUEUE, buildQueuePrefix } from "../../core/contract/bells.ts";
@@ -32,6 +33,9 @@ export interface BuildWorker {
 }
 
 const SWEEP_MS = 5000;
+const LOOK_MS = 20;
+/** For closing what belongs to the queue, each. */
+const CLOSE_MS = 2000;
 /** A job whose worker died is another's after so long; the database's lease decides whether its build is, too. */
 const JOB_LOCK_MS = 8000;
 
@@ -75,10 +79,11 @@ export async function startBuildWorker(options: BuildWorkerOptions): Promise<Bui
       const grace = setTimeout(() => {
         for (const stop of running.values()) stop("drained");
       }, graceMs);
-      await worker.close();
+      const closed = worker.close();
+      while (running.size > 0) await sleep(LOOK_MS);
       clearTimeout(grace);
-      await sweeping;
-      await queue.close();
+      // After an outage of Redis some of these never end; Redis holds nothing that is missed.
+      for (const ending of [closed, sweeping, queue.close()]) await Promise.race([ending.catch(onQueueError), sleep(CLOSE_MS, undefined, { ref: false })]);
       await removeCgroup(config.netPrefix);
     },
   };
