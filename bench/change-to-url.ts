@@ -61,7 +61,7 @@ export async function changeToUrl(stack: Stack, docker: Peer | undefined): Promi
 
 /** What the server needs to see that this is live already: no program is started. */
 async function uploadAgain(stack: Stack, dir: string): Promise<void> {
-  const body = await new Response(create({ gzip: true, cwd: dir }, ["."])).bytes();
+  const body = await new Response(create({ gzip: true, cwd: dir }, ["Dockerfile", "index.html"])).bytes();
   const response = await fetch(`${stack.apiUrl}/v1/apps/bench/deployments`, {
     method: "POST",
     headers: { authorization: `Bearer ${stack.token}`, "content-type": "application/gzip" },

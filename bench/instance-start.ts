@@ -57,7 +57,7 @@ export async function instanceStart(stack: Stack, peers: readonly Peer[]): Promi
   }
 }
 
-/** Without the CLI, whose own work is none of the start's; resolves when the release is live and the former one's instance is gone. */
+/** Without the CLI, whose own work is none of the start's; resolves when the release is live. */
 async function release(stack: Stack, env: Record<string, string>): Promise<void> {
   const headers = { authorization: `Bearer ${stack.token}`, "content-type": "application/json" };
   const response = await fetch(`${stack.apiUrl}/v1/apps/${APP}/env`, { method: "PATCH", headers, body: JSON.stringify(env) });
@@ -65,7 +65,7 @@ async function release(stack: Stack, env: Record<string, string>): Promise<void>
   await response.body?.cancel();
   for (const deadline = performance.now() + 60_000; ; await sleep(100)) {
     const { items } = (await (await fetch(`${stack.apiUrl}/v1/apps/${APP}/deployments?limit=1`, { headers })).json()) as { items: { state: string }[] };
-    if (items[0]?.state === "live" && (await instances(stack)).length === 1) return;
+    if (items[0]?.state === "live") return;
     if (items[0]?.state === "failed" || performance.now() > deadline) throw new Error(`the release did not become live: ${JSON.stringify(items[0])}`);
   }
 }

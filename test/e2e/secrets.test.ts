@@ -12,7 +12,8 @@ import { startStack, until, type Stack } from "../support/stack.ts";
 let stack: Stack;
 const dir = mkdtempSync(join(tmpdir(), "berth-secrets-"));
 before(async () => {
-  stack = await startStack();
+  // All of the build disk is searched at the end.
+  stack = await startStack({ settings: { BERTH_BUILD_DISK_BYTES: String(2 ** 31) } });
 });
 after(async () => {
   await stack?.stop();
