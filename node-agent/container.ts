@@ -1,23 +1,19 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { chownSync, closeSync, constants, mkdirSync, openSync, readFileSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from "node:fs";
+import { chownSync, closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup } from "../core/host/cgroup.ts";
 import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/host/commands/crun.ts";
 import { thaw } from "../core/host/freezer.ts";
-import { mountOverlay, unmount } from "../core/host/mounts.ts";
+import { mountOverlay, mountPoints, unmount } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
-import { instanceSpec, type Bind } from "../core/sandbox/spec.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
-import { BadUser, resolveUser, type ResolvedUser } from "./image-user.ts";
+import { createError } from "./bad-image.ts";
+import { writeBundle } from "./bundle.ts";
 import { layerName } from "./plan.ts";
 import type { SessionHost } from "./session-peers.ts";
-import { BadPath, ensureDirectory, ensureSymlink, readWithin } from "./rootfs.ts";
-import { SECRETS_PATH, type SecretStore, type SecretValues } from "./secrets.ts";
-
-/** The image cannot be run, whatever the node does: the text says why. */
-export class BadImage extends Error {}
+import type { SecretStore, SecretValues } from "./secrets.ts";
 
 export interface ContainerHost {
   runtime: Runtime;
@@ -32,21 +28,23 @@ export interface ContainerHost {
   resolvers: readonly string[];
 }
 
-const PASSWD_MAX_BYTES = 1 << 20;
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const CREATE_TIMEOUT_MS = 20_000;
 const CREATE_TRIES = 3;
 
 export class Container {
   readonly #host: ContainerHost;
   readonly #desired: DesiredInstance;
+  readonly #isResumed: boolean;
+  #isMounted = false;
   readonly dir: string;
   readonly logFile: string;
   readonly cgroupsPath: string;
 
-  constructor(host: ContainerHost, desired: DesiredInstance) {
+  /** `isResumed`: a former agent has begun it. */
+  constructor(host: ContainerHost, desired: DesiredInstance, isResumed: boolean) {
     this.#host = host;
     this.#desired = desired;
+    this.#isResumed = isResumed;
     this.dir = join(host.instancesDir, desired.id);
     this.logFile = join(host.logsDir, `${desired.id}.log`);
     this.cgroupsPath = `${host.cgroupParent}/${desired.id}`;
@@ -60,8 +58,15 @@ export class Container {
     return join(this.#host.exitDir, this.#desired.id);
   }
 
-  /** Mounts the image with a writable layer on top; what an earlier start wrote there stays. `layersDir`: as the tenant sees the store. */
-  async mountRoot(layersDir: string): Promise<void> {
+  /** Mounts the image with a writable layer on top, once; what an earlier start wrote there stays. `layersDir`: as the tenant sees the store. */
+  async mountRoot(layersDir: () => Promise<string>): Promise<void> {
+    if (this.#isMounted) return;
+    // A former agent may have mounted it.
+    if (!this.#isResumed || !(await mountPoints()).has(this.rootPath)) this.#mountRoot(await layersDir());
+    this.#isMounted = true;
+  }
+
+  #mountRoot(layersDir: string): void {
     const { uidBase, layers } = this.#desired;
     const [upper, work] = [join(this.dir, "upper"), join(this.dir, "work")];
     for (const dir of [upper, work, this.rootPath]) mkdirSync(dir, { recursive: true, mode: 0o755 });
@@ -72,51 +77,9 @@ export class Container {
     mountOverlay({ base: layersDir, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
   }
 
-  /** Writes `config.json` and the files that Docker would write, with the instance's secrets if it has some. @throws BadImage */
-  async writeBundle(netns: Netns, secrets?: SecretValues): Promise<void> {
-    const desired = this.#desired;
-    const { args, uidBase } = desired;
-    if (args.length === 0) throw new BadImage("The image has neither ENTRYPOINT nor CMD. Add one, or deploy with --command.");
-    const cwd = desired.workingDir === "" ? "/" : join("/", desired.workingDir);
-    try {
-      const passwd = readWithin(this.rootPath, "/etc/passwd", PASSWD_MAX_BYTES);
-      const group = readWithin(this.rootPath, "/etc/group", PASSWD_MAX_BYTES);
-      const user = resolveUser(desired.user, passwd, group);
-      for (const path of [cwd, ...desired.volumes]) ensureDirectory(this.rootPath, path, uidBase);
-      ensureSymlink(this.rootPath, "/etc/mtab", "/proc/mounts", uidBase);
-      const spec = instanceSpec({
-        rootPath: this.rootPath,
-        hostname: desired.hostname,
-        args,
-        env: containerEnv([...desired.env, ...(secrets?.env ?? [])], { hostname: desired.hostname, home: user.home }),
-        cwd,
-        user,
-        uidBase,
-        netnsPath: netns.path,
-        cgroupsPath: this.cgroupsPath,
-        binds: [...this.#writeEtc(netns), ...this.#writeSecrets(secrets, user)],
-        limits: { ...desired.limits, openFiles: this.#host.openFiles },
-      });
-      this.#writeSpec(JSON.stringify(spec), secrets !== undefined);
-    } catch (error) {
-      if (error instanceof BadUser || error instanceof BadPath) throw new BadImage(error.message, { cause: error });
-      throw error;
-    }
-  }
-
-  /** A spec with secrets is in memory alone: the bundle has a link to it. */
-  #writeSpec(text: string, isSecret: boolean): void {
-    const path = join(this.dir, "config.json");
-    rmSync(path, { force: true });
-    if (!isSecret) return writeFileSync(path, text, { mode: 0o600 });
-    const real = join(this.#host.secrets.dirOf(this.#desired.id), "config.json");
-    writeFileSync(real, text, { mode: 0o600 });
-    symlinkSync(real, path);
-  }
-
-  #writeSecrets(secrets: SecretValues | undefined, user: ResolvedUser): Bind[] {
-    if (secrets === undefined || secrets.files.length === 0) return [];
-    return [{ source: this.#host.secrets.writeFiles(this.#desired.id, secrets, user, this.#desired.uidBase), destination: SECRETS_PATH, readOnly: true }];
+  /** What `create` reads: `bundle.ts`. @throws BadImage */
+  writeBundle(netns: Netns, secrets?: SecretValues): void {
+    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.rootPath, cgroupsPath: this.cgroupsPath }, netns, secrets);
   }
 
   /** For programs beside the app: they run as its own process was created. */
@@ -125,20 +88,6 @@ export class Container {
     const { id, uidBase } = this.#desired;
     const owner = { uid: uidBase + own.user.uid, gid: uidBase + own.user.gid };
     return { id, runtime: this.#host.runtime, dir: this.dir, process: own, owner, address, netnsPath };
-  }
-
-  #writeEtc(netns: Netns) {
-    const { hostname, uidBase } = this.#desired;
-    const files = {
-      hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${netns.address}\t${hostname}\n`,
-      hostname: `${hostname}\n`,
-      "resolv.conf": this.#host.resolvers.map((address) => `nameserver ${address}\n`).join(""),
-    };
-    for (const [name, text] of Object.entries(files)) {
-      writeFileSync(join(this.dir, name), text);
-      chownSync(join(this.dir, name), uidBase, uidBase);
-    }
-    return Object.keys(files).map((name) => ({ source: join(this.dir, name), destination: `/etc/${name}`, readOnly: false }));
   }
 
   /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. @throws BadImage */
@@ -203,6 +152,7 @@ export class Container {
 
   async unmountRoot(): Promise<void> {
     await unmount(this.rootPath);
+    this.#isMounted = false;
   }
 
   /** Removes all but the log. */
@@ -225,25 +175,4 @@ export class Container {
     const found = await stat(this.exitFile).catch(() => undefined);
     return found?.mtimeMs;
   }
-}
-
-/** crun speaks to operators; a tenant reads what is wrong with the image. */
-function createError(reason: string, program: string): Error {
-  // What the host lacks is not the image's fault.
-  if (!/exec|not a regular file/i.test(reason)) return new Error(`the container could not be created: ${reason}`);
-  if (/not found|No such file/i.test(reason)) return new BadImage(`The program «${program}» is not in the image, or its interpreter is not.`);
-  if (/Permission denied|not executable|not a regular file/i.test(reason)) return new BadImage(`The program «${program}» may not be executed: is it executable for its USER?`);
-  if (/Exec format|wrong ELF|architecture/i.test(reason)) return new BadImage(`The program «${program}» is not made for this machine.`);
-  return new Error(`the container could not be created: ${reason}`);
-}
-
-/** As Docker orders them: PATH and HOSTNAME first, whoever sets them, HOME last when nobody does. */
-function containerEnv(env: readonly string[], { hostname, home }: { hostname: string; home: string }): string[] {
-  const merged = new Map([["PATH", DEFAULT_PATH], ["HOSTNAME", hostname]]);
-  for (const entry of env) {
-    const at = entry.indexOf("=");
-    if (at > 0) merged.set(entry.slice(0, at), entry.slice(at + 1));
-  }
-  if (!merged.has("HOME")) merged.set("HOME", home);
-  return [...merged].map(([name, value]) => `${name}=${value}`);
 }

@@ -6,20 +6,20 @@ import { setMaxListeners } from "node:events";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFrozen, thaw } from "../core/host/freezer.ts";
-import { mountPoints } from "../core/host/mounts.ts";
 import type { Netns } from "../core/host/net.ts";
 import type { DesiredInstance, Exit, InstanceReport, InstanceUsage } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
 import { Container } from "./container.ts";
 import { Ending } from "./ending.ts";
-import { untilSick } from "./health.ts";
+import { Checkup } from "./checkup.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
+import { InstanceNetwork } from "./instance-network.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
 import { exitedEarly, NotReady, problemOf } from "./not-ready.ts";
-import { BACKOFF_RESET_MS, explainExec, explainNotReady, layerName, restartPauseMs } from "./plan.ts";
-import { isWell, readListeners, untilReady, type Patient } from "./probe.ts";
+import { BACKOFF_RESET_MS, explainExec, layerName, restartPauseMs } from "./plan.ts";
+import { isWell, type Patient } from "./probe.ts";
 import { pullLayers } from "./pull.ts";
 import { startTimeOf } from "./process.ts";
 import type { Entered } from "./sessions.ts";
@@ -27,8 +27,6 @@ import { Sleeping, warm } from "./sleeping.ts";
 import { stopwatch } from "./stopwatch.ts";
 
 const LOG_TAIL_LINES = 20;
-/** setTimeout knows no longer time. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export class Instance {
   readonly #deps: InstanceDeps;
@@ -37,11 +35,11 @@ export class Instance {
   readonly #stop = new AbortController();
   readonly #log: Log;
   readonly #ending: Ending;
+  readonly #network: InstanceNetwork;
+  readonly #checkup: Checkup;
   #desired: DesiredInstance;
   #saved: SavedInstance;
   readonly #resumed: boolean;
-  #netns: Netns | undefined;
-  #mounted = false;
   /** Its container waits to be started. */
   #isCreatedAhead = false;
   #timings: Record<string, number> = {};
@@ -52,8 +50,10 @@ export class Instance {
   constructor(deps: InstanceDeps, desired: DesiredInstance, saved?: SavedInstance) {
     this.#deps = deps;
     this.#desired = desired;
-    this.#container = new Container(deps.host, desired);
+    this.#container = new Container(deps.host, desired, saved !== undefined);
     this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), this.#container.cgroupsPath, saved !== undefined);
+    this.#network = new InstanceNetwork(deps.pool, this.#meter);
+    this.#checkup = new Checkup({ checks: () => this.#desired, patient: () => this.#patient, pid: () => this.#saved.pid });
     this.#ending = new Ending(this.#container, deps.exits, () => this.#saved);
     // Every restart waits for it again.
     setMaxListeners(0, this.#stop.signal);
@@ -81,12 +81,12 @@ export class Instance {
   get sleeper() {
     const { pid, temperature } = this.#saved;
     const { sleep: policy, port } = this.#desired;
-    if (policy === undefined || !this.sleeping.may || !this.#netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid, port, interface: this.#netns.hostInterface, cgroupsPath: this.#container.cgroupsPath };
+    if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
+    return { policy, temperature: temperature.is, since: temperature.since, pid, port, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.cgroupsPath };
   }
 
   get endpoint(): { address: string; port: number } | undefined {
-    return this.#netns && { address: this.#netns.address, port: this.#desired.port };
+    return this.#network.netns && { address: this.#network.netns.address, port: this.#desired.port };
   }
 
   report(): InstanceReport {
@@ -94,7 +94,7 @@ export class Instance {
     return {
       id: this.#desired.id,
       phase,
-      ...(this.#netns ? { address: this.#netns.address, port: this.#desired.port } : {}),
+      ...(this.#network.netns ? { address: this.#network.netns.address, port: this.#desired.port } : {}),
       restarts,
       ...(phase === "ready" ? { temperature } : {}),
       ...(lastExit ? { lastExit } : {}),
@@ -113,7 +113,7 @@ export class Instance {
   async enter(): Promise<Entered | undefined> {
     const letGo = this.#saved.phase === "ready" ? await this.sleeping.keepAwake("exec").catch(() => undefined) : () => {};
     const { phase, pid } = this.#saved;
-    if (letGo && (phase === "starting" || phase === "ready") && pid !== null && this.#netns) return { host: this.#container.sessionHost(this.#netns), letGo };
+    if (letGo && (phase === "starting" || phase === "ready") && pid !== null && this.#network.netns) return { host: this.#container.sessionHost(this.#network.netns), letGo };
     letGo?.();
     return undefined;
   }
@@ -154,8 +154,7 @@ export class Instance {
   /** True when the process of a former agent still runs. Otherwise its exit, if it had started, is dealt with. */
   async #adopt(): Promise<boolean> {
     const { pid, startTime, netns, everReady } = this.#saved;
-    if (netns) this.#netns = this.#deps.pool.adopt(netns);
-    if (this.#netns) this.#meter.adoptNetwork(this.#netns);
+    this.#network.adopt(netns);
     if (pid === null) {
       // Its agent may have ended while creating it.
       if (this.#resumed) await this.#container.forget();
@@ -187,7 +186,7 @@ export class Instance {
    * its address and its files. Ends with a started process when it is woken.
    */
   async #sleepDeeply(): Promise<"wake" | "stop"> {
-    const { name } = await this.#connect();
+    const { name } = await this.#network.connect();
     if (this.#saved.netns !== name) this.#set({ netns: name });
     if (this.#saved.pid !== null && !this.#isCreatedAhead) {
       this.#saved.lastExit = await this.#bringAbout(this.sleeping.call);
@@ -199,7 +198,6 @@ export class Instance {
       if (is === "cold") {
         await this.#forget();
         await this.#container.unmountRoot();
-        this.#mounted = false;
         this.#set({});
       }
       next = await Promise.race([this.sleeping.call, this.#untilStop()]);
@@ -258,9 +256,9 @@ export class Instance {
     if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
     await pullLayers(this.#deps.store, this.#desired.layers, this.#stop.signal, this.#log);
     lap("pull");
-    const [netns] = await Promise.all([this.#connect(), this.#mount()]);
+    const [netns] = await Promise.all([this.#network.connect(), this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
     lap("mount");
-    await this.#container.writeBundle(netns, secrets);
+    this.#container.writeBundle(netns, secrets);
     this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
     if (this.#stop.signal.aborted) throw new Error("told to stop");
     lap("prepare");
@@ -271,23 +269,6 @@ export class Instance {
     this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
   }
 
-  async #connect(): Promise<Netns> {
-    if (this.#netns === undefined) {
-      this.#netns = await this.#deps.pool.acquire();
-      this.#meter.beginNetwork(this.#netns);
-    }
-    return this.#netns;
-  }
-
-  /** Once; an instance of a former agent may be mounted already. */
-  async #mount(): Promise<void> {
-    if (this.#mounted) return;
-    if (!this.#resumed || !(await mountPoints()).has(this.#container.rootPath)) {
-      await this.#container.mountRoot(await this.#deps.tenantLayers(this.#desired));
-    }
-    this.#mounted = true;
-  }
-
   /** Until the process ends by itself (its exit), is to sleep deeply, or is told to stop (undefined). @throws NotReady before it was ready */
   async #run(): Promise<Exit | "leave" | undefined> {
     const startedAt = performance.now();
@@ -296,7 +277,7 @@ export class Instance {
     try {
       const { phase, booting } = this.#saved;
       if (phase !== "ready" || booting) {
-        const first = await this.#untilReadyOr(exited, startedAt);
+        const first = await this.#checkup.untilReadyOr<Exit | "stop">(Promise.race([exited, this.#untilStop()]), startedAt, this.#saved.isUnready === true);
         if (first === "stop") return undefined;
         if (first !== "ready") {
           if (!this.#saved.everReady) throw this.#exited(first);
@@ -319,32 +300,15 @@ export class Instance {
     }
   }
 
-  async #untilReadyOr(exited: Promise<Exit>, startedAt: number): Promise<"ready" | "stop" | Exit> {
-    const { readyTimeoutMs, port, readiness } = this.#desired;
-    const probing = new AbortController();
-    try {
-      const ready = untilReady(this.#patient, readiness, probing.signal).then(() => "ready" as const);
-      // What was ready before in this life has as long as it takes.
-      const patienceMs = this.#saved.isUnready ? MAX_TIMER_MS : readyTimeoutMs;
-      const late = sleep(patienceMs, "late" as const, { signal: probing.signal }).catch(() => "late" as const);
-      const first = await Promise.race([exited, ready, late, this.#untilStop()]);
-      if (first !== "late") return first;
-      const listeners = await readListeners(this.#saved.pid ?? 0);
-      throw new NotReady(explainNotReady(port, listeners, performance.now() - startedAt, readiness));
-    } finally {
-      probing.abort();
-    }
-  }
-
   get #patient(): Patient {
-    return { address: this.#netns?.address ?? "", port: this.#desired.port, host: () => this.#container.sessionHost(this.#netns as Netns) };
+    return { address: this.#network.netns?.address ?? "", port: this.#desired.port, host: () => this.#container.sessionHost(this.#network.netns as Netns) };
   }
 
   #untilSick(signal: AbortSignal): Promise<NotReady> {
     const onReadiness = (problem: NotReady["problem"] | undefined) =>
       problem === undefined ? this.#set({ phase: "ready", isUnready: false, problem: null }) : this.#set({ phase: "starting", isUnready: true, problem: { ...problem, logTail: [] } });
     const isAwake = () => this.#saved.temperature.is === "running";
-    return untilSick({ patient: this.#patient, desired: this.#desired, isAwake, onReadiness, signal });
+    return this.#checkup.untilSick({ isAwake, onReadiness, signal });
   }
 
   #exited(exit: Exit): NotReady {
@@ -425,9 +389,7 @@ export class Instance {
 
   async #release(): Promise<void> {
     await this.#forget();
-    const netns = this.#netns;
-    this.#netns = undefined;
-    if (netns) await this.#deps.pool.release(netns);
+    await this.#network.release();
   }
 
   async #logTail(): Promise<string[]> {

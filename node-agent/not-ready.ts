@@ -1,6 +1,6 @@
 /** Why an instance does not serve, as its report says it. */
 import type { Exit, InstanceReport } from "../core/contract/node-channel.ts";
-import { BadImage } from "./container.ts";
+import { BadImage } from "./bad-image.ts";
 
 /** It is not going to be ready: the reason goes into the report. */
 export class NotReady extends Error {
