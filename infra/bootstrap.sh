@@ -4,7 +4,7 @@
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 os_packages=(crun conmon haproxy redis-server postgresql nftables iproute2 mmdebstrap patchelf uidmap e2fsprogs ca-certificates procps util-linux mount)
 # What only tests call.
-test_packages=(skopeo openssl docker.io podman runc curl jq zsh fish)
+test_packages=(skopeo openssl docker.io podman runc curl jq zsh fish attr zstd)
 
 say() { printf '%s\n' "$*"; }
 die() {

@@ -45,6 +45,8 @@ read -r entries kib < <(find . -xdev \( -name '.wh.*' -fprint0 /run/whiteouts -o
 [[ $entries -le $3 ]] || refuse "the layer has more than $3 entries"
 # Whiteouts, as the overlay reads them: a hidden name is a character device 0:0, an opaque directory an attribute.
 while IFS= read -r -d '' path; do
+  # It lay in a directory that was a whiteout itself.
+  [[ -e $path || -L $path ]] || continue
   directory=${path%/*}
   base=${path##*/}
   if [[ $base == .wh..wh..opq ]]; then

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { constants, createZstdCompress } from "node:zlib";
 import { AppError } from "../../core/contract/errors.ts";
-import { gzip, rawHeader, tarOf, zstd, type Entry } from "../../test/support/contexts.ts";
+import { gzip, RAW_END, rawFile, rawHeader, rawPax, tarOf, zstd, type Entry } from "../../test/support/contexts.ts";
 import { CONTEXT_LIMITS, ContextInspector, type ContextFindings, type ContextLimits } from "./context-inspector.ts";
 
 const DOCKERFILE: Entry = ["Dockerfile", "FROM a\n"];
@@ -195,5 +195,21 @@ describe("bounds", () => {
     assert.match(await code(inspect(Buffer.concat([rawHeader("a"), junk]))), /^context_not_tar/);
     const short = Buffer.concat([rawHeader("x", { type: "x", size: 10 }), Buffer.from("99 path=ab".padEnd(512, "\0")), Buffer.alloc(1024)]);
     assert.match(await code(inspect(short)), /^context_not_tar: .*extended header/);
+  });
+
+  test("what GNU tar would read as more, or as other files, is refused", async () => {
+    const hidden = Buffer.concat([rawFile("../hidden", "x"), RAW_END]);
+    // Contents of zeros: an end mark to those who expect none.
+    for (const type of ["0", "2", "5", "6"]) {
+      const name = type === "0" ? "dir/" : "dir";
+      const bytes = Buffer.concat([rawHeader(name, { type, size: 1024 }), Buffer.alloc(1024), hidden]);
+      assert.match(await code(inspect(bytes)), /^context_not_tar: .*says that it has contents/, type);
+      assert.match(await code(inspect(Buffer.concat([rawPax({ size: "1024" }), rawHeader(name, { type }), Buffer.alloc(1024), hidden]))), /^context_not_tar: .*says that it has contents/, type);
+    }
+    for (const size of ["0x000000010", "           ", "-0000000001"]) {
+      const header = rawHeader("a", { patch: (block) => void block.write(size, 124) });
+      assert.match(await code(inspect(Buffer.concat([header, Buffer.alloc(1024), hidden]))), /^context_not_tar: .*size is no number/, size);
+    }
+    assert.match(await code(inspect(Buffer.concat([rawFile(".", "x"), RAW_END]))), /^context_escapes: .*the context itself/);
   });
 });

@@ -166,6 +166,7 @@ export class ContextInspector {
     const name = readEntryName(entry.name);
     if ("refused" in name) throw escapes(entry.name, name.refused);
     const { path } = name;
+    if (path === "" && entry.type !== "directory") throw escapes(entry.name, "would take the place of the context itself");
     if (this.#leaves.size >= this.#limits.maxEntries) throw new AppError("context_too_large", `The build context has more than ${this.#limits.maxEntries} entries.`);
     if (this.#links.resolve(path, false) === undefined) throw escapes(entry.name, "lies below a symlink that leads outside");
     if (entry.type === "device") throw escapes(entry.name, "is a device");

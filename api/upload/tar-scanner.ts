@@ -51,6 +51,11 @@ const TYPES: Record<string, EntryType> = {
 /** Entries that tell something of the next one. */
 const META = new Set(["ExtendedHeader", "GlobalExtendedHeader", "NextFileHasLongPath", "NextFileHasLongLinkpath"]);
 
+/** Octal, or binary after a set bit, as GNU tar takes it: node-tar takes «0x10» for 0. */
+const SIZE = /^(\0| *[0-7]+([ \0]|$)|\x80)/;
+/** node-tar says 0 for every directory, whatever is there. */
+const NO_SIZE = /^[0 ]*(\0|$)/;
+
 export class TarScanner {
   readonly #handler: TarHandler;
   #block = Buffer.alloc(BLOCK);
@@ -112,6 +117,7 @@ export class TarScanner {
       return;
     }
     if (header?.cksumValid !== true) throw new TarError("not-tar", "It has a block that is no header of a tar archive.");
+    if (!SIZE.test(this.#sizeField)) throw new TarError("not-tar", "The tar archive has a header whose size is no number.");
     this.#zeroBlocks = 0;
     if (META.has(header.type)) {
       const sizeBytes = header.size ?? Infinity;
@@ -126,6 +132,11 @@ export class TarScanner {
     this.#expect(entry.type === "file" ? entry.sizeBytes : 0);
   }
 
+  /** The header's own words. */
+  get #sizeField(): string {
+    return this.#block.toString("latin1", 124, 136);
+  }
+
   #entryOf(header: Header): TarEntry {
     const pax = { ...this.#paxGlobal, ...this.#pax };
     const name = pax["path"] ?? this.#longName ?? header.path ?? "";
@@ -136,6 +147,9 @@ export class TarScanner {
     const sizeBytes = pax["size"] === undefined ? (header.size ?? -1) : Number(pax["size"]);
     if (type === undefined) throw new TarError("not-tar", `The entry «${name}» is of a kind that is not known (${header.type}).`);
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0) throw new TarError("not-tar", `The entry «${name}» has no valid size.`);
+    // Readers do not agree whether contents follow: some would take them for further entries, or for the archive's end.
+    const saysContents = pax["size"] !== undefined || (type !== "link" && !NO_SIZE.test(this.#sizeField));
+    if (type !== "file" && saysContents) throw new TarError("not-tar", `The entry «${name}» is no file and says that it has contents.`);
     this.#pax = {};
     const linkname = pax["linkpath"] ?? this.#longLink ?? header.linkpath ?? "";
     this.#longName = undefined;

@@ -106,6 +106,11 @@ test("no name leads out of the layer", async () => {
   assert.deepEqual(readdirSync(canary), []);
 });
 
+test("a whiteout in a directory that is one itself goes with it", async () => {
+  const odd = archive(rawHeader(".wh.d/", { type: "5", mode: 0o755 }), file(".wh.d/.wh.x", ""), file(".wh.d/f", "f"), file("seen", "s"));
+  assert.deepEqual(await look("ls -A / | grep -c wh; cat /seen; echo", odd), ["0", "s"]);
+});
+
 test("whiteouts that name nothing are refused", async () => {
   for (const name of [".wh.", ".wh..", ".wh...", "d/.wh..."]) await refused(archive(file(name, "")), /whiteout/);
 });
