@@ -137,6 +137,7 @@ export interface SettingsFlags {
   replicas?: number;
   min?: number;
   max?: number;
+  cpuPercent?: number;
   freezeAfter?: number;
   /** Commander's default of a negated option is true: only false was named. */
   freeze?: boolean;
@@ -159,15 +160,16 @@ const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency } = flags;
+  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency } = flags;
   for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
     if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
   if (recheck !== undefined && readyPath === undefined) throw usageError("--recheck says how often --ready-path is asked: name both.");
   const again = recheck === undefined ? {} : { recheck: { ...CHECK_PACE, periodMs: recheck, successes: 1 } };
   if (freeze === false && freezeAfter !== undefined) throw usageError("--no-freeze and --freeze-after do not go together.");
+  const scaling = { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }), ...(cpuPercent === undefined ? {} : { cpuPercent }) };
   return {
-    ...(min === undefined && max === undefined ? {} : { scaling: { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }) } }),
+    ...(Object.keys(scaling).length === 0 ? {} : { scaling }),
     ...(freeze === false ? { freezeAfterMs: 0 } : freezeAfter === undefined ? {} : { freezeAfterMs: freezeAfter }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(port === undefined ? {} : { port }),

@@ -4,9 +4,10 @@ import { parseCommand, parseCpu, parseDuration, parseMemory, wholeNumber } from 
 
 export function settingsOptions(command: Command): Command {
   return command
-    .addOption(new Option("--replicas <n>", "a fixed number of instances behind the one URL").argParser(wholeNumber("--replicas", 0, 100)).conflicts(["min", "max"]))
+    .addOption(new Option("--replicas <n>", "a fixed number of instances behind the one URL").argParser(wholeNumber("--replicas", 0, 100)).conflicts(["min", "max", "cpuPercent"]))
     .option("--min <n>", "instances by demand: at least so many; 0 sleeps when nobody asks", wholeNumber("--min", 0, 100))
     .option("--max <n>", "instances by demand: at most so many", wholeNumber("--max", 1, 100))
+    .option("--cpu-percent <n>", "instances by demand: more of them when they use more than so much of their cpu", wholeNumber("--cpu-percent", 1, 100))
     .option("--freeze-after <time>", "freeze an instance that nobody asked for so long: 1m", parseDuration)
     .option("--no-freeze", "never freeze instances")
     .option("--memory <size>", "memory of one instance: 512m, 1g", parseMemory)

@@ -1310,7 +1310,7 @@ export interface components {
             state: "wanted" | "draining" | "stopping" | "gone";
             temperature: {
                 /** @enum {string|null} */
-                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | null;
+                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | "schedule" | null;
                 /** @enum {string} */
                 is: "running" | "frozen" | "standby" | "cold";
                 /** Format: date-time */
@@ -1550,14 +1550,25 @@ export interface components {
             release?: string;
         };
         Scaling: {
+            cpuPercent?: number;
             /** @default 604800000 */
             idleMs: number;
             inFlight?: number;
             /** @default 10 */
             max: number;
+            memoryPercent?: number;
             /** @default 0 */
             min: number;
             ratePerSecond?: number;
+            schedule?: components["schemas"]["ScheduledMin"][];
+        };
+        ScheduledMin: {
+            days?: ("mon" | "tue" | "wed" | "thu" | "fri" | "sat" | "sun")[];
+            from: string;
+            min: number;
+            /** @default UTC */
+            timeZone?: string;
+            to: string;
         };
         Secret: {
             /** Format: date-time */
@@ -1764,11 +1775,14 @@ export interface components {
             replicas?: number;
             requestTimeoutMs?: number;
             scaling?: {
+                cpuPercent?: number | null;
                 idleMs?: number | null;
                 inFlight?: number | null;
                 max?: number | null;
+                memoryPercent?: number | null;
                 min?: number | null;
                 ratePerSecond?: number | null;
+                schedule?: components["schemas"]["ScheduledMin"][] | null;
             } | null;
             stopGraceMs?: number;
         };
@@ -2183,6 +2197,7 @@ export type ReleasePage = components['schemas']['ReleasePage'];
 export type RolePut = components['schemas']['RolePut'];
 export type Rollback = components['schemas']['Rollback'];
 export type Scaling = components['schemas']['Scaling'];
+export type ScheduledMin = components['schemas']['ScheduledMin'];
 export type Secret = components['schemas']['Secret'];
 export type SecretChange = components['schemas']['SecretChange'];
 export type SecretPage = components['schemas']['SecretPage'];

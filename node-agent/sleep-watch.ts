@@ -5,7 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { InstanceId } from "../core/contract/ids.ts";
-import { coolForMemory, coolTo, isWorking, MEMORY_PRESSURE_SHARE, type Temperature } from "../core/domain/temperature.ts";
+import { coolForMemory, coolTo, isWorking, MEMORY_PRESSURE_SHARE, mustWarm, sleepPolicyAt, type Temperature } from "../core/domain/temperature.ts";
 import { cpuMs } from "../core/host/freezer.ts";
 import type { Log } from "../core/log.ts";
 import type { Instance } from "./instance.ts";
@@ -66,9 +66,10 @@ export class SleepWatch {
 
   /** One look at all; how long until the next. */
   #look(now: number): number {
+    const nowMs = Date.now();
     const sleepers = [...this.#options.instances()].flatMap(([id, instance]) => {
       const sleeper = instance.sleeper;
-      return sleeper === undefined ? [] : [{ id, instance, sleeper }];
+      return sleeper === undefined ? [] : [{ id, instance, sleeper: { ...sleeper, policy: sleepPolicyAt(sleeper.policy, nowMs) } }];
     });
     const seen = new Map<InstanceId, Seen>();
     if (sleepers.length > 0) {
@@ -97,6 +98,10 @@ export class SleepWatch {
     } else if (temperature === "running") {
       const wantedAt = Math.min(instance.sleeping.wantedAt, now);
       if (!isQuiet || wantedAt > seen.quietSince) return { packets, quietSince: Math.max(wantedAt, isQuiet ? 0 : now), cpuMs: cpuMs(cgroupsPath) };
+    }
+    if (mustWarm(policy, temperature)) {
+      void instance.sleeping.wake("schedule").catch((error: unknown) => this.#options.log.warn({ err: error, instanceId: id }, "not woken for its scheduled hours"));
+      return { packets, quietSince: now, cpuMs: seen.cpuMs };
     }
     const to = coolTo(policy, temperature, now - seen.quietSince);
     if (to === temperature) return { ...seen, packets };

@@ -19,6 +19,7 @@ export async function explainApp(deps: Deps, actor: Actor, nameOrId: string): Pr
   const facts = {
     scaling: settings.scaling,
     replicas: settings.replicas,
+    concurrency: settings.concurrency,
     freezeAfterMs: sleepPolicy(settings)?.freezeAfterMs,
     isLive: live !== undefined,
     isRollingOut: app.targetReleaseId !== null && app.targetReleaseId !== app.liveReleaseId,

@@ -8,6 +8,7 @@ import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import { idSchema } from "./ids.ts";
 import { ImageLayerSchema } from "./release-config.ts";
+import { ScheduledMinSchema } from "./scaling.ts";
 import { SECRET_NAME } from "./secrets.ts";
 import { SessionDownSchema, SessionTargetSchema, SessionUpSchema } from "./sessions.ts";
 import { WakeAddressSchema } from "./wake.ts";
@@ -64,7 +65,12 @@ export const DesiredInstanceSchema = z.object({
   stopGraceMs: z.number().int(),
   /** When it cools, if nobody asks for it; absent: it always runs. `core/domain/temperature.ts`. */
   sleep: z
-    .object({ freezeAfterMs: z.number().int().positive(), standbyAfterMs: z.number().int().nullable(), coldAfterMs: z.number().int().nullable() })
+    .object({
+      freezeAfterMs: z.number().int().positive(),
+      standbyAfterMs: z.number().int().nullable(),
+      coldAfterMs: z.number().int().nullable(),
+      schedule: z.array(ScheduledMinSchema).readonly().optional(),
+    })
     .optional(),
   limits: z.object({
     memoryBytes: z.number().int(),

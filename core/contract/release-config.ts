@@ -2,41 +2,13 @@
 import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
+import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export const EnvSchema = z.record(
   z.string().regex(ENV_NAME, "a variable's name has letters, digits and _, and starts with no digit").max(256),
   z.string().max(32_768).refine((v) => !v.includes("\0"), "a value has no NUL byte"),
 ).meta({ id: "Env" });
-
-/**
- * Instances by demand, in place of a fixed number. Targets are per instance; the highest need decides. A `min` of 0
- * lets an app that nobody asks for run no instance at all: the gateway holds the next request until one is there.
- */
-export const ScalingSchema = z
-  .object({
-    min: z.number().int().min(0).max(100).default(0),
-    max: z.number().int().min(1).max(100).default(10),
-    /** Requests in flight; 70 % of `concurrency` without it. */
-    inFlight: z.number().min(0.1).max(1000).optional(),
-    ratePerSecond: z.number().min(0.01).max(1_000_000).optional(),
-    /** Without a request for so long, down to `min`: their places on nodes are given up. Long before, they sleep there. */
-    idleMs: z.number().int().min(1000).max(30 * 86_400_000).default(7 * 86_400_000),
-  })
-  .strict()
-  .refine(({ min, max }) => min <= max, { path: ["max"], message: "must not be less than min" })
-  .meta({ id: "Scaling" });
-/** Only what is named changes; null takes a field back to its default. */
-export const ScalingPatchSchema = z
-  .object({
-    min: z.number().int().min(0).max(100).nullable(),
-    max: z.number().int().min(1).max(100).nullable(),
-    inFlight: z.number().min(0.1).max(1000).nullable(),
-    ratePerSecond: z.number().min(0.01).max(1_000_000).nullable(),
-    idleMs: z.number().int().min(1000).max(30 * 86_400_000).nullable(),
-  })
-  .partial()
-  .strict();
 
 /** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
 export const SettingsSchema = z.object({

@@ -124,6 +124,23 @@ test("steps are bounded both ways", () => {
   assert.deepEqual([down.desired, down.cause], [20, "step-limit"]);
 });
 
+test("scheduled hours raise the minimum, and their end lets it fall step by step", () => {
+  const hours = { ...POLICY, min: 4, minBy: "schedule" as const };
+  const within = steady(hours, sample(1, 1), 3);
+  assert.deepEqual([within.desired, within.cause], [4, "schedule"]);
+  const idle = decideScale(hours, within.memory, sample(0, 4), 3000 + POLICY.idleMs);
+  assert.deepEqual([idle.desired, idle.cause], [4, "schedule"], "nobody asks, and it has them all the same");
+  const after = steady(POLICY, sample(1, 4), 70);
+  assert.deepEqual([after.desired, after.cause], [2, "step-limit"]);
+});
+
+test("who scales by cpu is not idle while it works, requests or not", () => {
+  const policy = { ...POLICY, targetCpuMillis: 500, idleMs: 5000 };
+  assert.equal(steady(policy, sample(0, 2, { cpuMillis: 900 }), 70).desired, 2);
+  assert.equal(steady(policy, sample(0, 2, { cpuMillis: 5 }), 70).cause, "idle");
+  assert.equal(steady({ ...policy, targetCpuMillis: null }, sample(0, 2, { cpuMillis: 900 }), 70).cause, "idle");
+});
+
 test("nothing is known: the minimum", () => {
   assert.equal(decideScale({ ...POLICY, min: 2 }, newScaleMemory(0), null, 1000).desired, 2);
 });

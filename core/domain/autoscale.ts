@@ -20,6 +20,8 @@ export interface Sample {
 /** What one instance should carry, and how fast the number may change. A target of null plays no part. */
 export interface ScalePolicy {
   min: number;
+  /** What asks for `min` now. */
+  minBy: "minimum" | "schedule";
   max: number;
   /** Requests in flight per instance. */
   targetInFlight: number;
@@ -40,6 +42,7 @@ export interface ScalePolicy {
 }
 
 export const DEFAULT_SCALE: Omit<ScalePolicy, "min" | "max" | "targetInFlight"> = {
+  minBy: "minimum",
   targetRatePerSecond: null,
   targetCpuMillis: null,
   targetMemoryBytes: null,
@@ -63,7 +66,7 @@ export interface ScaleMemory {
   lastBusyMs: number;
 }
 
-export type ScaleCause = "in-flight" | "rate" | "cpu" | "memory" | "minimum" | "maximum" | "idle" | "panic" | "no-samples" | "step-limit";
+export type ScaleCause = "in-flight" | "rate" | "cpu" | "memory" | "minimum" | "schedule" | "maximum" | "idle" | "panic" | "no-samples" | "step-limit";
 
 export interface ScaleDecision {
   desired: number;
@@ -80,7 +83,7 @@ export function newScaleMemory(nowMs: number): ScaleMemory {
 export function decideScale(policy: ScalePolicy, before: ScaleMemory, sample: Sample | null, nowMs: number): ScaleDecision {
   const samples = [...before.samples, ...(sample === null ? [] : [{ ...sample, atMs: nowMs }])].filter(({ atMs }) => atMs > nowMs - policy.stableWindowMs);
   const newest = samples.at(-1);
-  const isBusy = sample !== null && (sample.inFlight > 0 || sample.ratePerSecond > 0);
+  const isBusy = sample !== null && (sample.inFlight > 0 || sample.ratePerSecond > 0 || worksByItself(policy, sample));
   const lastBusyMs = isBusy ? nowMs : before.lastBusyMs;
   const kept = { sinceMs: before.sinceMs, samples, lastBusyMs };
   if (newest === undefined) return bound(policy, { desired: policy.min, cause: "no-samples" }, { ...kept, panic: null });
@@ -90,7 +93,7 @@ export function decideScale(policy: ScalePolicy, before: ScaleMemory, sample: Sa
   const quick = wanted(policy, samples.filter(({ atMs }) => atMs > nowMs - policy.panicWindowMs));
   const panic = nextPanic(policy, before.panic, quick.desired, newest.ready, nowMs);
 
-  if (nowMs - lastBusyMs >= policy.idleMs) return { desired: policy.min, cause: "idle", memory: { ...kept, panic: null } };
+  if (nowMs - lastBusyMs >= policy.idleMs) return bound(policy, { desired: 0, cause: "idle" }, { ...kept, panic: null });
   if (panic !== null) return bound(policy, limitStep(policy, { desired: Math.max(panic.most, newest.ready), cause: "panic" }, ready), { ...kept, panic });
   // A window that has not filled yet knows too little to take instances away; nor does the last one go before the app is idle.
   const isYoung = nowMs - before.sinceMs < policy.stableWindowMs;
@@ -98,6 +101,12 @@ export function decideScale(policy: ScalePolicy, before: ScaleMemory, sample: Sa
   const desired = stable.desired < floor ? { ...stable, desired: floor } : stable;
   return bound(policy, limitStep(policy, desired, ready), { ...kept, panic });
 }
+
+/** Of one cpu, per instance. */
+const WORKING_CPU_MILLIS = 10;
+
+/** Who scales by cpu may work without requests: on a queue, by a clock. */
+const worksByItself = ({ targetCpuMillis }: ScalePolicy, { cpuMillis, ready }: Sample) => targetCpuMillis !== null && (cpuMillis ?? 0) > WORKING_CPU_MILLIS * ready;
 
 type Want = Pick<ScaleDecision, "desired" | "cause">;
 
@@ -139,6 +148,6 @@ function limitStep(policy: ScalePolicy, want: Want, ready: number): Want {
 
 function bound(policy: ScalePolicy, want: Want, memory: ScaleMemory): ScaleDecision {
   if (want.desired > policy.max) return { desired: policy.max, cause: "maximum", memory };
-  if (want.desired < policy.min) return { desired: policy.min, cause: want.cause === "no-samples" ? want.cause : "minimum", memory };
+  if (want.desired < policy.min) return { desired: policy.min, cause: policy.minBy === "minimum" && (want.cause === "no-samples" || want.cause === "idle") ? want.cause : policy.minBy, memory };
   return { ...want, memory };
 }

@@ -1,5 +1,7 @@
 /** What happens to an app's instances, as it is written down and told. Pure. */
-import type { ScaleCause } from "./autoscale.ts";
+import type { Scaling } from "../contract/scaling.ts";
+import { TARGET_UTILISATION, type ScaleCause } from "./autoscale.ts";
+import { scheduledNow, scheduleInWords } from "./schedule.ts";
 import type { Temperature, TemperatureCause } from "./temperature.ts";
 
 /**
@@ -14,6 +16,7 @@ const SCALED: Record<ScaleCause | "request", string> = {
   rate: "requests a second",
   cpu: "cpu in use",
   memory: "memory in use",
+  schedule: "its scheduled hours have begun",
   minimum: "its minimum",
   maximum: "demand beyond its maximum",
   idle: "nobody asked for it",
@@ -28,6 +31,7 @@ const COOLED: Record<TemperatureCause, string> = {
   knock: "something came for it directly",
   "memory-pressure": "its node is short of memory",
   exec: "somebody works in it",
+  schedule: "its scheduled hours have begun",
 };
 const PLANNED = { rollout: "a new release", scale: "more are wanted", surplus: "fewer are wanted", superseded: "another release is live", destroyed: "its app was destroyed", "node-lost": "its node is lost", failed: "it did not start" } as const;
 export type PlanCause = keyof typeof PLANNED;
@@ -47,7 +51,8 @@ export interface ExplainedInstance {
 
 export interface AppFacts {
   /** Of the live release, else of the one that comes. */
-  scaling: { min: number; max: number } | undefined;
+  scaling: Omit<Scaling, "idleMs"> | undefined;
+  concurrency: number;
   replicas: number;
   /** Quiet for so long it is frozen; undefined: never. */
   freezeAfterMs: number | undefined;
@@ -71,7 +76,7 @@ const INSTANCES_AS: Record<Temperature, string> = {
 export function explainApp(facts: AppFacts, nowMs: number): string[] {
   const mine = facts.instances.filter(({ state }) => state === "wanted");
   if (!facts.isLive && !facts.isRollingOut) return ["It has no instance: nothing of it is live yet. Deploy it."];
-  return [whyMany(facts, nowMs), ...(facts.isRollingOut ? ["A new release is on its way: its instances start beside those of the live one."] : []), ...howWarm(mine), ...leaving(facts.instances), sleepRule(facts)];
+  return [whyMany(facts, nowMs), ...targets(facts), ...hours(facts, nowMs), ...(facts.isRollingOut ? ["A new release is on its way: its instances start beside those of the live one."] : []), ...howWarm(mine), ...leaving(facts.instances), sleepRule(facts)];
 }
 
 function whyMany({ scaling, replicas, scaledTo, scaledBy, scaledAtMs }: AppFacts, nowMs: number): string {
@@ -81,6 +86,26 @@ function whyMany({ scaling, replicas, scaledTo, scaledBy, scaledAtMs }: AppFacts
   if (scaledTo === null || scaledBy === null) return `It should have ${count(wanted)}, ${bounds} by demand; the autoscaler has not changed that yet.`;
   const when = scaledAtMs === null ? "" : ` ${age(nowMs - scaledAtMs)} ago`;
   return `It should have ${count(wanted)}, ${bounds} by demand; that was decided${when}: ${causeInWords(scaledBy)}.`;
+}
+
+/** What one instance is meant to carry. */
+function targets({ scaling, concurrency }: AppFacts): string[] {
+  if (scaling === undefined) return [];
+  const { inFlight = concurrency * TARGET_UTILISATION, ratePerSecond, cpuPercent, memoryPercent } = scaling;
+  const carries = [
+    `${Number(inFlight.toFixed(1))} requests in flight`,
+    ...(ratePerSecond === undefined ? [] : [`${ratePerSecond} requests a second`]),
+    ...(cpuPercent === undefined ? [] : [`${cpuPercent} % of its cpu`]),
+    ...(memoryPercent === undefined ? [] : [`${memoryPercent} % of its memory`]),
+  ];
+  return [`One instance is meant for ${carries.join(", ")}; ${carries.length === 1 ? "with more" : "with more of any"} another one comes.`];
+}
+
+function hours({ scaling }: AppFacts, nowMs: number): string[] {
+  const { schedule = [] } = scaling ?? {};
+  if (schedule.length === 0) return [];
+  const now = scheduledNow(schedule, nowMs);
+  return [`By its schedule it has at least ${schedule.map(scheduleInWords).join("; ")}. Now that is ${now === undefined ? "none of these" : `at least ${now.min}`}.`];
 }
 
 function howWarm(mine: readonly ExplainedInstance[]): string[] {

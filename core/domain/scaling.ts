@@ -1,17 +1,22 @@
 /** From an app's settings to how many instances it should have. Pure. */
 import type { Settings } from "../contract/release-config.ts";
 import { DEFAULT_SCALE, TARGET_UTILISATION, type ScalePolicy } from "./autoscale.ts";
+import { scheduledNow } from "./schedule.ts";
 
-/** The autoscaler's policy of an app, undefined when its number is fixed. */
-export function scalePolicy(settings: Pick<Settings, "scaling" | "concurrency">): ScalePolicy | undefined {
-  const { scaling } = settings;
+/** The autoscaler's policy of an app at a moment, undefined when its number is fixed. */
+export function scalePolicy(settings: Pick<Settings, "scaling" | "concurrency" | "cpuMillis" | "memoryBytes">, nowMs: number): ScalePolicy | undefined {
+  const { scaling, cpuMillis, memoryBytes } = settings;
   if (scaling === undefined) return undefined;
+  const scheduled = scheduledNow(scaling.schedule, nowMs)?.min ?? 0;
   return {
     ...DEFAULT_SCALE,
-    min: scaling.min,
+    min: Math.max(scaling.min, scheduled),
+    minBy: scheduled > scaling.min ? "schedule" : "minimum",
     max: scaling.max,
     targetInFlight: scaling.inFlight ?? settings.concurrency * TARGET_UTILISATION,
     targetRatePerSecond: scaling.ratePerSecond ?? null,
+    targetCpuMillis: scaling.cpuPercent === undefined ? null : (cpuMillis * scaling.cpuPercent) / 100,
+    targetMemoryBytes: scaling.memoryPercent === undefined ? null : (memoryBytes * scaling.memoryPercent) / 100,
     idleMs: scaling.idleMs,
   };
 }

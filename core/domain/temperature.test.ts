@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coolForMemory, coolTo, isWorking, sleepPolicy, type SleepPolicy, type Temperature } from "./temperature.ts";
+import { coolForMemory, coolTo, isWorking, mustWarm, sleepPolicy, sleepPolicyAt, type SleepPolicy, type Temperature } from "./temperature.ts";
 
 const scaling = { min: 0, max: 10, idleMs: 86_400_000 };
 const DEEP: SleepPolicy = { freezeAfterMs: 60_000, standbyAfterMs: 900_000, coldAfterMs: 86_400_000 };
@@ -13,6 +13,16 @@ test("apps that follow demand sleep; a fixed number runs unless told otherwise; 
   assert.deepEqual(sleepPolicy({ freezeAfterMs: 5000 }), { ...FREEZE_ONLY, freezeAfterMs: 5000 });
   assert.equal(sleepPolicy({ scaling, freezeAfterMs: 0 }), undefined);
   assert.deepEqual(sleepPolicy({ scaling, freezeAfterMs: 3_600_000 }), { freezeAfterMs: 3_600_000, standbyAfterMs: 3_600_000, coldAfterMs: 86_400_000 });
+});
+
+test("in its scheduled hours an app keeps its memory; what slept deeply is woken for them", () => {
+  const schedule = [{ from: "08:00", to: "18:00", timeZone: "UTC", min: 2 }];
+  const policy = sleepPolicy({ scaling: { min: 0, schedule } }) as SleepPolicy;
+  assert.deepEqual(policy, { ...DEEP, schedule });
+  assert.deepEqual(sleepPolicyAt(policy, 9 * 3_600_000), FREEZE_ONLY);
+  assert.equal(sleepPolicyAt(policy, 20 * 3_600_000), policy);
+  assert.deepEqual((["running", "frozen", "standby", "cold"] as const).map((now) => mustWarm(FREEZE_ONLY, now)), [false, false, true, true]);
+  assert.equal(mustWarm(policy, "cold"), false);
 });
 
 test("it cools with the time, step by step, and never warms by itself", () => {

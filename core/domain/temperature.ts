@@ -3,6 +3,8 @@
  * agent acts on it by itself, so that it holds while the API is away. `docs/decisions/temperatures.md`.
  */
 import type { Settings } from "../contract/release-config.ts";
+import type { Scaling, ScheduledMin } from "../contract/scaling.ts";
+import { scheduledNow } from "./schedule.ts";
 
 /**
  * running: everything; frozen: its memory, no cpu; standby: created again and not started, so that it must only boot;
@@ -11,8 +13,8 @@ import type { Settings } from "../contract/release-config.ts";
 export const TEMPERATURES = ["running", "frozen", "standby", "cold"] as const;
 export type Temperature = (typeof TEMPERATURES)[number];
 
-/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced. */
-export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec"] as const;
+/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced; `schedule`: its hours have begun. */
+export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec", "schedule"] as const;
 export type TemperatureCause = (typeof TEMPERATURE_CAUSES)[number];
 
 /** Quiet for so long, an instance goes there; null: it does not. */
@@ -20,6 +22,8 @@ export interface SleepPolicy {
   freezeAfterMs: number;
   standbyAfterMs: number | null;
   coldAfterMs: number | null;
+  /** In these hours it keeps its memory. */
+  schedule?: readonly ScheduledMin[] | undefined;
 }
 
 export const FREEZE_AFTER_MS = 60_000;
@@ -30,11 +34,22 @@ export const COLD_AFTER_MS = 86_400_000;
  * The policy of an app; undefined: it always runs. Apps that follow demand freeze unless told otherwise, apps with a
  * fixed number of instances only when told so. What may have no instance at all may lose its memory, too.
  */
-export function sleepPolicy({ scaling, freezeAfterMs }: Pick<Settings, "scaling" | "freezeAfterMs">): SleepPolicy | undefined {
+export function sleepPolicy({ scaling, freezeAfterMs }: Pick<Settings, "freezeAfterMs"> & { scaling?: Pick<Scaling, "min" | "schedule"> | undefined }): SleepPolicy | undefined {
   const after = freezeAfterMs ?? (scaling === undefined ? 0 : FREEZE_AFTER_MS);
   if (after === 0) return undefined;
   if (scaling?.min !== 0) return { freezeAfterMs: after, standbyAfterMs: null, coldAfterMs: null };
-  return { freezeAfterMs: after, standbyAfterMs: Math.max(STANDBY_AFTER_MS, after), coldAfterMs: Math.max(COLD_AFTER_MS, after) };
+  return { freezeAfterMs: after, standbyAfterMs: Math.max(STANDBY_AFTER_MS, after), coldAfterMs: Math.max(COLD_AFTER_MS, after), ...(scaling.schedule === undefined ? {} : { schedule: scaling.schedule }) };
+}
+
+/** The policy at a moment: in its scheduled hours an app is ready as one that must have an instance. */
+export function sleepPolicyAt(policy: SleepPolicy, nowMs: number): SleepPolicy {
+  if (scheduledNow(policy.schedule, nowMs) === undefined) return policy;
+  return { freezeAfterMs: policy.freezeAfterMs, standbyAfterMs: null, coldAfterMs: null };
+}
+
+/** Fell into a deep sleep before its hours began. */
+export function mustWarm(policy: SleepPolicy, now: Temperature): boolean {
+  return policy.standbyAfterMs === null && (now === "standby" || now === "cold");
 }
 
 /** The temperature after so long without anything to do; never warmer than it is: only a wake does that. */

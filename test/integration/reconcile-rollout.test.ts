@@ -7,6 +7,7 @@ import { SettingsSchema, type Image } from "../../core/contract/release-config.t
 import type { Phase } from "../../core/contract/node-channel.ts";
 import { openDb, type Db } from "../../core/db/client.ts";
 import { appsToReconcile } from "../../core/db/system-queries/rollout.ts";
+import { readScaledApps } from "../../core/db/system-queries/scaling.ts";
 import { ensureGateway, ensureNode, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
 import { apps, audit, deployments, gateways, instances, nodes, releases } from "../../core/db/schema.ts";
 import { reconcileApp } from "../../workers/reconcile/pass.ts";
@@ -134,6 +135,23 @@ test("the timer finds what the bells may have missed, and nothing that is settle
   assert.ok(!(await appsToReconcile(db)).includes(appId), "settled");
   await db.delete(instances).where(eq(instances.releaseId, only));
   assert.ok((await appsToReconcile(db)).includes(appId), "an instance is missing");
+});
+
+test("the autoscaler reads what instances used, of apps that scale by cpu or memory alone", async () => {
+  const used = { since: 1, at: 2, cpuMicros: 3, memoryByteSeconds: 4, egressBytes: 0, ingressBytes: 0 };
+  const scaled = async (name: string, scaling: object) => {
+    const appId = await makeApp(name);
+    const releaseId = await release(appId, 1);
+    await db.update(releases).set({ settings: SettingsSchema.parse({ scaling }) }).where(eq(releases.id, releaseId));
+    await kinds(appId);
+    await setPhase(releaseId, "ready");
+    await kinds(appId);
+    await db.update(instances).set({ usage: used }).where(eq(instances.releaseId, releaseId));
+    const [found] = (await readScaledApps(db)).filter(({ id }) => id === appId);
+    return { ready: found?.ready, used: found?.used.map(({ usage }) => usage) };
+  };
+  assert.deepEqual(await scaled("by-cpu", { cpuPercent: 60 }), { ready: 1, used: [used] });
+  assert.deepEqual(await scaled("by-requests", {}), { ready: 1, used: [] });
 });
 
 test("a destroyed app stops what runs, then leaves without a trace in the tables", async () => {

@@ -8,6 +8,7 @@ import { connectedGateways } from "../../core/db/system-queries/gateways.ts";
 import { pruneEvents } from "../../core/db/system-queries/events.ts";
 import { readScaledApps, scaleApp, type ScaledApp } from "../../core/db/system-queries/scaling.ts";
 import { decideScale, newScaleMemory, type ScaleMemory } from "../../core/domain/autoscale.ts";
+import { instanceLoad, type LoadMemory } from "../../core/domain/instance-load.ts";
 import { scalePolicy } from "../../core/domain/scaling.ts";
 import { readLoad, type Load } from "../../core/load.ts";
 import type { Log } from "../../core/log.ts";
@@ -25,10 +26,16 @@ export interface AutoscaleDeps {
   everyMs: number;
 }
 
+/** What is known of one app from one pass to the next. */
+interface AppMemory {
+  scale: ScaleMemory;
+  load: LoadMemory;
+}
+
 /** Starts the loop; the function it gives back stops it after the pass under way. */
 export function startAutoscale(deps: AutoscaleDeps): () => Promise<void> {
   const leader = openLeader(deps.db, "autoscale");
-  let memories = new Map<AppId, ScaleMemory>();
+  let memories = new Map<AppId, AppMemory>();
   let prunedAt = 0;
   const stop = repeat(deps.everyMs, async () => {
     try {
@@ -53,12 +60,12 @@ export function startAutoscale(deps: AutoscaleDeps): () => Promise<void> {
   };
 }
 
-async function onePass(deps: AutoscaleDeps, memories: ReadonlyMap<AppId, ScaleMemory>): Promise<Map<AppId, ScaleMemory>> {
+async function onePass(deps: AutoscaleDeps, memories: ReadonlyMap<AppId, AppMemory>): Promise<Map<AppId, AppMemory>> {
   const now = deps.clock();
   const apps = await readScaledApps(deps.db);
   const gateways = await connectedGateways(deps.db, now);
   const loads = await readLoad(deps.redis, deps.redisPrefix, gateways, apps.map(({ id }) => id), now.getTime());
-  const kept = new Map<AppId, ScaleMemory>();
+  const kept = new Map<AppId, AppMemory>();
   for (const app of apps) {
     const memory = await scaleOne(deps, app, loads.get(app.id), memories.get(app.id), now);
     if (memory !== undefined) kept.set(app.id, memory);
@@ -66,18 +73,19 @@ async function onePass(deps: AutoscaleDeps, memories: ReadonlyMap<AppId, ScaleMe
   return kept;
 }
 
-async function scaleOne(deps: AutoscaleDeps, app: ScaledApp, load: Load | undefined, before: ScaleMemory | undefined, now: Date): Promise<ScaleMemory | undefined> {
-  const policy = scalePolicy(app.settings);
+async function scaleOne(deps: AutoscaleDeps, app: ScaledApp, load: Load | undefined, before: AppMemory | undefined, now: Date): Promise<AppMemory | undefined> {
+  const policy = scalePolicy(app.settings, now.getTime());
   if (policy === undefined) return undefined;
   // Asleep: the gateway wakes it. What it then does is measured from that moment.
   if (app.scaledTo === 0 && policy.min === 0) return undefined;
-  const sample = { inFlight: 0, ratePerSecond: 0, ...load, cpuMillis: null, memoryBytes: null, ready: app.ready };
-  const { desired, cause, memory } = decideScale(policy, before ?? newScaleMemory(now.getTime()), sample, now.getTime());
+  const { memory: loadMemory, ...used } = instanceLoad(before?.load, app.used, now.getTime());
+  const sample = { inFlight: 0, ratePerSecond: 0, ...load, ...used, ready: app.ready };
+  const { desired, cause, memory } = decideScale(policy, before?.scale ?? newScaleMemory(now.getTime()), sample, now.getTime());
   if (await scaleApp(deps.db, app.id, app.scaledTo, desired, cause, now)) {
-    deps.log.info({ appId: app.id, from: app.scaledTo, to: desired, cause, load }, "scaled");
+    deps.log.info({ appId: app.id, from: app.scaledTo, to: desired, cause, load, ...used }, "scaled");
     deps.bells.ring("reconcile", app.id);
     // A route of an app that sleeps holds its requests.
     deps.bells.ring("route", app.id);
   }
-  return memory;
+  return { scale: memory, load: loadMemory };
 }

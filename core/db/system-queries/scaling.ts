@@ -1,8 +1,9 @@
 /** What the autoscaler reads and writes. */
 import { and, eq, isNull, ne, or, sql } from "drizzle-orm";
-import type { AppId } from "../../contract/ids.ts";
+import type { AppId, InstanceId } from "../../contract/ids.ts";
 import type { Settings } from "../../contract/release-config.ts";
 import type { ScaleCause } from "../../domain/autoscale.ts";
+import type { CountedUsage } from "../../domain/usage.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, instances, releases } from "../schema.ts";
 import { writeEvent } from "./events.ts";
@@ -14,16 +15,21 @@ export interface ScaledApp {
   scaledTo: number | null;
   /** Instances of the live release that take requests. */
   ready: number;
+  /** What was counted of those; empty where nobody asks for cpu or memory. */
+  used: { id: InstanceId; usage: CountedUsage | null }[];
 }
 
 /** Apps with a live release that is scaled, and is not being replaced. */
 export async function readScaledApps(db: Db): Promise<ScaledApp[]> {
+  const ready = sql`from ${instances} i where i.app_id = apps.id and i.state = 'wanted' and i.phase = 'ready' and i.release_id = apps.live_release_id`;
   return db
     .select({
       id: apps.id,
       settings: releases.settings,
       scaledTo: apps.scaledTo,
-      ready: sql<number>`(select count(*)::int from ${instances} i where i.app_id = apps.id and i.state = 'wanted' and i.phase = 'ready' and i.release_id = apps.live_release_id)`,
+      ready: sql<number>`(select count(*)::int ${ready})`,
+      used: sql<ScaledApp["used"]>`case when ${releases.settings}->'scaling' ?| array['cpuPercent', 'memoryPercent']
+        then (select coalesce(jsonb_agg(jsonb_build_object('id', i.id, 'usage', i.usage)), '[]') ${ready}) else '[]' end`,
     })
     .from(apps)
     .innerJoin(releases, eq(releases.id, apps.liveReleaseId))
