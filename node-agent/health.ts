@@ -11,6 +11,8 @@ export interface HealthOptions {
   desired: Pick<DesiredInstance, "readiness" | "liveness">;
   /** False while it sleeps: nobody is asked then. */
   isAwake: () => boolean;
+  /** Around each check. */
+  during: <T>(check: () => Promise<T>) => Promise<T>;
   /** It can serve again, or (with the reason) cannot for now. */
   onReadiness: (problem: NotReady["problem"] | undefined) => void;
   signal: AbortSignal;
@@ -41,12 +43,12 @@ interface Limits {
   successes: number;
 }
 
-async function watch({ patient, isAwake, signal }: HealthOptions, check: Check, limits: Limits, onChange: (isWell: boolean) => void): Promise<void> {
+async function watch({ patient, isAwake, during, signal }: HealthOptions, check: Check, limits: Limits, onChange: (isWell: boolean) => void): Promise<void> {
   let health: Health = { isWell: true, against: 0 };
   while (!signal.aborted) {
     await sleep(limits.periodMs, undefined, { signal }).catch(() => {});
     if (signal.aborted || !isAwake()) continue;
-    const well = await isWell(patient, check, limits.timeoutMs, signal);
+    const well = await during(() => isWell(patient, check, limits.timeoutMs, signal));
     // It may have been told to stop, or have fallen asleep, while it was asked.
     if (signal.aborted || !isAwake()) continue;
     const before = health.isWell;

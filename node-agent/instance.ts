@@ -12,6 +12,7 @@ import type { Log } from "../core/log.ts";
 import { Container } from "./container.ts";
 import { Ending } from "./ending.ts";
 import { Checkup } from "./checkup.ts";
+import type { HealthOptions } from "./health.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import { InstanceNetwork } from "./instance-network.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
@@ -308,7 +309,8 @@ export class Instance {
     const onReadiness = (problem: NotReady["problem"] | undefined) =>
       problem === undefined ? this.#set({ phase: "ready", isUnready: false, problem: null }) : this.#set({ phase: "starting", isUnready: true, problem: { ...problem, logTail: [] } });
     const isAwake = () => this.#saved.temperature.is === "running";
-    return this.#checkup.untilSick({ isAwake, onReadiness, signal });
+    const during: HealthOptions["during"] = (check) => this.sleeping.checks.during(this.#network.netns?.hostInterface ?? "", check);
+    return this.#checkup.untilSick({ isAwake, during, onReadiness, signal });
   }
 
   #exited(exit: Exit): NotReady {

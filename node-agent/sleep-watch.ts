@@ -75,7 +75,7 @@ export class SleepWatch {
     if (sleepers.length > 0) {
       const packets = readPackets();
       for (const { id, instance, sleeper } of sleepers) {
-        seen.set(id, this.#lookAt(id, instance, sleeper, packets.get(sleeper.interface) ?? 0, now));
+        seen.set(id, this.#lookAt(id, instance, sleeper, (packets.get(sleeper.interface) ?? 0) - instance.sleeping.checks.packets, now));
       }
     }
     this.#seen = seen;
@@ -88,6 +88,7 @@ export class SleepWatch {
     const { temperature, policy, pid, port, cgroupsPath } = sleeper;
     const before = this.#seen.get(id);
     const seen = before ?? { packets, cpuMs: cpuMs(cgroupsPath), quietSince: quietSince(sleeper, now) };
+    if (temperature === "running" && instance.sleeping.checks.isUnderWay) return seen;
     const isQuiet = before !== undefined && before.packets === packets;
     if (temperature === "frozen") {
       // What came just before the freeze, too: the packets were counted before it.

@@ -2,6 +2,7 @@
 import { freeze, thaw } from "../core/host/freezer.ts";
 import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
 import type { Log } from "../core/log.ts";
+import { CheckTraffic } from "./check-traffic.ts";
 import type { SavedInstance } from "./instance-state.ts";
 import { NotReady } from "./not-ready.ts";
 
@@ -21,6 +22,7 @@ export class Sleeping {
   #leave: (() => void) | undefined;
   /** What a deep sleep waits for. */
   #call = Promise.withResolvers<"wake" | "cool">();
+  readonly checks = new CheckTraffic();
   readonly #watchers = new Set<() => void>();
   #holds = 0;
   #wokenBy: TemperatureCause = "request";

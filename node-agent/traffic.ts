@@ -16,6 +16,15 @@ export function parsePackets(text: string): Map<string, number> {
 /** All interfaces of this network namespace in one read. */
 export const readPackets = () => parsePackets(readFileSync("/proc/net/dev", "utf8"));
 
+/** The same of one interface; 0 when it is gone. */
+export function readPacketsOf(hostInterface: string): number {
+  try {
+    return ["rx_packets", "tx_packets"].reduce((sum, name) => sum + Number(readFileSync(`/sys/class/net/${hostInterface}/statistics/${name}`, "utf8")), 0);
+  } catch {
+    return 0;
+  }
+}
+
 export interface SocketsSeen {
   /** Connections to the port that are open: a request may be in flight on each. */
   connections: number;

@@ -4,7 +4,8 @@ import { rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InstanceId } from "../../core/contract/ids.ts";
-import { shell, TestNode } from "../support/node.ts";
+import type { InstanceReport } from "../../core/contract/node-channel.ts";
+import { HTTPD, shell, TestNode } from "../support/node.ts";
 
 let node: TestNode;
 before(async () => {
@@ -52,6 +53,29 @@ test("an app that lives no more is stopped in order and started again", async ()
   assert.match(backingOff?.problem?.detail ?? "", /did not let «sh» end with 0, 2 times in a row/);
   const lines = (await node.logs(desired.id)).map(({ text }) => text);
   assert.ok(lines.includes("told to stop") && !lines.includes("asked"), lines.join("\n"));
+});
+
+test("its node's checks do not keep an instance from being frozen, and do not wake it", async () => {
+  const often = { periodMs: 500, timeoutMs: 500, failures: 2 };
+  const { desired, url } = await node.ready({
+    args: HTTPD,
+    readiness: { kind: "http", path: "/etc/hostname", recheck: { ...often, successes: 1 } },
+    liveness: { kind: "tcp", ...often },
+    sleep: { freezeAfterMs: 700, standbyAfterMs: null, coldAfterMs: null },
+  });
+  const isFrozen = (report: InstanceReport | undefined) => report?.temperature?.is === "frozen";
+  const first = await node.untilReport(desired.id, isFrozen);
+  await sleep(1000);
+  assert.deepEqual(node.report(desired.id)?.temperature, first.temperature, "it was not woken meanwhile");
+  // What others ask counts as ever.
+  const from = node.heard.length;
+  for (let n = 0; n < 14; n++) {
+    assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" } })).status, 200);
+    await sleep(100);
+  }
+  const meanwhile = node.heard.slice(from).flatMap((message) => (message.type === "report" ? message.instances.filter(({ id }) => id === desired.id) : []));
+  assert.ok(meanwhile.some((report) => report.temperature?.cause === "knock") && !isFrozen(meanwhile.at(-1)), JSON.stringify(meanwhile.at(-1)));
+  await node.untilReport(desired.id, isFrozen);
 });
 
 test("a check that takes too long is a bad answer", async () => {

@@ -115,6 +115,14 @@ describe("sleeping instances", () => {
     await until(async () => (await node.traces(desired.id)).every((trace) => trace.startsWith(node.path())));
     assert.equal((await woken(desired.id)).was, "cold");
     assert.equal(await ask(url), 200);
+    // Hours that begin while it is away.
+    await cooled(desired.id, "cold");
+    const allDay = [{ from: "00:00", to: "00:00", timeZone: "UTC", min: 1 }];
+    node.want(...node.desired.map((one) => (one.id === desired.id && one.sleep ? { ...one, sleep: { ...one.sleep, schedule: allDay } } : one)));
+    await until(() => temperature(desired.id)?.cause === "schedule", 10_000);
+    await cooled(desired.id, "frozen");
+    await sleep(1000);
+    assert.equal(temperature(desired.id)?.is, "frozen", "it keeps its memory");
   });
 
   test("an agent that is killed and started again knows what sleeps, and wakes it at the same address", async () => {
