@@ -1090,7 +1090,7 @@ export interface components {
             };
             instance: string | null;
             /** @enum {string} */
-            kind: "scaled" | "live" | "placed" | "ready" | "woken" | "frozen" | "standby" | "cold" | "draining" | "stopping" | "crashed" | "failed" | "gone";
+            kind: "scaled" | "live" | "share" | "given-up" | "rolled-back" | "placed" | "ready" | "woken" | "frozen" | "standby" | "cold" | "draining" | "kept" | "revived" | "stopping" | "crashed" | "failed" | "gone";
         };
         AppEventPage: {
             items: components["schemas"]["AppEvent"][];
@@ -1132,6 +1132,14 @@ export interface components {
         AuditEntryPage: {
             items: components["schemas"]["AuditEntry"][];
             nextCursor: string | null;
+        };
+        AutoRollback: {
+            /** @default 50 */
+            maxErrorPercent?: number;
+            /** @default 20 */
+            minRequests?: number;
+            /** @default 120000 */
+            windowMs?: number;
         };
         Build: {
             /** Format: date-time */
@@ -1256,7 +1264,7 @@ export interface components {
             [key: string]: string | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "unknown_host" | "wake_timeout";
+        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "unknown_host" | "wake_timeout";
         ExchangedToken: {
             access_token: string;
             expires_in: number;
@@ -1307,10 +1315,10 @@ export interface components {
             release: string;
             restarts: number;
             /** @enum {string} */
-            state: "wanted" | "draining" | "stopping" | "gone";
+            state: "wanted" | "draining" | "warm" | "stopping" | "gone";
             temperature: {
                 /** @enum {string|null} */
-                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | "schedule" | null;
+                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | "schedule" | "kept-warm" | null;
                 /** @enum {string} */
                 is: "running" | "frozen" | "standby" | "cold";
                 /** Format: date-time */
@@ -1625,12 +1633,14 @@ export interface components {
             tenant: string;
         };
         Settings: {
+            autoRollback?: components["schemas"]["AutoRollback"];
             command?: string[];
             /** @default 80 */
             concurrency: number;
             /** @default 1000 */
             cpuMillis: number;
             freezeAfterMs?: number;
+            keepWarmMs?: number;
             liveness?: {
                 /** @default 3 */
                 failures?: number;
@@ -1706,13 +1716,16 @@ export interface components {
             scaling?: components["schemas"]["Scaling"];
             /** @default 30000 */
             stopGraceMs: number;
+            strategy?: components["schemas"]["Strategy"];
         };
         /** @default {} */
         SettingsPatch: {
+            autoRollback?: components["schemas"]["AutoRollback"] | null;
             command?: string[] | null;
             concurrency?: number;
             cpuMillis?: number;
             freezeAfterMs?: number | null;
+            keepWarmMs?: number | null;
             liveness?: {
                 /** @default 3 */
                 failures?: number;
@@ -1785,6 +1798,7 @@ export interface components {
                 schedule?: components["schemas"]["ScheduledMin"][] | null;
             } | null;
             stopGraceMs?: number;
+            strategy?: components["schemas"]["Strategy"];
         };
         SharedEnvChange: {
             deployments: {
@@ -1794,6 +1808,25 @@ export interface components {
             env: {
                 [key: string]: string;
             };
+        };
+        Strategy: {
+            /** @enum {string} */
+            kind: "blue-green";
+        } | {
+            /** @enum {string} */
+            kind: "rolling";
+            /** @default 25% */
+            maxSurge?: number | string;
+            /** @default 0 */
+            maxUnavailable?: number | string;
+        } | {
+            /** @enum {string} */
+            kind: "canary";
+            pin?: ("header" | "cookie")[];
+            steps: {
+                holdMs: number;
+                percent: number;
+            }[];
         };
         Tenant: {
             apps: number;
@@ -2151,6 +2184,7 @@ export type AppPatch = components['schemas']['AppPatch'];
 export type AppStatus = components['schemas']['AppStatus'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditEntryPage = components['schemas']['AuditEntryPage'];
+export type AutoRollback = components['schemas']['AutoRollback'];
 export type Build = components['schemas']['Build'];
 export type BuildLogEntry = components['schemas']['BuildLogEntry'];
 export type CliLogin = components['schemas']['CliLogin'];
@@ -2207,6 +2241,7 @@ export type SessionPut = components['schemas']['SessionPut'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsPatch = components['schemas']['SettingsPatch'];
 export type SharedEnvChange = components['schemas']['SharedEnvChange'];
+export type Strategy = components['schemas']['Strategy'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantCreate = components['schemas']['TenantCreate'];
 export type TenantPage = components['schemas']['TenantPage'];

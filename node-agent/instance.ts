@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { isFrozen, thaw } from "../core/host/freezer.ts";
 import type { Netns } from "../core/host/net.ts";
 import type { DesiredInstance, Exit, InstanceReport, InstanceUsage } from "../core/contract/node-channel.ts";
+import { KEPT_WARM } from "../core/domain/temperature.ts";
 import type { Log } from "../core/log.ts";
 import { Container } from "./container.ts";
 import { Ending } from "./ending.ts";
@@ -76,14 +77,16 @@ export class Instance {
   /** Layers' URLs grow old: newer ones are for pulls to come. */
   refresh(desired: DesiredInstance): void {
     this.#desired = desired;
+    this.sleeping.keepWarm(desired.keptWarm === true);
   }
 
   /** What the watch over sleepers looks at; undefined: it must not sleep, or there is nothing to look at now. */
   get sleeper() {
     const { pid, temperature } = this.#saved;
-    const { sleep: policy, port } = this.#desired;
+    const { port } = this.#desired;
+    const policy = this.sleeping.isKept ? KEPT_WARM : this.#desired.sleep;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid, port, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.cgroupsPath };
+    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.cgroupsPath };
   }
 
   get endpoint(): { address: string; port: number } | undefined {

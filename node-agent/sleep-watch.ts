@@ -80,16 +80,21 @@ export class SleepWatch {
     }
     this.#seen = seen;
     if (now >= this.#memoryAt) this.#lookAtMemory(sleepers, now);
-    const soonest = Math.min(LONGEST_PAUSE_MS, ...sleepers.map(({ sleeper }) => (sleeper.temperature === "frozen" ? KNOCK_EVERY_MS : Math.max(SHORTEST_PAUSE_MS, sleeper.policy.freezeAfterMs / 10))));
+    const soonest = Math.min(LONGEST_PAUSE_MS, ...sleepers.map(({ sleeper }) => (sleeper.temperature === "frozen" && !sleeper.isKept ? KNOCK_EVERY_MS : Math.max(SHORTEST_PAUSE_MS, sleeper.policy.freezeAfterMs / 10))));
     return soonest;
   }
 
   #lookAt(id: InstanceId, instance: Instance, sleeper: Sleeper, packets: number, now: number): Seen {
-    const { temperature, policy, pid, port, cgroupsPath } = sleeper;
+    const { temperature, policy, pid, port, cgroupsPath, isKept } = sleeper;
     const before = this.#seen.get(id);
     const seen = before ?? { packets, cpuMs: cpuMs(cgroupsPath), quietSince: quietSince(sleeper, now) };
     if (temperature === "running" && instance.sleeping.checks.isUnderWay) return seen;
     const isQuiet = before !== undefined && before.packets === packets;
+    if (isKept) {
+      // It was not ready when it was told so, or something woke it.
+      if (temperature === "running") instance.sleeping.freeze("kept-warm");
+      return { ...seen, packets };
+    }
     if (temperature === "frozen") {
       // What came just before the freeze, too: the packets were counted before it.
       if (!isQuiet && pid !== null && readSockets(pid, port).waiting) {

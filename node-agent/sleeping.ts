@@ -26,6 +26,8 @@ export class Sleeping {
   readonly #watchers = new Set<() => void>();
   #holds = 0;
   #wokenBy: TemperatureCause = "request";
+  /** Frozen for as long as it is told so: nothing that comes for it thaws it. */
+  #isKept = false;
   /** When somebody last asked for it, on the clock of `performance.now()`. */
   wantedAt = performance.now();
 
@@ -51,6 +53,18 @@ export class Sleeping {
   /** Synchronous, so that nothing asks for it between the last look and the freeze. */
   freeze(cause: TemperatureCause): void {
     if (this.may && this.#deps.saved().temperature.is === "running" && freeze(this.#deps.cgroupsPath)) this.set("frozen", cause);
+  }
+
+  get isKept(): boolean {
+    return this.#isKept;
+  }
+
+  /** Its release was live before: it is frozen whatever it does, until it is told otherwise. */
+  keepWarm(isKept: boolean): void {
+    this.#isKept = isKept;
+    const { is, cause } = this.#deps.saved().temperature;
+    if (isKept) this.freeze("kept-warm");
+    else if (is === "frozen" && cause === "kept-warm") void this.wake("request");
   }
 
   /** Into a deep sleep, from serving (frozen or not) or from a lighter one. */
@@ -103,6 +117,7 @@ export class Sleeping {
       if (isHeld) this.#holds--;
       isHeld = false;
       this.wantedAt = performance.now();
+      if (this.#isKept) this.freeze("kept-warm");
     };
     await this.wake(cause).catch((error: unknown) => {
       letGo();

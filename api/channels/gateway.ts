@@ -2,7 +2,7 @@
 import type { WebSocket } from "ws";
 import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type AppCounts, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
 import { parseId, type AppId } from "../../core/contract/ids.ts";
-import { addCounts, findGatewayByTokenHash, lastCounted, touchGateway, writeDrained, type GatewayId } from "../../core/db/system-queries/gateways.ts";
+import { addCounts, findGatewayByTokenHash, lastCounted, touchGateway, writeDrained, writeServed, type GatewayId } from "../../core/db/system-queries/gateways.ts";
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
 import { wakeApp } from "../../core/db/system-queries/scaling.ts";
 import { noteLoad } from "../../core/load.ts";
@@ -93,6 +93,9 @@ async function write(deps: GatewayChannelDeps, id: GatewayId, message: FromGatew
     await addCounts(deps.db, id, message, now);
     counted(message.incarnation, message.sequence);
   }
+  if (message.type === "served") {
+    for (const appId of await writeServed(deps.db, id, message)) deps.bells.ring("reconcile", appId);
+  }
   if (message.type === "drained") {
     for (const appId of await writeDrained(deps.db, id, message.instanceIds)) deps.bells.ring("reconcile", appId);
   }
@@ -118,7 +121,7 @@ function inOrder(work: (message: FromGateway) => Promise<void>, stopped: () => b
   return (message) => {
     waiting.push(message);
     // Only while the database is away for long: drains end by their deadline. Of counts, few are under way.
-    const spare = waiting.length > MAX_WAITING ? waiting.findIndex(({ type }, index) => index > 0 && type === "drained") : -1;
+    const spare = waiting.length > MAX_WAITING ? waiting.findIndex(({ type }, index) => index > 0 && (type === "drained" || type === "served")) : -1;
     if (spare !== -1) waiting.splice(spare, 1);
     if (!busy) void run();
   };

@@ -1,14 +1,12 @@
 /** `POST /v1/apps/{app}/rollback`: points the app at an older release; no new one is made. */
 import type { Deployment } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
-import { newId } from "../../core/contract/ids.ts";
-import { pointAt, type AppRow } from "../../core/db/queries/apps.ts";
+import type { AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
-import { findDeployment, insertRollback } from "../../core/db/queries/deployments.ts";
+import { findDeployment } from "../../core/db/queries/deployments.ts";
 import { requireRoomForApp } from "../../core/db/queries/quota.ts";
-import { returnSecretsTo } from "../../core/db/queries/secrets.ts";
 import { findRelease, findReleaseBefore, type ReleaseRow } from "../../core/db/queries/releases.ts";
-import { supersedeReleasing } from "../../core/db/system-queries/publish-release.ts";
+import { rollBack } from "../../core/db/system-queries/roll-back.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
 import type { Tx } from "../../core/db/client.ts";
 import type { Actor, Deps } from "../deps.ts";
@@ -25,13 +23,9 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
     // Read again: a rollout may have ended while the lock was waited for.
     const found = await requireApp(tx, actor, appId);
     const release = await chooseRelease(tx, actor, found, to);
-    const id = newId("deployment");
-    const isLive = release.id === found.liveReleaseId;
     await requireRoomForApp(tx, actor.tenantId, found.id, release.settings);
-    const ended = await supersedeReleasing(tx, found.id, null, `The app was rolled back to v${release.number}.`, now);
-    await insertRollback(tx, { id, tenantId: actor.tenantId, appId: found.id, releaseId: release.id, releaseNumber: release.number, isLive }, now);
-    await pointAt(tx, actor.tenantId, found.id, release);
-    const secrets = await returnSecretsTo(tx, actor.tenantId, found.id, release.id, now);
+    const done = await rollBack(tx, { tenantId: actor.tenantId, app: found, release, reason: `rollback to v${release.number}` }, now);
+    const { deploymentId: id, superseded: ended, secrets } = done;
     await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, deployment: id, secrets }, { before: { release: await nameOf(tx, actor, found) }, after: { release: `v${release.number}` } });
     const details = await findDeployment(tx, actor.tenantId, id);
     if (details === undefined) throw new Error("the deployment was not written");

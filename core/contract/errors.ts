@@ -66,6 +66,7 @@ export const ERRORS = {
   app_unhealthy: [422, "The app did not become ready"],
   app_out_of_memory: [422, "The app ran out of memory"],
   image_pull_failed: [500, "The node could not fetch the image"],
+  too_many_errors: [422, "Too many requests to the new release failed"],
   no_capacity: [503, "No node has room"],
   superseded: [409, "A newer deployment took its place"],
   deployment_cancelled: [409, "The deployment was cancelled"],

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { TEMPERATURES } from "../domain/temperature.ts";
 import { idSchema } from "./ids.ts";
+import { PINS } from "./strategy.ts";
 import { WakeAddressSchema } from "./wake.ts";
 
 export const GATEWAY_CHANNEL_PATH = "/v1/gateway/channel";
@@ -19,6 +20,20 @@ export const EndpointSchema = z.object({
   temperature: z.enum(TEMPERATURES).optional(),
 });
 export type Endpoint = z.infer<typeof EndpointSchema>;
+
+export const CanarySchema = z.object({
+  /** Its own hosts lead to it alone. */
+  hosts: z.array(z.string()),
+  endpoints: z.array(EndpointSchema),
+  /** Of the app's requests. */
+  percent: z.number().min(0).max(100),
+  /** Names of this release and of the live one, by which a request may choose. */
+  name: z.string(),
+  liveName: z.string(),
+  pin: z.array(z.enum(PINS)),
+  requestTimeoutMs: z.number().int(),
+  concurrency: z.number().int(),
+});
 
 /** Where the requests of one app go. */
 export const RouteSchema = z.object({
@@ -36,6 +51,10 @@ export const RouteSchema = z.object({
   holdTimeoutMs: z.number().int(),
   /** Its instances sleep when they were not asked for so long; absent: they do not. */
   freezeAfterMs: z.number().int().positive().optional(),
+  /** A release on its way that gets a share of the requests. */
+  canary: CanarySchema.optional(),
+  /** What is answered by its instances is counted by instance, and said as `served`. */
+  watched: z.boolean().optional(),
 });
 export type Route = z.infer<typeof RouteSchema>;
 
@@ -69,6 +88,8 @@ export const FromGatewaySchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("drained"), instanceIds: z.array(idSchema("instance")) }),
   /** `sequence` grows by one a message within an incarnation, so that a repeated one is not counted twice. `periodMs`: the time that it is of. */
   z.object({ type: z.literal("counts"), incarnation: z.string().min(1).max(64), sequence: z.number().int().positive(), periodMs: z.number().int().nonnegative(), apps: z.array(AppCountsSchema) }),
+  /** Requests to instances that are watched, and those of them that failed: sums since `process` began. */
+  z.object({ type: z.literal("served"), process: z.string().min(1).max(128), instances: z.array(z.object({ instanceId: idSchema("instance"), requests: z.number().int().nonnegative(), errors: z.number().int().nonnegative() })).max(1000) }),
   /** A request is being held for this app. */
   z.object({ type: z.literal("wanted"), appId: idSchema("app") }),
 ]);

@@ -72,6 +72,8 @@ export const DesiredInstanceSchema = z.object({
       schedule: z.array(ScheduledMinSchema).readonly().optional(),
     })
     .optional(),
+  /** It is frozen until this is taken away: its release was live before, and may be again. */
+  keptWarm: z.boolean().optional(),
   limits: z.object({
     memoryBytes: z.number().int(),
     cpuMillis: z.number().int(),

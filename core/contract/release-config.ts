@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
 import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
+import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export const EnvSchema = z.record(
@@ -46,6 +47,9 @@ export const SettingsSchema = z.object({
   requestTimeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
   /** Requests that one instance gets at the same time. */
   concurrency: z.number().int().min(1).max(1000).default(80),
+  strategy: StrategySchema.optional(),
+  autoRollback: AutoRollbackSchema.optional(),
+  keepWarmMs: KeepWarmMsSchema.optional(),
 }).meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
@@ -66,6 +70,9 @@ export const SettingsPatchSchema = z.object({
   stopGraceMs: SettingsSchema.shape.stopGraceMs.unwrap().optional(),
   requestTimeoutMs: SettingsSchema.shape.requestTimeoutMs.unwrap().optional(),
   concurrency: SettingsSchema.shape.concurrency.unwrap().optional(),
+  strategy: SettingsSchema.shape.strategy.nullable(),
+  autoRollback: SettingsSchema.shape.autoRollback.nullable(),
+  keepWarmMs: SettingsSchema.shape.keepWarmMs.nullable(),
 }).strict().meta({ id: "SettingsPatch" });
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
 

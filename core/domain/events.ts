@@ -2,13 +2,15 @@
 import type { Scaling } from "../contract/scaling.ts";
 import { TARGET_UTILISATION, type ScaleCause } from "./autoscale.ts";
 import { scheduledNow, scheduleInWords } from "./schedule.ts";
+import type { InstanceState } from "./states.ts";
 import type { Temperature, TemperatureCause } from "./temperature.ts";
 
 /**
  * scaled: the number of instances that are wanted has changed; placed, draining, stopping, gone: of one instance, by
- * Berth; ready, crashed, failed: of one, as its node said; woken, frozen, standby, cold: how warm it is kept.
+ * Berth; share: a canary gets another share of the requests; given-up, rolled-back: a release that failed before or after
+ * it was live; kept, revived: of an instance of the release before, frozen and brought back; ready, crashed, failed: of one, as its node said; woken, frozen, standby, cold: how warm it is kept.
  */
-export const EVENT_KINDS = ["scaled", "live", "placed", "ready", "woken", "frozen", "standby", "cold", "draining", "stopping", "crashed", "failed", "gone"] as const;
+export const EVENT_KINDS = ["scaled", "live", "share", "given-up", "rolled-back", "placed", "ready", "woken", "frozen", "standby", "cold", "draining", "kept", "revived", "stopping", "crashed", "failed", "gone"] as const;
 export type EventKind = (typeof EVENT_KINDS)[number];
 
 const SCALED: Record<ScaleCause | "request", string> = {
@@ -32,8 +34,9 @@ const COOLED: Record<TemperatureCause, string> = {
   "memory-pressure": "its node is short of memory",
   exec: "somebody works in it",
   schedule: "its scheduled hours have begun",
+  "kept-warm": "it is kept for a rollback",
 };
-const PLANNED = { rollout: "a new release", scale: "more are wanted", surplus: "fewer are wanted", superseded: "another release is live", destroyed: "its app was destroyed", "node-lost": "its node is lost", failed: "it did not start" } as const;
+const PLANNED = { rollout: "a new release", scale: "more are wanted", surplus: "fewer are wanted", superseded: "another release is live", rollback: "its release is live again", destroyed: "its app was destroyed", "node-lost": "its node is lost", failed: "it did not start" } as const;
 export type PlanCause = keyof typeof PLANNED;
 
 /** A cause as people read it; what is not known, such as an error's code, as it is. */
@@ -43,7 +46,7 @@ export function causeInWords(cause: string): string {
 }
 
 export interface ExplainedInstance {
-  state: "wanted" | "draining" | "stopping" | "gone";
+  state: InstanceState;
   phase: string | null;
   temperature: Temperature | null;
   cause: TemperatureCause | null;
@@ -122,7 +125,9 @@ function howWarm(mine: readonly ExplainedInstance[]): string[] {
 
 function leaving(instances: readonly ExplainedInstance[]): string[] {
   const leaves = instances.filter(({ state }) => state === "draining" || state === "stopping").length;
-  return leaves === 0 ? [] : [`${leaves} more ${leaves === 1 ? "ends its" : "end their"} last requests and then ${leaves === 1 ? "stops" : "stop"}.`];
+  const kept = instances.filter(({ state }) => state === "warm").length;
+  const keeps = kept === 0 ? [] : [`${kept} more of the release before ${kept === 1 ? "is" : "are"} kept frozen for a while: a rollback has ${kept === 1 ? "it" : "them"} at once.`];
+  return leaves === 0 ? keeps : [...keeps, `${leaves} more ${leaves === 1 ? "ends its" : "end their"} last requests and then ${leaves === 1 ? "stops" : "stop"}.`];
 }
 
 function sleepRule({ freezeAfterMs, scaling }: AppFacts): string {

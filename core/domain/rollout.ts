@@ -1,17 +1,28 @@
 /**
- * What happens next with one app's instances: a pure function of what the database says and the time.
- * A rollout starts every instance of the target release beside the live one; when all are ready the target becomes
- * live, the gateway moves, and the former instances drain and stop. Until then the live release is untouched.
+ * What happens next with one app's instances: a pure function of what the database says and the time. The strategy of
+ * the target release says how it takes over (`rollout-strategies.ts`); until it is live the live release can always
+ * take everything again. What served before is kept frozen for a while, so that a rollback needs no start.
  */
 import type { Failure } from "../contract/errors.ts";
 import type { AppId, DeploymentId, InstanceId, NodeId, ReleaseId } from "../contract/ids.ts";
 import type { InstanceReport, Phase } from "../contract/node-channel.ts";
+import type { AutoRollback, Strategy } from "../contract/strategy.ts";
+import { errorPercent, failureOfLive, failureOfTarget } from "./rollout-failures.ts";
+import { isLost, isWarm, keepReplicas, retire, stop } from "./rollout-instances.ts";
+import { planStrategy } from "./rollout-strategies.ts";
 import type { InstanceState } from "./states.ts";
 
 export interface ReleasePlan {
   id: ReleaseId;
+  /** `v` and this. */
+  number: number;
   replicas: number;
   readyTimeoutMs: number;
+  strategy: Strategy;
+  autoRollback: AutoRollback;
+  keepWarmMs: number;
+  /** It is brought back. */
+  wasLive: boolean;
 }
 
 export interface InstanceView {
@@ -22,9 +33,16 @@ export interface InstanceView {
   phase: Phase | null;
   problem: InstanceReport["problem"];
   exitCode: number | undefined;
+  restarts: number;
+  /** frozen: because it is kept warm, and it has not thawed yet; deep: it lost its process. */
+  sleep: "frozen" | "deep" | null;
   createdAt: number;
+  readyAt: number | null;
+  stopGraceMs: number;
   drainingAt: number | null;
   drainedBy: readonly string[];
+  /** What gateways counted of it, where they were told to. */
+  served: { requests: number; errors: number };
 }
 
 export interface NodeView {
@@ -41,8 +59,12 @@ export interface RolloutSnapshot {
   app: { id: AppId; deleted: boolean };
   live: ReleasePlan | null;
   target: ReleasePlan | null;
-  /** The deployment that is bringing the target to life, if one is. */
-  deployment: { id: DeploymentId; releasedAt: number } | null;
+  /** The deployment that is bringing the target to life, if one is. `step`: of a canary, the one in force since `stepAt`. */
+  deployment: { id: DeploymentId; releasedAt: number; step: number | null; stepAt: number | null } | null;
+  /** The release that was live before this one: its instances are kept warm until then. */
+  former: { id: ReleaseId; number: number; until: number } | null;
+  /** The live release is taken back if it fails until then. */
+  watch: { until: number; formerPercent: number } | null;
   /** All that are not gone. */
   instances: readonly InstanceView[];
   nodes: readonly NodeView[];
@@ -53,147 +75,77 @@ export interface RolloutSnapshot {
 export type RolloutAction =
   | { kind: "place"; releaseId: ReleaseId; nodeId: NodeId }
   | { kind: "drain"; instanceId: InstanceId }
+  | { kind: "keep"; instanceId: InstanceId; nodeId: NodeId }
+  | { kind: "revive"; instanceId: InstanceId; nodeId: NodeId }
   | { kind: "stop"; instanceId: InstanceId; nodeId: NodeId }
-  | { kind: "go-live"; releaseId: ReleaseId }
+  | { kind: "step"; deploymentId: DeploymentId; step: number; percent: number }
+  | { kind: "go-live"; releaseId: ReleaseId; former: { id: ReleaseId; until: number } | null; watch: RolloutSnapshot["watch"] }
   | { kind: "give-up"; failure: Failure }
+  | { kind: "roll-back"; to: ReleaseId; failure: Failure }
   | { kind: "remove-app" };
 
-/** An agent that was silent for longer is taken for lost, and its instances are replaced where there is another node. */
-export const NODE_LOST_AFTER_MS = 30_000;
-/** A drain that the gateways do not attest ends after this long. */
+/** A drain that the gateways do not attest ends after this long, or after the app's own grace time. */
 export const DRAIN_TIMEOUT_MS = 30_000;
-/** On top of the app's own time to become ready: fetching layers onto a node. */
-export const FETCH_ALLOWANCE_MS = 300_000;
-/** How long a rollout looks for a node with room. */
-export const PLACEMENT_PATIENCE_MS = 10_000;
-/** An instance of the live release that failed to start is replaced after this pause. */
-export const REPLACE_FAILED_AFTER_MS = 30_000;
 
 /** The actions that bring the app closer to what is wanted; none when there is nothing to do now. */
 export function planRollout(snapshot: RolloutSnapshot, now: number): RolloutAction[] {
   const { app, live, target, instances } = snapshot;
-  const ending = instances.flatMap((instance) => finishDrain(instance, snapshot.gateways, now));
   if (app.deleted) {
     if (instances.length === 0) return [{ kind: "remove-app" }];
-    return [...ending, ...instances.filter((i) => i.state === "wanted").map(stop)];
+    const ending = instances.flatMap((one) => finishDrain(snapshot, one, now));
+    return [...ending, ...instances.filter((i) => i.state === "wanted" || i.state === "warm").map(stop)];
   }
-  const rollingOut = target !== null && target.id !== live?.id;
-  const failure = rollingOut ? rolloutFailure(snapshot, target, now) : undefined;
-  if (failure) return [...ending, { kind: "give-up", failure }];
-
-  const kept = new Set([live?.id, target?.id]);
-  const leftovers = instances.filter((i) => i.state === "wanted" && !kept.has(i.releaseId)).map((i) => retire(i));
   const nodes = new Map(snapshot.nodes.map((node) => [node.id, { ...node }]));
-  const actions = [...ending, ...leftovers];
-  if (live) actions.push(...keepReplicas(snapshot, live, nodes, now));
-  if (rollingOut) {
-    const placements = keepReplicas(snapshot, target, nodes, now);
-    actions.push(...placements);
-    if (placements.length === 0 && readyOf(snapshot, target) >= target.replicas) {
-      actions.push({ kind: "go-live", releaseId: target.id });
-    }
+  if (target === null || target.id === live?.id) {
+    const failure = live && failureOfLive(snapshot, live, now);
+    if (failure && snapshot.former) return [{ kind: "roll-back", to: snapshot.former.id, failure }];
+    return withEndings(snapshot, live ? keepReplicas(snapshot, live, live.replicas, nodes, now).actions : [], now);
   }
-  return actions;
+  const plan = planStrategy(snapshot, target, nodes, now);
+  const failure = failureOfTarget(snapshot, target, plan.missing, now);
+  if (failure) return [...withEndings(snapshot, [], now), { kind: "give-up", failure }];
+  return withEndings(snapshot, plan.isDone ? [...plan.actions, goLive(snapshot, target, now)] : plan.actions, now);
 }
 
-/** Places what is missing of a release and retires what is too much. */
-function keepReplicas(snapshot: RolloutSnapshot, release: ReleasePlan, nodes: Map<NodeId, NodeView>, now: number): RolloutAction[] {
-  const mine = snapshot.instances.filter((i) => i.releaseId === release.id && i.state === "wanted");
-  const actions: RolloutAction[] = [];
-  const counted: InstanceView[] = [];
-  for (const instance of mine) {
-    if (instance.phase === "failed" || instance.phase === "stopped") {
-      if (now - instance.createdAt >= REPLACE_FAILED_AFTER_MS) actions.push(stop(instance));
-      counted.push(instance);
-    } else if (!isLost(nodes.get(instance.nodeId), now) || !otherNodeHasRoom(nodes, instance.nodeId, now)) {
-      counted.push(instance);
-    }
-  }
-  for (let missing = release.replicas - counted.length; missing > 0; missing--) {
-    const node = chooseNode(nodes, mine, now);
-    if (!node) break;
-    node.instances += 1;
-    mine.push(placeholder(release.id, node.id, now));
-    actions.push({ kind: "place", releaseId: release.id, nodeId: node.id });
-  }
-  const surplus = counted.length - release.replicas;
-  if (surplus > 0) actions.push(...counted.toSorted(leastUsefulFirst).slice(0, surplus).map(retire));
-  return actions;
+/** With what ends by itself: drains, time that was warm, instances of releases that are neither live nor on their way. */
+function withEndings(snapshot: RolloutSnapshot, planned: readonly RolloutAction[], now: number): RolloutAction[] {
+  const { instances, live, target } = snapshot;
+  const revived = new Set(planned.flatMap((action) => (action.kind === "revive" ? [action.instanceId] : [])));
+  const ending = instances.filter(({ id }) => !revived.has(id)).flatMap((one) => [...finishDrain(snapshot, one, now), ...endWarm(snapshot, one, now)]);
+  const leftovers = instances.filter((i) => i.state === "wanted" && i.releaseId !== live?.id && i.releaseId !== target?.id).map(retire);
+  return [...ending, ...leftovers, ...planned];
 }
 
-function rolloutFailure(snapshot: RolloutSnapshot, target: ReleasePlan, now: number): Failure | undefined {
-  const mine = snapshot.instances.filter((i) => i.releaseId === target.id && i.state === "wanted");
-  const failed = mine.find((i) => i.phase === "failed");
-  if (failed) {
-    const { code, detail, logTail } = failed.problem ?? { code: "app_unhealthy" as const, detail: "The instance failed without a reason.", logTail: [] };
-    return { code, detail, logTail, ...(failed.exitCode === undefined ? {} : { exitCode: failed.exitCode }) };
-  }
-  if (!snapshot.deployment) return undefined;
-  const waitedMs = now - snapshot.deployment.releasedAt;
-  if (mine.length < target.replicas && waitedMs > PLACEMENT_PATIENCE_MS) {
-    const alive = snapshot.nodes.filter((node) => !isLost(node, now)).length;
-    return { code: "no_capacity", detail: `${target.replicas - mine.length} of ${target.replicas} instances found no node with room (${alive} nodes are up).` };
-  }
-  if (waitedMs > target.readyTimeoutMs + FETCH_ALLOWANCE_MS) {
-    const ready = readyOf(snapshot, target);
-    return { code: "app_unhealthy", detail: `${ready} of ${target.replicas} instances became ready within ${Math.round(waitedMs / 1000)} s.` };
-  }
-  return undefined;
+function goLive({ live, instances }: RolloutSnapshot, target: ReleasePlan, now: number): RolloutAction {
+  const { keepWarmMs, autoRollback } = target;
+  const former = live === null ? null : { id: live.id, until: now + keepWarmMs };
+  const before = instances.filter((i) => i.releaseId === live?.id);
+  // What was brought back is not taken back again; nor is anything for a release that did not run either.
+  const wasWell = before.length > 0 && before.every((one) => one.state !== "wanted" || one.phase === "ready");
+  const isWatched = former !== null && !target.wasLive && wasWell && autoRollback.windowMs > 0;
+  return { kind: "go-live", releaseId: target.id, former, watch: isWatched ? { until: now + autoRollback.windowMs, formerPercent: errorPercent(before) } : null };
 }
 
-function finishDrain(instance: InstanceView, gateways: readonly string[], now: number): RolloutAction[] {
+/** Whether instances of this release are kept when they have drained. */
+function isKept({ live, target, former }: RolloutSnapshot, id: ReleaseId, now: number): boolean {
+  // Instance by instance they leave, and come back if the new release is given up.
+  if (id === live?.id) return target !== null && target.id !== live.id && target.keepWarmMs > 0 && target.strategy.kind === "rolling";
+  return id === target?.id || (id === former?.id && now < former.until);
+}
+
+function finishDrain(snapshot: RolloutSnapshot, instance: InstanceView, now: number): RolloutAction[] {
   if (instance.state !== "draining") return [];
+  const { gateways } = snapshot;
   const attested = gateways.length > 0 && gateways.every((id) => instance.drainedBy.includes(id));
+  if (attested && !snapshot.app.deleted && isWarm(instance) && isKept(snapshot, instance.releaseId, now)) {
+    return [{ kind: "keep", instanceId: instance.id, nodeId: instance.nodeId }];
+  }
   const waitedMs = now - (instance.drainingAt ?? now);
-  return attested || waitedMs >= DRAIN_TIMEOUT_MS ? [stop(instance)] : [];
+  return attested || waitedMs >= Math.max(DRAIN_TIMEOUT_MS, instance.stopGraceMs) ? [stop(instance)] : [];
 }
 
-/** An instance that may hold requests drains first; one that never took any stops at once. */
-function retire(instance: InstanceView): RolloutAction {
-  return instance.phase === "ready" ? { kind: "drain", instanceId: instance.id } : stop(instance);
-}
-
-function stop(instance: InstanceView): RolloutAction {
-  return { kind: "stop", instanceId: instance.id, nodeId: instance.nodeId };
-}
-
-function readyOf(snapshot: RolloutSnapshot, release: ReleasePlan): number {
-  return snapshot.instances.filter((i) => i.releaseId === release.id && i.state === "wanted" && i.phase === "ready").length;
-}
-
-function isLost(node: NodeView | undefined, now: number): boolean {
-  return !node || node.lastSeenAt === null || now - node.lastSeenAt > NODE_LOST_AFTER_MS;
-}
-
-function otherNodeHasRoom(nodes: Map<NodeId, NodeView>, than: NodeId, now: number): boolean {
-  return [...nodes.values()].some((node) => node.id !== than && !isLost(node, now) && node.instances < node.capacity);
-}
-
-/** The node with room that has the fewest instances of the release, then the fewest of all. */
-function chooseNode(nodes: Map<NodeId, NodeView>, mine: readonly InstanceView[], now: number): NodeView | undefined {
-  const own = (id: NodeId) => mine.filter((i) => i.nodeId === id).length;
-  return [...nodes.values()]
-    .filter((node) => !isLost(node, now) && node.instances < node.capacity)
-    .toSorted((a, b) => own(a.id) - own(b.id) || a.instances - b.instances || (a.id < b.id ? -1 : 1))[0];
-}
-
-function leastUsefulFirst(a: InstanceView, b: InstanceView): number {
-  const ready = Number(a.phase === "ready") - Number(b.phase === "ready");
-  return ready || b.createdAt - a.createdAt;
-}
-
-/** Stands for an instance that this plan places, so that the next choice counts it. */
-function placeholder(releaseId: ReleaseId, nodeId: NodeId, now: number): InstanceView {
-  return {
-    id: "" as InstanceId,
-    releaseId,
-    nodeId,
-    state: "wanted",
-    phase: null,
-    problem: undefined,
-    exitCode: undefined,
-    createdAt: now,
-    drainingAt: null,
-    drainedBy: [],
-  };
+function endWarm(snapshot: RolloutSnapshot, instance: InstanceView, now: number): RolloutAction[] {
+  if (instance.state !== "warm") return [];
+  const node = snapshot.nodes.find(({ id }) => id === instance.nodeId);
+  return isWarm(instance) && isKept(snapshot, instance.releaseId, now) && !isLost(node, now) ? [] : [stop(instance)];
 }

@@ -8,9 +8,10 @@ test("a state that has ended is followed by none", () => {
   assert.ok(INSTANCE_STATES.every((to) => !mayFollow("instance", "gone", to)));
 });
 
-test("a build that lost its worker is queued again; an instance that drains is never wanted again", () => {
+test("a build that lost its worker is queued again; an instance that was told to stop is never wanted again", () => {
   assert.ok(mayFollow("build", "running", "queued"));
-  assert.ok(!mayFollow("instance", "draining", "wanted"));
+  assert.ok(mayFollow("instance", "warm", "wanted"));
+  assert.ok(!mayFollow("instance", "stopping", "wanted"));
 });
 
 test("what may come before is the other side of what may follow", () => {

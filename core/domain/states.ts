@@ -23,13 +23,16 @@ const DEPLOYMENT_NEXT = {
 
 /**
  * What Berth wants of an instance. `draining`: takes no new request, waits until every gateway says that it
- * holds none; `stopping`: the node was told to end it; `gone`: the node has confirmed.
+ * holds none; `warm`: of the release before, kept frozen so that a rollback has it at once; `stopping`: the node was
+ * told to end it; `gone`: the node has confirmed.
  */
-export const INSTANCE_STATES = ["wanted", "draining", "stopping", "gone"] as const;
+export const INSTANCE_STATES = ["wanted", "draining", "warm", "stopping", "gone"] as const;
 export type InstanceState = (typeof INSTANCE_STATES)[number];
 const INSTANCE_NEXT = {
   wanted: ["draining", "stopping", "gone"],
-  draining: ["stopping", "gone"],
+  /** draining, warm → wanted: its release is live again. */
+  draining: ["warm", "wanted", "stopping", "gone"],
+  warm: ["wanted", "stopping", "gone"],
   stopping: ["gone"],
   gone: [],
 } as const satisfies Record<InstanceState, readonly InstanceState[]>;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { coolForMemory, coolTo, isWorking, mustWarm, sleepPolicy, sleepPolicyAt, type SleepPolicy, type Temperature } from "./temperature.ts";
+import { coolForMemory, coolTo, isWorking, KEPT_WARM, mustWarm, sleepPolicy, sleepPolicyAt, type SleepPolicy, type Temperature } from "./temperature.ts";
 
 const scaling = { min: 0, max: 10, idleMs: 86_400_000 };
 const DEEP: SleepPolicy = { freezeAfterMs: 60_000, standbyAfterMs: 900_000, coldAfterMs: 86_400_000 };
@@ -39,13 +39,14 @@ test("an app that works is not idle", () => {
 });
 
 test("want of memory takes the coldest first, of equals the one that was quiet longest, and nothing that runs or must keep its memory", () => {
-  const one = (name: string, temperature: Temperature, quietMs: number, policy = DEEP) => ({ name, temperature, quietMs, policy });
+  const one = (name: string, temperature: Temperature, quietMs: number, policy = DEEP, isKept = false) => ({ name, temperature, quietMs, policy, isKept });
   const all = [one("a", "running", 1e9), one("b", "frozen", 5), one("c", "frozen", 9), one("d", "standby", 1), one("e", "frozen", 99, FREEZE_ONLY), one("f", "cold", 1e9)];
   const chosen = (list: typeof all) => {
     const found = coolForMemory(list);
     return found && [found.instance.name, found.to];
   };
   assert.deepEqual(chosen(all), ["d", "cold"]);
+  assert.deepEqual(chosen([...all, one("g", "frozen", 1, KEPT_WARM, true)]), ["g", "standby"], "what is kept for a rollback goes first");
   assert.deepEqual(chosen(all.filter(({ name }) => name !== "d")), ["c", "standby"]);
   assert.equal(chosen(all.filter(({ temperature }) => temperature === "running" || temperature === "cold")), undefined);
 });

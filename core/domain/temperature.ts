@@ -13,8 +13,8 @@ import { scheduledNow } from "./schedule.ts";
 export const TEMPERATURES = ["running", "frozen", "standby", "cold"] as const;
 export type Temperature = (typeof TEMPERATURES)[number];
 
-/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced; `schedule`: its hours have begun. */
-export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec", "schedule"] as const;
+/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced; `schedule`: its hours have begun; `kept-warm`: its release was live before. */
+export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec", "schedule", "kept-warm"] as const;
 export type TemperatureCause = (typeof TEMPERATURE_CAUSES)[number];
 
 /** Quiet for so long, an instance goes there; null: it does not. */
@@ -52,6 +52,9 @@ export function mustWarm(policy: SleepPolicy, now: Temperature): boolean {
   return policy.standbyAfterMs === null && (now === "standby" || now === "cold");
 }
 
+/** Of an instance that is kept for a rollback: it stays frozen, and is the first to go when its node is short of memory. */
+export const KEPT_WARM: SleepPolicy = { freezeAfterMs: COLD_AFTER_MS, standbyAfterMs: COLD_AFTER_MS, coldAfterMs: COLD_AFTER_MS };
+
 /** The temperature after so long without anything to do; never warmer than it is: only a wake does that. */
 export function coolTo(policy: SleepPolicy, now: Temperature, quietMs: number): Temperature {
   const reached: Temperature =
@@ -71,6 +74,8 @@ export function isWorking(cpuMs: number, quietMs: number): boolean {
 
 export interface Coolable {
   temperature: Temperature;
+  /** For a rollback alone. */
+  isKept: boolean;
   policy: SleepPolicy;
   quietMs: number;
 }
@@ -79,13 +84,13 @@ export interface Coolable {
 export const MEMORY_PRESSURE_SHARE = 0.1;
 
 /**
- * The next to cool for want of memory, and to what: the coldest first, of equals the one that was quiet longest. Frozen
+ * The next to cool for want of memory, and to what: what is kept for a rollback first, then the coldest, of equals the one that was quiet longest. Frozen
  * ones become standby where they may lose their memory, standby ones cold. Running ones are left alone.
  */
 export function coolForMemory<T extends Coolable>(instances: readonly T[]): { instance: T; to: "standby" | "cold" } | undefined {
   const next = { running: undefined, frozen: "standby", standby: "cold", cold: undefined } as const;
   const may = instances.filter(({ temperature, policy }) => next[temperature] !== undefined && policy.standbyAfterMs !== null);
-  const [instance] = may.toSorted((a, b) => TEMPERATURES.indexOf(b.temperature) - TEMPERATURES.indexOf(a.temperature) || b.quietMs - a.quietMs);
+  const [instance] = may.toSorted((a, b) => Number(b.isKept) - Number(a.isKept) || TEMPERATURES.indexOf(b.temperature) - TEMPERATURES.indexOf(a.temperature) || b.quietMs - a.quietMs);
   const to = instance === undefined ? undefined : next[instance.temperature];
   return instance === undefined || to === undefined ? undefined : { instance, to };
 }

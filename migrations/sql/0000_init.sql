@@ -104,6 +104,9 @@ CREATE TABLE "apps" (
 	"version" integer DEFAULT 1 NOT NULL,
 	"live_release_id" text,
 	"target_release_id" text,
+	"former_release_id" text,
+	"former_until" timestamp with time zone,
+	"watch" jsonb,
 	"scaled_to" integer,
 	"scaled_by" text,
 	"scaled_at" timestamp with time zone,
@@ -148,6 +151,8 @@ CREATE TABLE "deployments" (
 	"settings_patch" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"env_patch" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"reason" text NOT NULL,
+	"step" integer,
+	"step_at" timestamp with time zone,
 	"failure" jsonb,
 	"cancel_requested_at" timestamp with time zone,
 	"timings_ms" jsonb DEFAULT '{}'::jsonb NOT NULL,
@@ -171,8 +176,9 @@ CREATE TABLE "instances" (
 	"draining_at" timestamp with time zone,
 	"drained_by" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"gone_at" timestamp with time zone,
+	"served" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"usage" jsonb,
-	CONSTRAINT "instances_state" CHECK (state in ('wanted', 'draining', 'stopping', 'gone'))
+	CONSTRAINT "instances_state" CHECK (state in ('wanted', 'draining', 'warm', 'stopping', 'gone'))
 );
 --> statement-breakpoint
 CREATE TABLE "releases" (

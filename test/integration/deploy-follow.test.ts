@@ -50,7 +50,7 @@ async function upload(app = `follow${++count}`): Promise<{ id: DeploymentId; bui
 
 async function release(id: DeploymentId, live = false) {
   const published = await api.db.transaction((tx) => publishRelease(tx, id, { image: testImage(), repository: "x/y", buildId: null, buildKey: null }, new Date()));
-  if (live && published.outcome === "released") await api.db.transaction((tx) => goLive(tx, published.appId, published.releaseId, new Date()));
+  if (live && published.outcome === "released") await api.db.transaction((tx) => goLive(tx, published.appId, { releaseId: published.releaseId, former: null, watch: null }, new Date()));
   return published;
 }
 
@@ -198,7 +198,7 @@ describe("the events of a deployment", () => {
     assert.ok(performance.now() - startedAt < 500, "the bell was heard");
     // No bell: the timer looks.
     const [row] = await api.db.select().from(apps).where(eq(apps.name, app));
-    await api.db.transaction((tx) => goLive(tx, row!.id, row!.targetReleaseId!, new Date()));
+    await api.db.transaction((tx) => goLive(tx, row!.id, { releaseId: row!.targetReleaseId!, former: null, watch: null }, new Date()));
     assert.equal((await events.next())?.data.state, "live");
     assert.equal(await events.next(), undefined);
   });

@@ -269,7 +269,7 @@ describe("an upload that is live already", () => {
       const source = { image: testImage(), repository: `${tenant.name}/x`, buildId: build.id, buildKey: build.buildKey };
       const published = await publishRelease(tx, parseId("deployment", deployment.id)!, source, new Date());
       assert.equal(published.outcome, "released");
-      if (published.outcome === "released") await goLive(tx, published.appId, published.releaseId, new Date());
+      if (published.outcome === "released") await goLive(tx, published.appId, { releaseId: published.releaseId, former: null, watch: null }, new Date());
     });
   }
 

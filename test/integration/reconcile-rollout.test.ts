@@ -4,12 +4,15 @@ import { after, before, test } from "node:test";
 import { and, eq, ne } from "drizzle-orm";
 import { newId, type AppId, type NodeId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { SettingsSchema, type Image } from "../../core/contract/release-config.ts";
+import type { Strategy } from "../../core/contract/strategy.ts";
 import type { Phase } from "../../core/contract/node-channel.ts";
 import { openDb, type Db } from "../../core/db/client.ts";
 import { appsToReconcile } from "../../core/db/system-queries/rollout.ts";
 import { readScaledApps } from "../../core/db/system-queries/scaling.ts";
 import { ensureGateway, ensureNode, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
-import { apps, audit, deployments, gateways, instances, nodes, releases } from "../../core/db/schema.ts";
+import { writeDrained, writeServed } from "../../core/db/system-queries/gateways.ts";
+import { readRoutes } from "../../core/db/system-queries/routes.ts";
+import { appEvents, apps, audit, deployments, gateways, instances, nodes, releases } from "../../core/db/schema.ts";
 import { reconcileApp } from "../../workers/reconcile/pass.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
@@ -50,9 +53,9 @@ async function makeApp(name: string): Promise<AppId> {
   return id;
 }
 
-async function release(appId: AppId, number: number, replicas = 1): Promise<ReleaseId> {
+async function release(appId: AppId, number: number, replicas = 1, strategy?: Strategy): Promise<ReleaseId> {
   const id = newId("release");
-  await db.insert(releases).values({ id, tenantId, appId, number, repository: "acme/web", image, settings: SettingsSchema.parse({ replicas }), env: {}, reason: "deploy" });
+  await db.insert(releases).values({ id, tenantId, appId, number, repository: "acme/web", image, settings: SettingsSchema.parse({ replicas, ...(strategy && { strategy }) }), env: {}, reason: "deploy" });
   await db.insert(deployments).values({ id: newId("deployment"), tenantId, appId, state: "releasing", releaseId: id, reason: "deploy", releasedAt: new Date() });
   await db.update(apps).set({ targetReleaseId: id }).where(eq(apps.id, appId));
   return id;
@@ -88,6 +91,10 @@ test("a release is placed, goes live, takes over from the former one, which drai
   assert.deepEqual(await kinds(appId), ["drain", "drain"]);
   assert.deepEqual(await kinds(appId), [], "waits for the gateway");
   await db.update(instances).set({ drainedBy: [gatewayId] }).where(eq(instances.releaseId, first));
+  assert.deepEqual(await kinds(appId), ["keep", "keep"]);
+  assert.ok(!(await appsToReconcile(db)).includes(appId), "kept for a while");
+  await db.update(apps).set({ formerUntil: new Date() }).where(eq(apps.id, appId));
+  assert.ok((await appsToReconcile(db)).includes(appId), "its time is over");
   assert.deepEqual(await kinds(appId), ["stop", "stop"]);
   const [app] = await db.select().from(apps).where(eq(apps.id, appId));
   assert.equal(app?.liveReleaseId, second);
@@ -115,6 +122,68 @@ test("a release that cannot start is given up: its deployment keeps the reason a
   assert.equal(app?.targetReleaseId, good);
   const [entry] = await db.select().from(audit).where(eq(audit.target, failed!.id));
   assert.equal(entry?.verb, "deployment.failed");
+});
+
+/** A release that is live with its instances, and one before it that is warm. */
+async function withFormer(name: string) {
+  const appId = await makeApp(name);
+  const former = await release(appId, 1);
+  await kinds(appId);
+  await setPhase(former, "ready");
+  await kinds(appId);
+  const live = await release(appId, 2);
+  await kinds(appId);
+  await setPhase(live, "ready");
+  assert.deepEqual(await kinds(appId), ["go-live"]);
+  await kinds(appId);
+  const gatewayId = await ensureGateway(db, "g1", "gateway-token");
+  await db.update(gateways).set({ lastSeenAt: new Date() });
+  await writeDrained(db, gatewayId, (await living(appId)).filter((one) => one.releaseId === former).map(({ id }) => id));
+  assert.deepEqual(await kinds(appId), ["keep"]);
+  return { appId, former, live, gatewayId };
+}
+
+test("a release that fails after it went live is taken back by itself, once, and to instances that are warm", async () => {
+  const { appId, former, live, gatewayId } = await withFormer("failing");
+  const [bad] = (await living(appId)).filter((one) => one.releaseId === live);
+  const [warm] = (await living(appId)).filter((one) => one.releaseId === former);
+  const served = (requests: number, errors: number) => writeServed(db, gatewayId, { type: "served", process: "p1", instances: [{ instanceId: bad!.id, requests, errors }] });
+  assert.deepEqual(await served(30, 15), [appId]);
+  assert.deepEqual(await served(30, 15), [], "no news");
+  assert.deepEqual(await kinds(appId), []);
+  await served(40, 25);
+  assert.deepEqual(await kinds(appId), ["roll-back"]);
+  const [back] = await db.select().from(deployments).where(and(eq(deployments.appId, appId), eq(deployments.releaseId, former), eq(deployments.state, "releasing")));
+  assert.match(back!.reason, /^automatic rollback to v1: 25 of 40 requests to v2 failed/);
+  assert.deepEqual(await kinds(appId), ["revive"]);
+  assert.deepEqual(await kinds(appId), ["go-live"], "as far as is known it was not frozen yet");
+  const [app] = await db.select().from(apps).where(eq(apps.id, appId));
+  assert.deepEqual([app?.liveReleaseId, app?.watch], [former, null]);
+  assert.equal((await living(appId)).find(({ id }) => id === warm!.id)?.state, "wanted");
+  const told = await db.select().from(appEvents).where(and(eq(appEvents.appId, appId), eq(appEvents.kind, "rolled-back")));
+  assert.deepEqual(told.map(({ cause, detail }) => [cause, detail["from"], detail["to"]]), [["too_many_errors", "v2", "v1"]]);
+});
+
+test("a canary goes from step to step by its time, and its instances become the live ones", async () => {
+  const appId = await makeApp("canary");
+  const first = await release(appId, 1, 2);
+  await kinds(appId);
+  await setPhase(first, "ready");
+  await kinds(appId);
+  const second = await release(appId, 2, 2, { kind: "canary", steps: [{ percent: 10, holdMs: 60_000 }, { percent: 60, holdMs: 0 }] });
+  const shares = async () => (await readRoutes(db, "berth.test", [appId]))[0]?.canary?.percent;
+  assert.deepEqual(await kinds(appId), ["place"]);
+  assert.equal(await shares(), undefined);
+  await setPhase(second, "ready");
+  assert.deepEqual(await kinds(appId), ["step"]);
+  assert.equal(await shares(), 10);
+  assert.deepEqual(await kinds(appId), []);
+  await db.update(deployments).set({ stepAt: new Date(Date.now() - 60_000) }).where(eq(deployments.releaseId, second));
+  assert.deepEqual(await kinds(appId), ["place"]);
+  await setPhase(second, "ready");
+  assert.deepEqual(await kinds(appId), ["step"]);
+  assert.equal(await shares(), 60);
+  assert.deepEqual(await kinds(appId), ["go-live"]);
 });
 
 test("two workers at once place each instance once", async () => {

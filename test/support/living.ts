@@ -44,7 +44,7 @@ async function endBuilds(api: TestApi, tenantName: string, { log = [] }: Living)
       const [build] = await tx.update(builds).set({ state: "succeeded", finishedAt: new Date() }).where(eq(builds.id, buildId)).returning();
       const source = { image: testImage(), repository: `${tenantName}/hello`, buildId, buildKey: build?.buildKey ?? null };
       const published = await publishRelease(tx, id, source, new Date());
-      if (published.outcome === "released") await goLive(tx, published.appId, published.releaseId, new Date());
+      if (published.outcome === "released") await goLive(tx, published.appId, { releaseId: published.releaseId, former: null, watch: null }, new Date());
     });
     api.deps.bells.ring("deployment", id);
   }
@@ -63,7 +63,7 @@ async function endRollouts(api: TestApi): Promise<void> {
   for (const app of await api.db.select().from(apps).where(isNull(apps.deletedAt))) {
     if (app.targetReleaseId === null || app.targetReleaseId === app.liveReleaseId) continue;
     const targetReleaseId = app.targetReleaseId;
-    const ended = await api.db.transaction((tx) => goLive(tx, app.id, targetReleaseId, new Date()));
+    const ended = await api.db.transaction((tx) => goLive(tx, app.id, { releaseId: targetReleaseId, former: null, watch: null }, new Date()));
     for (const id of ended) api.deps.bells.ring("deployment", id);
   }
 }

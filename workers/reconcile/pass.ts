@@ -6,12 +6,16 @@ import {
   drainInstance,
   giveUp,
   goLive,
+  keepInstance,
   lockApp,
   placeInstance,
   readRollout,
   removeApp,
+  reviveInstance,
   stopInstance,
+  writeStep,
 } from "../../core/db/system-queries/rollout.ts";
+import { takeBack } from "../../core/db/system-queries/roll-back.ts";
 import { noteAction } from "./note.ts";
 import { planRollout, type RolloutAction, type RolloutSnapshot } from "../../core/domain/rollout.ts";
 
@@ -49,14 +53,26 @@ async function execute(tx: Tx, snapshot: RolloutSnapshot, action: RolloutAction,
     case "drain":
       await drainInstance(tx, action.instanceId, now);
       return [route];
+    case "keep":
+      await keepInstance(tx, action.instanceId, action.nodeId);
+      return [node(action.nodeId), route];
+    case "revive":
+      await reviveInstance(tx, action.instanceId, action.nodeId);
+      // What had not been frozen yet takes requests already, and no report says so.
+      return [node(action.nodeId), route, { bell: "reconcile", id: app.id }];
+    case "step":
+      await writeStep(tx, action.deploymentId, action.step, now);
+      return [route, { bell: "deployment", id: action.deploymentId }];
     case "stop":
       await stopInstance(tx, action.instanceId, action.nodeId);
       return [node(action.nodeId), route];
     case "go-live":
       // The former release drains in the next pass, once the gateway knows the new one.
-      return [route, { bell: "reconcile", id: app.id }, ...ended(await goLive(tx, app.id, action.releaseId, now))];
+      return [route, { bell: "reconcile", id: app.id }, ...ended(await goLive(tx, app.id, action, now))];
     case "give-up":
-      return [{ bell: "reconcile", id: app.id }, ...ended(target ? await giveUp(tx, app.id, target.id, action.failure, now) : [])];
+      return [route, { bell: "reconcile", id: app.id }, ...ended(target ? await giveUp(tx, app.id, target.id, action.failure, now) : [])];
+    case "roll-back":
+      return [{ bell: "reconcile", id: app.id }, ...ended(await takeBack(tx, app.id, action, now))];
     case "remove-app":
       await removeApp(tx, app.id, now);
       return [route];

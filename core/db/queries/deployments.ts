@@ -90,14 +90,13 @@ export async function cancelOpenWork(tx: Tx, tenantId: TenantId, appId: AppId, n
 /** The deployment of a rollback. To the live release, from a rollout that is given up, it has ended at once. */
 export async function insertRollback(
   tx: Tx,
-  to: { id: DeploymentId; tenantId: TenantId; appId: AppId; releaseId: ReleaseId; releaseNumber: number; isLive: boolean },
+  to: { id: DeploymentId; tenantId: TenantId; appId: AppId; releaseId: ReleaseId; reason: string; isLive: boolean },
   now: Date,
 ): Promise<void> {
-  const { releaseNumber, isLive, ...ids } = to;
+  const { isLive, ...row } = to;
   await tx.insert(deployments).values({
-    ...ids,
+    ...row,
     state: isLive ? "live" : "releasing",
-    reason: `rollback to v${releaseNumber}`,
     createdAt: now,
     releasedAt: now,
     finishedAt: isLive ? now : null,

@@ -25,6 +25,7 @@ const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, st
   tenantId: "ten_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["tenantId"],
   tenantOrdinal: 3,
   releaseId: "rel_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["releaseId"],
+  state: "wanted",
   image: { ...image, ...more.image },
   settings: { ...SettingsSchema.parse({}), ...more.settings },
   env: more.env ?? {},

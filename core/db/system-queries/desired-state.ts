@@ -4,6 +4,7 @@ import type { AppId, InstanceId, NodeId, ReleaseId, TenantId } from "../../contr
 import type { DesiredInstance, DesiredState } from "../../contract/node-channel.ts";
 import { effectivePort, type Image, type ReleaseSecret, type Settings } from "../../contract/release-config.ts";
 import { tenantUidBase } from "../../domain/id-ranges.ts";
+import type { InstanceState } from "../../domain/states.ts";
 import { sleepPolicy } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
 import { apps, instances, nodes, releases, tenants } from "../schema.ts";
@@ -17,6 +18,7 @@ export interface DesiredRow {
   tenantId: TenantId;
   tenantOrdinal: number;
   releaseId: ReleaseId;
+  state: InstanceState;
   image: Image;
   settings: Settings;
   env: Record<string, string>;
@@ -40,6 +42,7 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
       tenantId: tenants.id,
       tenantOrdinal: tenants.ordinal,
       releaseId: releases.id,
+      state: instances.state,
       image: releases.image,
       settings: releases.settings,
       env: releases.env,
@@ -47,7 +50,7 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
       secrets: releases.secrets,
     })
     .from(nodes)
-    .leftJoin(instances, and(eq(instances.nodeId, nodes.id), inArray(instances.state, ["wanted", "draining"])))
+    .leftJoin(instances, and(eq(instances.nodeId, nodes.id), inArray(instances.state, ["wanted", "draining", "warm"])))
     .leftJoin(releases, eq(releases.id, instances.releaseId))
     .leftJoin(apps, eq(apps.id, instances.appId))
     .leftJoin(tenants, eq(tenants.id, instances.tenantId))
@@ -104,6 +107,7 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, open
     ...(settings.preStop === undefined ? {} : { preStop: settings.preStop }),
     stopGraceMs: settings.stopGraceMs,
     ...(sleep === undefined ? {} : { sleep }),
+    ...(row.state === "warm" ? { keptWarm: true } : {}),
     limits: {
       memoryBytes: settings.memoryBytes,
       cpuMillis: settings.cpuMillis,

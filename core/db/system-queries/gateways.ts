@@ -38,6 +38,21 @@ export async function writeDrained(db: Db, id: GatewayId, instanceIds: readonly 
   return [...new Set(rows.map((row) => row.appId))];
 }
 
+/** Sums of what instances answered, as one process of a gateway counted. Gives the apps of those that have news. */
+export async function writeServed(db: Db, id: GatewayId, { process, instances: said }: Extract<FromGateway, { type: "served" }>): Promise<AppId[]> {
+  if (said.length === 0) return [];
+  const sums = JSON.stringify(said.map(({ instanceId, requests, errors }) => ({ id: instanceId, sum: [requests, errors] })));
+  const { rows } = await db.execute<{ app_id: AppId }>(sql`
+    update ${instances} i set served = i.served || jsonb_build_object(${`${id} ${process}`}::text, said.sum)
+    from (
+      select i.id, s.sum from jsonb_to_recordset(${sums}::jsonb) as s(id text, sum jsonb) join ${instances} i on i.id = s.id
+      where i.state <> 'gone' and i.served->${`${id} ${process}`}::text is distinct from s.sum
+      order by i.id for no key update of i
+    ) said where i.id = said.id
+    returning i.app_id`);
+  return [...new Set(rows.map((row) => row.app_id))];
+}
+
 /** Sequences of an incarnation that was silent for so long are not remembered. */
 const INCARNATION_KEPT_MS = 90 * 86_400_000;
 

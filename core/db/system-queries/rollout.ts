@@ -1,10 +1,11 @@
 /** Reads and writes of the rollout loop. All run inside the transaction that holds the app's lock. */
-import { and, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, ne, notInArray, or, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, type ReleaseId } from "../../contract/ids.ts";
-import type { ReleasePlan, RolloutSnapshot } from "../../domain/rollout.ts";
+import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "../../domain/rollout.ts";
 import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
+import { autoRollbackOf, keepWarmMsOf, strategyOf } from "../../domain/strategy.ts";
 import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
 import { apps, builds, deployments, instances, nodes, releases, tenants } from "../schema.ts";
@@ -26,50 +27,84 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
   const [row] = await tx.select({ app: apps, suspendedAt: tenants.suspendedAt }).from(apps).innerJoin(tenants, eq(tenants.id, apps.tenantId)).where(eq(apps.id, appId));
   if (!row) return undefined;
   const { app, suspendedAt } = row;
-  const wanted = [app.liveReleaseId, app.targetReleaseId].filter((id) => id !== null);
+  const isOn = suspendedAt === null;
+  const ids = [app.liveReleaseId, app.targetReleaseId, app.formerReleaseId].filter((id) => id !== null);
   const plans = await tx
-    .select({ id: releases.id, settings: releases.settings })
+    .select({ id: releases.id, number: releases.number, settings: releases.settings, liveAt: releases.liveAt })
     .from(releases)
-    .where(wanted.length === 0 ? sql`false` : inArray(releases.id, wanted));
+    .where(ids.length === 0 ? sql`false` : inArray(releases.id, ids));
   const plan = (id: ReleaseId | null): ReleasePlan | null => {
     const found = plans.find((release) => release.id === id);
     if (!found) return null;
+    const { number, settings } = found;
     const wanted = id === app.liveReleaseId ? wantedReplicas : wantedOfRollout;
-    return { id: found.id, replicas: suspendedAt === null ? wanted(found.settings, app.scaledTo) : 0, readyTimeoutMs: found.settings.readyTimeoutMs };
+    const wasLive = found.liveAt !== null;
+    return {
+      id: found.id,
+      number,
+      replicas: isOn ? wanted(settings, app.scaledTo) : 0,
+      readyTimeoutMs: settings.readyTimeoutMs,
+      strategy: strategyOf(settings, { wasLive, hasLive: app.liveReleaseId !== null }),
+      autoRollback: autoRollbackOf(settings),
+      keepWarmMs: keepWarmMsOf(settings),
+      wasLive,
+    };
   };
+  const former = plan(app.formerReleaseId);
   const [open] = await tx
-    .select({ id: deployments.id, releasedAt: deployments.releasedAt, createdAt: deployments.createdAt })
+    .select({ id: deployments.id, releasedAt: deployments.releasedAt, createdAt: deployments.createdAt, step: deployments.step, stepAt: deployments.stepAt })
     .from(deployments)
     .where(and(eq(deployments.appId, appId), eq(deployments.state, "releasing"), app.targetReleaseId ? eq(deployments.releaseId, app.targetReleaseId) : sql`false`))
     .limit(1);
-  const rows = await tx.select().from(instances).where(and(eq(instances.appId, appId), ne(instances.state, "gone")));
   return {
     app: { id: app.id, deleted: app.deletedAt !== null },
     live: plan(app.liveReleaseId),
     target: plan(app.targetReleaseId),
-    deployment: open ? { id: open.id, releasedAt: (open.releasedAt ?? open.createdAt).getTime() } : null,
-    instances: rows.map((row) => ({
-      id: row.id,
-      releaseId: row.releaseId,
-      nodeId: row.nodeId,
-      state: row.state,
-      phase: row.phase,
-      problem: row.report?.problem,
-      exitCode: row.report?.lastExit?.code,
-      createdAt: row.createdAt.getTime(),
-      drainingAt: row.drainingAt?.getTime() ?? null,
-      drainedBy: row.drainedBy,
-    })),
+    deployment: open ? { id: open.id, releasedAt: (open.releasedAt ?? open.createdAt).getTime(), step: open.step, stepAt: open.stepAt?.getTime() ?? null } : null,
+    former: isOn && former !== null && app.formerUntil !== null ? { id: former.id, number: former.number, until: app.formerUntil.getTime() } : null,
+    watch: app.watch,
+    instances: await readInstances(tx, appId),
     nodes: await readNodes(tx),
     gateways: await connectedGateways(tx, now),
   };
+}
+
+async function readInstances(tx: Tx, appId: AppId): Promise<InstanceView[]> {
+  const rows = await tx
+    .select({ instance: instances, stopGraceMs: sql<number>`(${releases.settings}->>'stopGraceMs')::int` })
+    .from(instances)
+    .innerJoin(releases, eq(releases.id, instances.releaseId))
+    .where(and(eq(instances.appId, appId), ne(instances.state, "gone")));
+  return rows.map(({ instance, stopGraceMs }) => ({
+    id: instance.id,
+    releaseId: instance.releaseId,
+    nodeId: instance.nodeId,
+    state: instance.state,
+    phase: instance.phase,
+    problem: instance.report?.problem,
+    exitCode: instance.report?.lastExit?.code,
+    restarts: instance.report?.restarts ?? 0,
+    sleep: sleepOf(instance.report?.temperature),
+    createdAt: instance.createdAt.getTime(),
+    readyAt: instance.readyAt?.getTime() ?? null,
+    stopGraceMs,
+    drainingAt: instance.drainingAt?.getTime() ?? null,
+    drainedBy: instance.drainedBy,
+    served: Object.values(instance.served).reduce((sum, [requests, errors]) => ({ requests: sum.requests + requests, errors: sum.errors + errors }), { requests: 0, errors: 0 }),
+  }));
+}
+
+function sleepOf(temperature: NonNullable<typeof instances.$inferSelect["report"]>["temperature"]): InstanceView["sleep"] {
+  if (temperature?.is === "standby" || temperature?.is === "cold") return "deep";
+  return temperature?.is === "frozen" && temperature.cause === "kept-warm" ? "frozen" : null;
 }
 
 async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
   const counts = tx
     .select({ nodeId: instances.nodeId, count: sql<number>`count(*)::int`.as("count") })
     .from(instances)
-    .where(ne(instances.state, "gone"))
+    // What is only kept warm makes room.
+    .where(notInArray(instances.state, ["gone", "warm"]))
     .groupBy(instances.nodeId)
     .as("counts");
   const rows = await tx
@@ -105,6 +140,24 @@ export async function drainInstance(tx: Tx, instanceId: InstanceId, now: Date): 
     .where(and(eq(instances.id, instanceId), inArray(instances.state, statesBefore("instance", "draining"))));
 }
 
+/** It has drained, and its node freezes it. */
+export async function keepInstance(tx: Tx, instanceId: InstanceId, nodeId: NodeId): Promise<void> {
+  await tx
+    .update(instances)
+    .set({ state: "warm" })
+    .where(and(eq(instances.id, instanceId), inArray(instances.state, statesBefore("instance", "warm"))));
+  await bumpNode(tx, nodeId);
+}
+
+/** Its release is wanted again. */
+export async function reviveInstance(tx: Tx, instanceId: InstanceId, nodeId: NodeId): Promise<void> {
+  await tx
+    .update(instances)
+    .set({ state: "wanted", drainingAt: null, drainedBy: [] })
+    .where(and(eq(instances.id, instanceId), inArray(instances.state, statesBefore("instance", "wanted"))));
+  await bumpNode(tx, nodeId);
+}
+
 export async function stopInstance(tx: Tx, instanceId: InstanceId, nodeId: NodeId): Promise<void> {
   await tx
     .update(instances)
@@ -113,11 +166,17 @@ export async function stopInstance(tx: Tx, instanceId: InstanceId, nodeId: NodeI
   await bumpNode(tx, nodeId);
 }
 
+/** A canary goes on to its next step. */
+export async function writeStep(tx: Tx, deploymentId: DeploymentId, step: number, now: Date): Promise<void> {
+  await tx.update(deployments).set({ step, stepAt: now }).where(and(eq(deployments.id, deploymentId), eq(deployments.state, "releasing")));
+}
+
 /** The target becomes live, and its deployment with it. */
-export async function goLive(tx: Tx, appId: AppId, releaseId: ReleaseId, now: Date): Promise<DeploymentId[]> {
+export async function goLive(tx: Tx, appId: AppId, { releaseId, former, watch }: Omit<Extract<RolloutAction, { kind: "go-live" }>, "kind">, now: Date): Promise<DeploymentId[]> {
   // What has just shown that it works serves: the next look at its requests decides how many of it.
   const scaledTo = sql`greatest(${apps.scaledTo}, 1)`;
-  await tx.update(apps).set({ liveReleaseId: releaseId, scaledTo }).where(and(eq(apps.id, appId), eq(apps.targetReleaseId, releaseId)));
+  const before = { formerReleaseId: former?.id ?? null, formerUntil: former === null ? null : new Date(former.until), watch };
+  await tx.update(apps).set({ liveReleaseId: releaseId, scaledTo, ...before }).where(and(eq(apps.id, appId), eq(apps.targetReleaseId, releaseId)));
   await tx.update(releases).set({ liveAt: now }).where(and(eq(releases.id, releaseId), isNull(releases.liveAt)));
   return endDeployments(tx, appId, releaseId, { state: "live", finishedAt: now });
 }
@@ -166,6 +225,16 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
     .selectDistinct({ appId: instances.appId })
     .from(instances)
     .where(or(inArray(instances.state, ["draining", "stopping"]), and(eq(instances.state, "wanted"), or(isNull(instances.phase), ne(instances.phase, "ready")))));
+  const outOfWarmth = db
+    .select({ appId: instances.appId })
+    .from(instances)
+    .innerJoin(apps, eq(apps.id, instances.appId))
+    .where(
+      and(
+        eq(instances.state, "warm"),
+        sql`(${apps.formerReleaseId} is distinct from ${instances.releaseId} or ${apps.formerUntil} <= now() or ${instances.phase} is distinct from 'ready' or ${instances.report}->'temperature'->>'is' in ('standby', 'cold'))`,
+      ),
+    );
   const rows = await db
     .select({ id: apps.id })
     .from(apps)
@@ -176,6 +245,7 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
         sql`${apps.deletedAt} is not null`,
         sql`${apps.targetReleaseId} is distinct from ${apps.liveReleaseId}`,
         inArray(apps.id, unsettled),
+        inArray(apps.id, outOfWarmth),
         sql`case when ${tenants.suspendedAt} is null then coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) else 0 end <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
         // Instances of a lost node have nothing of the above.
         inArray(

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { SettingsSchema } from "../../contract/release-config.ts";
+import type { Strategy } from "../../contract/strategy.ts";
 import { renderRoutes, type RouteInstance, type RouteRow } from "./routes.ts";
 
+const NOW = 1_000_000;
 const row = (more: Partial<RouteRow> = {}): RouteRow => ({
   appId: "app" as RouteRow["appId"],
   domains: [],
@@ -9,6 +12,9 @@ const row = (more: Partial<RouteRow> = {}): RouteRow => ({
   tenantName: "acme",
   liveReleaseId: "r2" as RouteRow["liveReleaseId"],
   targetReleaseId: "r2" as RouteRow["targetReleaseId"],
+  liveNumber: 2,
+  coming: null,
+  watchUntil: null,
   requestTimeoutMs: 1000,
   concurrency: 8,
   sleep: {},
@@ -27,7 +33,7 @@ const instance = (id: string, more: Partial<RouteInstance> = {}): RouteInstance 
   wake: { url: "http://10.0.0.9:7080", token: "t".repeat(32) },
   ...more,
 });
-const render = (r: RouteRow, ...instances: RouteInstance[]) => renderRoutes([r], instances, "berth.test")[0];
+const render = (r: RouteRow, ...instances: RouteInstance[]) => renderRoutes([r], instances, "berth.test", NOW)[0];
 
 test("only ready instances of the live release take requests", () => {
   const route = render(
@@ -65,4 +71,20 @@ test("where instances may sleep, gateways are told how long they wait, how warm 
   assert.deepEqual(route?.endpoints.map(({ temperature, wake }) => [temperature, wake]), [["frozen", one.wake], ["running", one.wake], [undefined, undefined]]);
   const never = render(row({ sleep: { ...sleeps, freezeAfterMs: 0 } }), one);
   assert.deepEqual([never?.freezeAfterMs, never?.endpoints[0]?.wake], [undefined, undefined]);
+});
+
+test("a rolling release takes requests beside the live one, a canary gets its share by itself, and both are watched", () => {
+  const r3 = "r3" as RouteInstance["releaseId"];
+  const during = (strategy: Strategy, more: Partial<NonNullable<RouteRow["coming"]>> = {}) =>
+    render(row({ targetReleaseId: r3, coming: { number: 3, settings: SettingsSchema.parse({ strategy, concurrency: 5 }), wasLive: false, step: null, ...more } }), instance("old"), instance("new", { releaseId: r3 }));
+  const names = (endpoints: { instanceId: string }[] = []) => endpoints.map((one) => one.instanceId);
+  const rolling = during({ kind: "rolling", maxSurge: 1, maxUnavailable: 0 });
+  assert.deepEqual([names(rolling?.endpoints), rolling?.watched], [["old", "new"], true]);
+  const canary: Strategy = { kind: "canary", steps: [{ percent: 5, holdMs: 1 }, { percent: 50, holdMs: 1 }], pin: ["header"] };
+  assert.equal(during(canary)?.canary, undefined, "before its first step");
+  const second = during(canary, { step: 1 });
+  assert.deepEqual(names(second?.endpoints), ["old"]);
+  assert.deepEqual([names(second?.canary?.endpoints), second?.canary?.percent, second?.canary?.name, second?.canary?.liveName, second?.canary?.hosts], [["new"], 50, "v3", "v2", ["canary--web-acme.berth.test"]]);
+  assert.equal(during(canary, { step: 1, wasLive: true })?.canary, undefined, "a rollback goes straight");
+  assert.deepEqual([render(row({ watchUntil: NOW + 1 }))?.watched, render(row({ watchUntil: NOW }))?.watched], [true, undefined]);
 });

@@ -6,11 +6,13 @@ import type { AppId, ReleaseId } from "../../contract/ids.ts";
 import type { InstanceReport, Phase } from "../../contract/node-channel.ts";
 import { appHost } from "../../contract/names.ts";
 import type { Settings } from "../../contract/release-config.ts";
+import type { Strategy } from "../../contract/strategy.ts";
 import type { WakeAddress } from "../../contract/wake.ts";
 import type { InstanceState } from "../../domain/states.ts";
+import { strategyOf } from "../../domain/strategy.ts";
 import { sleepPolicy, type Temperature } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
-import { apps, domains, instances, nodes, releases, tenants } from "../schema.ts";
+import { apps, deployments, domains, instances, nodes, releases, tenants } from "../schema.ts";
 
 /** How long the gateway holds a request for an app that has no endpoint but should get one. */
 const HOLD_TIMEOUT_MS = 30_000;
@@ -23,6 +25,11 @@ export interface RouteRow {
   tenantName: string;
   liveReleaseId: ReleaseId | null;
   targetReleaseId: ReleaseId | null;
+  liveNumber: number | null;
+  /** The release on its way, while there is a live one. */
+  coming: { number: number; settings: Settings; wasLive: boolean; step: number | null } | null;
+  /** Its new release is watched, ms since 1970; null: it is not. */
+  watchUntil: number | null;
   /** Of the live release, else of the app. */
   requestTimeoutMs: number;
   concurrency: number;
@@ -58,6 +65,12 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           domains: sql<string[]>`array(select d.host from ${domains} d where d.app_id = ${apps.id} and d.verified_at is not null order by d.host)`,
           liveReleaseId: apps.liveReleaseId,
           targetReleaseId: apps.targetReleaseId,
+          liveNumber: releases.number,
+          coming: sql<RouteRow["coming"]>`case when ${apps.liveReleaseId} is not null and ${apps.targetReleaseId} is distinct from ${apps.liveReleaseId} then (
+            select jsonb_build_object('number', t.number, 'settings', t.settings, 'wasLive', t.live_at is not null,
+              'step', (select d.step from ${deployments} d where d.app_id = ${apps.id} and d.state = 'releasing' and d.release_id = t.id limit 1))
+            from ${releases} t where t.id = ${apps.targetReleaseId}) end`,
+          watchUntil: sql<number | null>`(${apps.watch}->>'until')::float8`,
           requestTimeoutMs: setting("requestTimeoutMs"),
           concurrency: setting("concurrency"),
           sleep: sql<RouteRow["sleep"]>`jsonb_strip_nulls(jsonb_build_object('scaling', ${settings}->'scaling', 'freezeAfterMs', ${settings}->'freezeAfterMs'))`,
@@ -83,31 +96,59 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
         .innerJoin(nodes, eq(nodes.id, instances.nodeId))
         .where(and(inArray(instances.state, ["wanted", "draining"]), appIds ? inArray(instances.appId, [...appIds]) : undefined))
         .orderBy(asc(instances.id));
-      return renderRoutes(rows, found, suffix);
+      return renderRoutes(rows, found, suffix, Date.now());
     },
     // Both questions must see the same moment, or a switch of releases could show no endpoint at all.
     { isolationLevel: "repeatable read", accessMode: "read only" },
   );
 }
 
-export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteInstance[], suffix: string): Route[] {
+export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteInstance[], suffix: string, now: number): Route[] {
   const byApp = Map.groupBy(found, (instance) => instance.appId);
   return rows.map((row) => {
     const mine = byApp.get(row.appId) ?? [];
     const sleep = sleepPolicy(row.sleep);
     const comes = row.mayRun && (row.liveReleaseId !== null || row.targetReleaseId !== null);
+    const strategy = row.coming === null ? undefined : strategyOf(row.coming.settings, { wasLive: row.coming.wasLive, hasLive: true });
+    const serving = strategy?.kind === "rolling" ? [row.liveReleaseId, row.targetReleaseId] : [row.liveReleaseId];
+    const canary = strategy?.kind === "canary" ? renderCanary(row, strategy, mine, suffix) : undefined;
+    const isWatched = strategy === undefined ? row.watchUntil !== null && now < row.watchUntil : true;
     return {
       appId: row.appId,
       hosts: [appHost(row.appName, row.tenantName, suffix), ...row.domains],
-      endpoints: mine.filter((i) => i.state === "wanted" && i.phase === "ready" && i.releaseId === row.liveReleaseId).flatMap((i) => toEndpoint(i, sleep !== undefined)),
+      endpoints: mine.filter((i) => isReady(i) && serving.includes(i.releaseId)).flatMap((i) => toEndpoint(i, sleep !== undefined)),
       draining: mine.filter((i) => i.state === "draining").flatMap((i) => toEndpoint(i, false)),
       requestTimeoutMs: row.requestTimeoutMs,
       concurrency: row.concurrency,
       holdTimeoutMs: comes ? HOLD_TIMEOUT_MS : 0,
       ...(sleep === undefined ? {} : { freezeAfterMs: sleep.freezeAfterMs }),
+      ...(canary && { canary }),
+      ...(isWatched ? { watched: true } : {}),
     };
   });
 }
+
+const isReady = (instance: RouteInstance) => instance.state === "wanted" && instance.phase === "ready";
+
+/** Undefined before its first step. */
+function renderCanary(row: RouteRow, strategy: Extract<Strategy, { kind: "canary" }>, mine: readonly RouteInstance[], suffix: string): Route["canary"] {
+  const { coming } = row;
+  const step = coming === null || coming.step === null ? undefined : strategy.steps[coming.step];
+  if (coming === null || step === undefined) return undefined;
+  return {
+    hosts: [appHost(`canary--${row.appName}`, row.tenantName, suffix)].filter(isHost),
+    endpoints: mine.filter((i) => isReady(i) && i.releaseId === row.targetReleaseId).flatMap((i) => toEndpoint(i, false)),
+    percent: step.percent,
+    name: `v${coming.number}`,
+    liveName: `v${row.liveNumber}`,
+    pin: strategy.pin ?? [],
+    requestTimeoutMs: coming.settings.requestTimeoutMs,
+    concurrency: coming.settings.concurrency,
+  };
+}
+
+/** Its first label may have become too long. */
+const isHost = (host: string) => host.indexOf(".") <= 63;
 
 /** The route that tells a gateway to forget an app. */
 export function goneRoute(appId: AppId): Route {

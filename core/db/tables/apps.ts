@@ -35,6 +35,11 @@ export const apps = pgTable(
     liveReleaseId: text("live_release_id").$type<ReleaseId>(),
     /** The release that should be live; differs from the live one during a rollout. */
     targetReleaseId: text("target_release_id").$type<ReleaseId>(),
+    /** The release that was live before: its instances are kept warm until then. */
+    formerReleaseId: text("former_release_id").$type<ReleaseId>(),
+    formerUntil: at("former_until"),
+    /** The live release is taken back if it fails until then; of the former one so many of a hundred requests failed. */
+    watch: jsonb("watch").$type<{ until: number; formerPercent: number }>(),
     /** Instances that the autoscaler wants, where the settings have `scaling`; null: it has not decided yet. */
     scaledTo: integer("scaled_to"),
     /** What set that number: `core/domain/autoscale.ts`, or `request` when one was held for it. */
@@ -138,6 +143,9 @@ export const deployments = pgTable(
     settingsPatch: jsonb("settings_patch").$type<Record<string, unknown>>().notNull().default({}),
     envPatch: jsonb("env_patch").$type<Record<string, string>>().notNull().default({}),
     reason: text("reason").notNull(),
+    /** Of a canary: which of its steps is in force, and since when. */
+    step: integer("step"),
+    stepAt: at("step_at"),
     failure: jsonb("failure").$type<Failure>(),
     cancelRequestedAt: at("cancel_requested_at"),
     timingsMs: jsonb("timings_ms").$type<Record<string, number>>().notNull().default({}),
@@ -171,6 +179,8 @@ export const instances = pgTable(
     /** Ids of gateways that hold no request for it any more. */
     drainedBy: jsonb("drained_by").$type<string[]>().notNull().default([]),
     goneAt: at("gone_at"),
+    /** What gateways counted of it while its release was watched: requests and errors, by process of a gateway. */
+    served: jsonb("served").$type<Record<string, [requests: number, errors: number]>>().notNull().default({}),
     /** What was counted of it so far: `core/domain/usage.ts`. */
     usage: jsonb("usage").$type<CountedUsage>(),
   },

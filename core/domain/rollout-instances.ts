@@ -1,0 +1,122 @@
+/** Placing, bringing back and retiring the instances of one release. Pure. */
+import type { InstanceId, NodeId, ReleaseId } from "../contract/ids.ts";
+import type { InstanceView, NodeView, ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
+
+/** An agent that was silent for longer is taken for lost, and its instances are replaced where there is another node. */
+export const NODE_LOST_AFTER_MS = 30_000;
+/** An instance of the live release that failed to start is replaced after this pause. */
+export const REPLACE_FAILED_AFTER_MS = 30_000;
+
+export type Nodes = Map<NodeId, NodeView>;
+
+export interface Filled {
+  actions: RolloutAction[];
+  /** Instances for which no node has room. */
+  missing: number;
+}
+
+/** Brings back and places what is missing of a release, and retires what is too much. */
+export function keepReplicas(snapshot: Pick<RolloutSnapshot, "instances">, release: Pick<ReleasePlan, "id">, replicas: number, nodes: Nodes, now: number): Filled {
+  const mine = snapshot.instances.filter((i) => i.releaseId === release.id && i.state === "wanted");
+  const actions: RolloutAction[] = [];
+  const counted: InstanceView[] = [];
+  for (const instance of mine) {
+    if (hasEnded(instance)) {
+      if (now - instance.createdAt >= REPLACE_FAILED_AFTER_MS) actions.push(stop(instance));
+      counted.push(instance);
+    } else if (!isLost(nodes.get(instance.nodeId), now) || !otherNodeHasRoom(nodes, instance.nodeId, now)) {
+      counted.push(instance);
+    }
+  }
+  const added = addInstances(snapshot, release.id, replicas - counted.length, nodes, now);
+  const surplus = counted.length - replicas;
+  const retired = surplus > 0 ? counted.toSorted(leastUsefulFirst).slice(0, surplus).map(retire) : [];
+  return { actions: [...actions, ...added.actions, ...retired], missing: added.missing };
+}
+
+/** So many more: what still is there of it and warm first. */
+export function addInstances(snapshot: Pick<RolloutSnapshot, "instances">, releaseId: ReleaseId, count: number, nodes: Nodes, now: number): Filled {
+  const mine = snapshot.instances.filter((i) => i.releaseId === releaseId);
+  const placed = mine.filter((i) => i.state === "wanted");
+  const spare = mine.filter((i) => (i.state === "draining" || i.state === "warm") && isWarm(i) && !isLost(nodes.get(i.nodeId), now));
+  const actions: RolloutAction[] = spare.slice(0, Math.max(0, count)).map(({ id, nodeId }) => ({ kind: "revive", instanceId: id, nodeId }));
+  let missing = count - actions.length;
+  for (; missing > 0; missing--) {
+    const node = chooseNode(nodes, placed, now);
+    if (!node) break;
+    node.instances += 1;
+    placed.push(placeholder(releaseId, node.id, now));
+    actions.push({ kind: "place", releaseId, nodeId: node.id });
+  }
+  return { actions, missing: Math.max(0, missing) };
+}
+
+/** An instance that may hold requests drains first; one that never took any stops at once. */
+export function retire(instance: InstanceView): RolloutAction {
+  return instance.phase === "ready" ? { kind: "drain", instanceId: instance.id } : stop(instance);
+}
+
+export function stop(instance: InstanceView): RolloutAction {
+  return { kind: "stop", instanceId: instance.id, nodeId: instance.nodeId };
+}
+
+/** It takes requests. */
+export function isReady(instance: InstanceView): boolean {
+  return instance.state === "wanted" && instance.phase === "ready" && instance.sleep !== "frozen";
+}
+
+/** Of a release, those that take requests. */
+export function readyOf(snapshot: Pick<RolloutSnapshot, "instances">, releaseId: ReleaseId): InstanceView[] {
+  return snapshot.instances.filter((i) => i.releaseId === releaseId && isReady(i));
+}
+
+/** It has its process and its memory, whatever is wanted of it. */
+export function isWarm(instance: InstanceView): boolean {
+  return instance.phase === "ready" && instance.sleep !== "deep";
+}
+
+export function hasEnded({ phase }: InstanceView): boolean {
+  return phase === "failed" || phase === "stopped";
+}
+
+export function isLost(node: NodeView | undefined, now: number): boolean {
+  return !node || node.lastSeenAt === null || now - node.lastSeenAt > NODE_LOST_AFTER_MS;
+}
+
+function otherNodeHasRoom(nodes: Nodes, than: NodeId, now: number): boolean {
+  return [...nodes.values()].some((node) => node.id !== than && !isLost(node, now) && node.instances < node.capacity);
+}
+
+/** The node with room that has the fewest instances of the release, then the fewest of all. */
+function chooseNode(nodes: Nodes, mine: readonly InstanceView[], now: number): NodeView | undefined {
+  const own = (id: NodeId) => mine.filter((i) => i.nodeId === id).length;
+  return [...nodes.values()]
+    .filter((node) => !isLost(node, now) && node.instances < node.capacity)
+    .toSorted((a, b) => own(a.id) - own(b.id) || a.instances - b.instances || (a.id < b.id ? -1 : 1))[0];
+}
+
+export function leastUsefulFirst(a: InstanceView, b: InstanceView): number {
+  const ready = Number(isReady(a)) - Number(isReady(b));
+  return ready || b.createdAt - a.createdAt;
+}
+
+/** Stands for an instance that this plan places, so that the next choice counts it. */
+function placeholder(releaseId: ReleaseId, nodeId: NodeId, now: number): InstanceView {
+  return {
+    id: "" as InstanceId,
+    releaseId,
+    nodeId,
+    state: "wanted",
+    phase: null,
+    problem: undefined,
+    exitCode: undefined,
+    restarts: 0,
+    sleep: null,
+    createdAt: now,
+    readyAt: null,
+    stopGraceMs: 0,
+    drainingAt: null,
+    drainedBy: [],
+    served: { requests: 0, errors: 0 },
+  };
+}
