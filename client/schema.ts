@@ -1191,12 +1191,14 @@ export interface components {
             /** @default Dockerfile */
             dockerfile?: string;
             env?: components["schemas"]["Env"];
+            labels?: components["schemas"]["LabelsPatch"];
             settings?: components["schemas"]["SettingsPatch"];
             target?: string;
         };
         DeployImage: {
             env?: components["schemas"]["Env"];
             image: string;
+            labels?: components["schemas"]["LabelsPatch"];
             settings?: components["schemas"]["SettingsPatch"];
         };
         Deployment: {

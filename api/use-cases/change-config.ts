@@ -2,17 +2,17 @@
 import type { App, Deployment } from "../../core/contract/api.ts";
 import type { LabelsPatch } from "../../core/contract/labels.ts";
 import type { Settings, SettingsPatch } from "../../core/contract/release-config.ts";
-import { writeLabels, type AppRow } from "../../core/db/queries/apps.ts";
+import type { AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
 import type { Tx } from "../../core/db/client.ts";
 import { deployWithoutBuild } from "../../core/db/system-queries/publish-release.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
-import { applyLabelsPatch } from "../../core/domain/labels.ts";
 import type { Actor, Deps } from "../deps.ts";
 import { checkVersion, type IfMatch } from "../preconditions.ts";
 import { toApp } from "../views/app.ts";
 import { toDeployment } from "../views/deployment.ts";
+import { changedLabels, relabel } from "./relabel.ts";
 import { requireApp, requireAppDetails } from "./require.ts";
 import { envDetail } from "./shared-env.ts";
 
@@ -76,17 +76,4 @@ async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatc
     });
   }
   return outcome;
-}
-
-/** Undefined: they stay as they are. */
-function changedLabels(app: AppRow, patch: LabelsPatch): AppRow["labels"] | undefined {
-  return Object.entries(patch).some(([key, value]) => (app.labels[key] ?? null) !== value) ? applyLabelsPatch(app.labels, patch) : undefined;
-}
-
-/** What changes labels alone has an entry of its own. */
-async function relabel(tx: Tx, actor: Actor, app: AppRow, patch: LabelsPatch, isAlone: boolean): Promise<void> {
-  const labels = changedLabels(app, patch);
-  if (labels === undefined) return;
-  await writeLabels(tx, actor.tenantId, app.id, labels);
-  if (isAlone) await writeAudit(tx, actor, "app.labels", app.id, { name: app.name }, { before: { labels: app.labels }, after: { labels } });
 }

@@ -13,6 +13,7 @@ import type { Actor, Deps } from "../deps.ts";
 import { keepInside } from "../idempotency.ts";
 import { toDeployment } from "../views/deployment.ts";
 import { checkApp, takeOrCreateApp } from "./deploy-upload.ts";
+import { relabel } from "./relabel.ts";
 
 /** @throws AppError invalid_name, not_found, image_not_found, image_invalid, quota_exceeded */
 export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, input: z.infer<typeof DeployImageSchema>): Promise<Deployment> {
@@ -22,6 +23,7 @@ export async function deployImage(deps: Deps, actor: Actor, nameOrId: string, in
   const now = deps.clock();
   const { app, isNew, published, deployment } = await deps.db.transaction(async (tx) => {
     const taken = await takeOrCreateApp(tx, actor, nameOrId);
+    await relabel(tx, actor, taken.app, input.labels, true);
     await requireRoom(tx, actor.tenantId, "egressBytesMonth", 1);
     const outcome = await deployWithoutBuild(
       tx,

@@ -32,6 +32,7 @@ import { CONTEXTS_PREFIX } from "../upload/old-contexts.ts";
 import { readBody, type UploadHeaders } from "../upload/read-body.ts";
 import { deleteContext, hashContext, receiveContext, type ReceivedContext, type Refuse } from "../upload/receive-context.ts";
 import { ALREADY_LIVE, toDeployment } from "../views/deployment.ts";
+import { relabel } from "./relabel.ts";
 import { sees } from "./require.ts";
 
 /** What all nodes run. */
@@ -210,6 +211,7 @@ interface Written {
 async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, now: Date): Promise<Written> {
   const { app, isNew } = await takeOrCreateApp(tx, actor, nameOrId);
   const ids = { id: upload.deploymentId, tenantId: actor.tenantId, appId: app.id };
+  await relabel(tx, actor, app, upload.config.labels, true);
   // What it asks for is possible: said now rather than after the build.
   applyEnvPatch(app.env, upload.config.env);
   const live = await liveTwin(tx, app, upload);

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { Option, type Command } from "commander";
+import { allSettings, readAppFile } from "../app-file.ts";
 import { chooseApp } from "../app-name.ts";
 import { parsePairs, repeated, settingsPatch, type SettingsFlags } from "../flags.ts";
 import { usageError } from "../errors.ts";
@@ -9,6 +11,7 @@ export interface DeployOptions extends CommonOptions, SettingsFlags {
   app?: string;
   detach?: boolean;
   image?: string;
+  config?: string;
   file?: string;
   target?: string;
   buildArg?: string[];
@@ -18,6 +21,7 @@ export interface DeployOptions extends CommonOptions, SettingsFlags {
 export function define(command: Command): void {
   const shared = commonOptions(command)
     .option("-a, --app <name>", "the app (default: the directory's name); made when there is none")
+    .option("--config <path>", "settings, variables and labels (default: DIR/berth.yaml, where there is one); options win")
     .option("-f, --file <path>", "the Dockerfile (default: DIR/Dockerfile; - reads it from stdin; within the tar when DIR is -)")
     .option("--target <stage>", "build this stage of the Dockerfile")
     .option("--build-arg <name=value>", "set an ARG; may be repeated", repeated)
@@ -31,6 +35,7 @@ export function define(command: Command): void {
 DIR is the directory with the Dockerfile (default: the one that you are in); files that its .dockerignore
 names are not sent. «-» reads a tar (plain, gzip or zstd) or a bare Dockerfile from stdin.
 Ctrl-C asks whether to cancel the deployment or to leave it running; a second one quits.
+With a berth.yaml, settings that it does not name go back to their defaults (docs/app-file.md).
 With --json: one event a line, the last one is {"event":"result",…} (docs/cli.md).
 
 Examples:
@@ -49,14 +54,20 @@ async function deploy(directory: string | undefined, options: DeployOptions): Pr
   const startedMs = performance.now();
   if (options.image !== undefined && directory !== undefined) throw usageError("--image builds nothing: leave DIR away.", "The app is named with --app.");
   if (directory === "-" && options.file === "-") throw usageError("Stdin is the context or the Dockerfile, and not both.", "With «-» as DIR, -f is a path within the tar.");
+  const place = directory === undefined || directory === "-" ? "." : directory;
+  // What builds no directory takes a file only when it is named: it may be another app's.
+  const file = options.config === undefined && (directory === "-" || options.image !== undefined) ? undefined : await readAppFile(place, options.config);
+  const target = options.target ?? file?.target;
   const config = {
-    buildArgs: parsePairs(options.buildArg ?? [], process.env),
-    env: parsePairs(options.env ?? [], process.env),
-    settings: settingsPatch(options),
-    ...(options.target === undefined ? {} : { target: options.target }),
+    buildArgs: { ...file?.buildArgs, ...parsePairs(options.buildArg ?? [], process.env) },
+    env: { ...file?.env, ...parsePairs(options.env ?? [], process.env) },
+    settings: await allSettings(file?.settings, settingsPatch(options)),
+    ...(file?.labels === undefined ? {} : { labels: file.labels }),
+    ...(target === undefined ? {} : { target }),
   };
   const { out, client } = openSession(options);
-  const app = await chooseApp(options.app, directory === undefined || directory === "-" ? "." : directory);
+  const app = await chooseApp(options.app ?? file?.app, place);
+  const dockerfile = options.file ?? (file?.dockerfile === undefined || directory === "-" ? file?.dockerfile : join(place, file.dockerfile));
   const { runDeploy } = await import("../deploy/run.ts");
-  await runDeploy({ out, client, app, directory: directory ?? ".", options, config, startedMs });
+  await runDeploy({ out, client, app, directory: directory ?? ".", options: { ...options, ...(dockerfile === undefined ? {} : { file: dockerfile }) }, config, startedMs });
 }

@@ -15,7 +15,7 @@ export interface RunDeploy {
   app: string;
   directory: string;
   options: DeployOptions;
-  config: Required<Pick<DeployConfig, "buildArgs" | "env" | "settings">> & Pick<DeployConfig, "target">;
+  config: Required<Pick<DeployConfig, "buildArgs" | "env" | "settings">> & Pick<DeployConfig, "target" | "labels">;
   startedMs: number;
 }
 
@@ -42,7 +42,7 @@ interface Made {
 }
 
 async function deployImage({ client, app, config }: RunDeploy, image: string, signal: AbortSignal): Promise<Made> {
-  return { deployment: await client.deployImage(app, { image, env: config.env, settings: config.settings }, signal) };
+  return { deployment: await client.deployImage(app, { image, env: config.env, settings: config.settings, ...(config.labels === undefined ? {} : { labels: config.labels }) }, signal) };
 }
 
 async function upload(run: RunDeploy, signal: AbortSignal): Promise<Made> {

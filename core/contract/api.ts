@@ -92,6 +92,8 @@ export const DeployConfigSchema = z
     buildArgs: EnvSchema.default({}),
     env: EnvSchema.default({}),
     settings: SettingsPatchSchema.default({}),
+    /** Of the app, from now on; no release holds them. */
+    labels: LabelsPatchSchema.default({}),
   })
   .strict()
   .meta({ id: "DeployConfig" });
@@ -99,7 +101,7 @@ export type DeployConfig = z.infer<typeof DeployConfigSchema>;
 export const DEPLOY_CONFIG_HEADER = "berth-config";
 
 /** Body `application/json` of `POST /v1/apps/{app}/deployments`: an image that is in the registry. */
-export const DeployImageSchema = DeployConfigSchema.pick({ env: true, settings: true })
+export const DeployImageSchema = DeployConfigSchema.pick({ env: true, settings: true, labels: true })
   .extend({ image: z.string().min(1).max(512) })
   .strict()
   .meta({ id: "DeployImage" });

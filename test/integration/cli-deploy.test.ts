@@ -59,6 +59,22 @@ describe("berth deploy", () => {
     assert.ok(tar.includes("app.txt") && !tar.includes("x.secret"));
   });
 
+  it("reads berth.yaml of the directory, and options win", async () => {
+    play({ state: "live", release: "v4" });
+    const elsewhere = place.directory("elsewhere", { Dockerfile: "FROM busybox\n", "berth.yaml": "app: hello\nsettings:\n  port: 3000\n  memoryBytes: 67108864\nenv: { A: file, B: file }\nlabels: { team: web }\n" });
+    assert.equal((await place.run(["deploy", "--memory", "128m", "--env", "B=option"], { cwd: elsewhere })).code, 0);
+    const config = JSON.parse(String(api.seen.find((one) => one.method === "POST")?.headers["berth-config"])) as { settings: Record<string, unknown>; env: object; labels: object };
+    assert.deepEqual([config.env, config.labels], [{ A: "file", B: "option" }, { team: "web" }]);
+    const { port, memoryBytes, replicas, scaling } = config.settings;
+    assert.deepEqual({ port, memoryBytes, replicas, scaling }, { port: 3000, memoryBytes: 2 ** 27, replicas: 1, scaling: null });
+    api.seen.length = 0;
+    writeFileSync(join(elsewhere, "berth.yaml"), "app: hello\nsetings: {}\n");
+    const refused = await place.run(["deploy"], { cwd: elsewhere });
+    assert.equal(refused.code, 2);
+    assert.match(refused.stderr, /berth\.yaml:2: setings there is no such field/);
+    assert.deepEqual(api.seen, []);
+  });
+
   it("--json: events, then the result", async () => {
     play({ state: "live", release: "v4" }, [logLine(1, "one")]);
     const ran = await place.run(["deploy", "--json"], { cwd: project });
