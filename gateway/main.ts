@@ -47,7 +47,7 @@ const haproxyGroup = process.getuid?.() === 0 ? groupId("haproxy") : undefined;
 const maxConnections = Math.min(env.BERTH_GATEWAY_MAX_CONNECTIONS, Math.floor((fileLimit() - 500) / 2.2));
 const config: ConfigOptions = {
   files,
-  luaFile: join(import.meta.dirname, "hold.lua"),
+  luaDir: join(import.meta.dirname, "lua"),
   listen: env.BERTH_GATEWAY_LISTEN,
   slotCount: env.BERTH_GATEWAY_SLOTS,
   maxConnections,

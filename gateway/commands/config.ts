@@ -1,7 +1,7 @@
 /** HAProxy's configuration as text. Pure: the same input gives the same text. */
 import { join } from "node:path";
 import type { SlotWanted } from "../plan.ts";
-import { FAILURES, PAGES, toErrorFile, toHtml, toProblemText, type Page } from "./pages.ts";
+import { FAILURES, PAGES, toErrorFile, toHtml, toLuaTable, toProblemText } from "./pages.ts";
 
 export interface GatewayFiles {
   config: string;
@@ -37,7 +37,7 @@ export function filesOf(dataDir: string): GatewayFiles {
 
 export interface ConfigOptions {
   files: GatewayFiles;
-  luaFile: string;
+  luaDir: string;
   /** `address:port`. */
   listen: string;
   slotCount: number;
@@ -60,7 +60,16 @@ export interface ConfigOptions {
 /** Used when an app's timeout is not in the map: never, unless the map was edited by hand. */
 const DEFAULT_TIMEOUT_MS = 300_000;
 const TUNNEL_TIMEOUT = "1h";
-const WANTS_JSON = "{ req.hdr(accept) -m sub -i json } !{ req.hdr(accept) -m sub -i text/html }";
+const HOST = "^[a-z0-9._:-]*$";
+
+const TEXTS_FILE = "texts.lua";
+/** One state for all: what the first defines, the others use. */
+const LUA_FILES = ["answers.lua", "upgrade.lua", "hold.lua"];
+
+/** As the hosts' map has it: `concat(/)` makes it of a whole header. */
+export function hostKey(host: string): string {
+  return `${host}/`;
+}
 
 export function slotName(index: number): string {
   return `slot_${String(index).padStart(4, "0")}`;
@@ -68,7 +77,7 @@ export function slotName(index: number): string {
 
 /** All but the servers: a running HAProxy with the same skeleton needs no reload. */
 export function buildSkeleton(options: ConfigOptions): string {
-  return [globalSection(options), defaultsSection(options), frontendSection(options), slotDefaults(options)].join("\n");
+  return [globalSection(options), defaultsSection(options), frontendSection(options), unknownSection(options), slotDefaults(options)].join("\n");
 }
 
 export function buildConfig(options: ConfigOptions, slots: ReadonlyMap<string, SlotWanted>): string {
@@ -84,7 +93,7 @@ export function buildConfig(options: ConfigOptions, slots: ReadonlyMap<string, S
 }
 
 export function buildHostsMap(slots: ReadonlyMap<string, SlotWanted>): string {
-  return [...slots].flatMap(([slot, wanted]) => wanted.hosts.map((host) => `${host} ${slot}\n`)).join("");
+  return [...slots].flatMap(([slot, wanted]) => wanted.hosts.map((host) => `${hostKey(host)} ${slot}\n`)).join("");
 }
 
 export function buildTimeoutsMap(slots: ReadonlyMap<string, SlotWanted>): string {
@@ -93,8 +102,8 @@ export function buildTimeoutsMap(slots: ReadonlyMap<string, SlotWanted>): string
 
 /** File name → content, for the directory `pages`. */
 export function buildPages({ publicUrl }: Pick<ConfigOptions, "publicUrl">): Record<string, string> {
-  const chosen = Object.values(PAGES).flatMap((it) => [[`${it.name}.html`, toHtml(it)], [`${it.name}.json`, toProblemText(it, publicUrl)]]);
-  return Object.fromEntries([...chosen, ...FAILURES.map((it) => [`${it.name}.http`, toErrorFile(it)])]) as Record<string, string>;
+  const chosen = [PAGES.unknownHost].flatMap((it) => [[`${it.name}.html`, toHtml(it)], [`${it.name}.json`, toProblemText(it, publicUrl)]]);
+  return Object.fromEntries([...chosen, [TEXTS_FILE, toLuaTable(Object.values(PAGES), publicUrl)], ...FAILURES.map((it) => [`${it.name}.http`, toErrorFile(it)])]) as Record<string, string>;
 }
 
 function globalSection(o: ConfigOptions): string {
@@ -107,11 +116,13 @@ function globalSection(o: ConfigOptions): string {
     // The controller keeps one connection open for as long as it lives.
     "stats timeout 7d",
     `hard-stop-after ${o.hardStopMs}ms`,
-    // For the Lua file, which takes no arguments.
+    // For the Lua files, which take no arguments.
     `setenv BERTH_HOLD_SOCKET ${o.files.holdSocket}`,
     `setenv BERTH_SELF_SOCKET ${o.files.self}`,
     `setenv BERTH_HOLD_ALONE_MS ${o.aloneHoldMs}`,
-    `lua-load ${o.luaFile}`,
+    `setenv BERTH_TEXTS ${join(o.files.pages, TEXTS_FILE)}`,
+    `setenv BERTH_MAX_PER_APP ${o.maxPerApp}`,
+    ...LUA_FILES.map((name) => `lua-load ${join(o.luaDir, name)}`),
   ]);
 }
 
@@ -142,59 +153,58 @@ function defaultsSection(o: ConfigOptions): string {
 function frontendSection(o: ConfigOptions): string {
   return section("frontend web from base", [
     `bind ${o.listen}`,
-    "option disable-h2-upgrade",
     // After a reload a kept connection ends with its next answer, never under a request that is on its way.
     "option idle-close-on-response",
     // WSGI and CGI apps read «X_Forwarded_For» and «X-Forwarded-For» as the same variable.
     "option http-restrict-req-hdr-names delete",
-    "unique-id-format %[uuid()]",
+    // Once a connection, not once a request.
+    "tcp-request session set-var(sess.from) src,concat()",
+    "tcp-request session set-var(sess.id) uuid(),concat(-)",
+    "tcp-request session set-var(sess.requests) int(0)",
     "http-request deny deny_status 405 if { method CONNECT TRACE }",
-    // Whole: a value with a comma in it is no two hosts. The map would read up to a NUL, and the app beyond it.
-    "http-request deny deny_status 400 if { req.fhdr(host) -m found } !{ req.fhdr(host) -m reg -i ^[a-z0-9._:-]*$ }",
-    `http-request set-var(txn.slot) req.fhdr(host),host_only,rtrim(.),map_str(${o.files.hosts})`,
-    ...answers(o, PAGES.unknownHost, "!{ var(txn.slot) -m found }"),
+    // A map reads up to a NUL, and the app beyond it: the slash at the end of all keys is found by whole hosts alone.
+    `http-request set-var(txn.slot) req.fhdr(host),concat(/),map_str(${o.files.hosts})`,
+    // With a port, capitals or a final dot. Whole: a value with a comma in it is no two hosts.
+    `http-request set-var(txn.slot) req.fhdr(host),lower,host_only,rtrim(.),concat(/),map_str(${o.files.hosts}) if !{ var(txn.slot) -m found } { req.fhdr(host) -m reg -i ${HOST} }`,
     // What clients claim about the way here is not true until we say it.
     "http-request del-header x-forwarded -m beg",
     "http-request del-header forwarded",
     "http-request del-header x-real-ip",
-    "http-request set-header x-forwarded-for %[src]",
-    "http-request set-header x-forwarded-proto %[ssl_fc,iif(https,http)]",
-    "http-request set-header x-forwarded-host %[req.fhdr(host)]",
-    "http-request set-header x-request-id %[unique-id]",
-    "http-request del-header upgrade unless { req.hdr(upgrade) -i websocket }",
-    "http-request del-header http2-settings",
     // Nor may a client name headers of ours as ones that the next hop has to drop.
-    "http-request del-header connection unless { req.hdr(upgrade) -m found }",
-    "http-request set-header connection upgrade if { req.hdr(upgrade) -m found }",
+    "http-request del-header connection",
     "http-request del-header keep-alive",
-    // A request that may have been acted upon is not sent twice.
-    "http-request disable-l7-retry unless { method GET HEAD OPTIONS }",
+    "http-request add-header x-forwarded-for %[var(sess.from)]",
+    "http-request add-header x-forwarded-proto http",
+    "http-request set-var(sess.requests) var(sess.requests),add(1)",
+    "http-request set-header x-request-id %[var(sess.id)]%[var(sess.requests)]",
+    "http-request lua.upgrade if { req.fhdr(upgrade) -m found }",
     "use_backend %[var(txn.slot)]",
+    "default_backend unknown",
   ]);
 }
 
-/** Rules of every app's backend, in one place: they cost nothing per backend. */
+/** Where requests go that name no app's host. */
+function unknownSection(o: ConfigOptions): string {
+  const file = (ending: string) => join(o.files.pages, `${PAGES.unknownHost.name}.${ending}`);
+  const answer = (type: string, ending: string) => `http-request return status ${PAGES.unknownHost.status} content-type "${type}" file ${file(ending)} hdr cache-control no-store hdr x-request-id %[req.hdr(x-request-id)]`;
+  return section("backend unknown from base", [
+    `http-request deny deny_status 400 if { req.fhdr(host) -m found } !{ req.fhdr(host) -m reg -i ${HOST} }`,
+    `${answer("application/problem+json", "json")} if { req.hdr(accept) -m sub -i json } !{ req.hdr(accept) -m sub -i text/html }`,
+    answer("text/html; charset=utf-8", "html"),
+  ]);
+}
+
+/** Rules of every app's backend, in one place. Each costs every request: what is rare is decided in Lua. */
 function slotDefaults(o: ConfigOptions): string {
   return section("defaults slots from base", [
     "balance leastconn",
-    // In flight, queued and held: one app must not take every connection of the gateway.
-    ...answers(o, PAGES.tooMany, `{ be_conn gt ${o.maxPerApp} }`),
-    "http-request lua.hold unless { nbsrv gt 0 }",
-    ...answers(o, PAGES.unknownHost, "{ var(txn.hold) -m str gone }"),
-    ...answers(o, PAGES.tooMany, "{ var(txn.hold) -m str full }"),
-    ...answers(o, PAGES.wakeTimeout, "{ var(txn.hold) -m str timeout }"),
-    // Keeping a request for another try costs a fifth of all work here, and there is another server only from two on.
-    "http-request disable-l7-retry unless { nbsrv gt 1 }",
+    // No server is there; or in flight, queued and held are so many: one app must not take every connection of the gateway.
+    `http-request lua.hold if !{ nbsrv gt 0 } || { be_conn gt ${o.maxPerApp} }`,
+    // Keeping a request for another try costs as much as all other work here: only where there is another server, and for
+    // what may be sent twice.
+    "http-request disable-l7-retry if !{ nbsrv gt 1 } || !{ method GET HEAD OPTIONS }",
     `http-request set-timeout server var(txn.slot),map_str_int(${o.files.timeouts},${DEFAULT_TIMEOUT_MS})`,
   ]);
-}
-
-/** The page where the condition holds, as JSON for those who asked for it. */
-function answers(o: ConfigOptions, it: Page, condition: string): string[] {
-  const file = (ending: string) => join(o.files.pages, `${it.name}.${ending}`);
-  const headers = ["hdr cache-control no-store", "hdr x-request-id %[unique-id]", ...(it.retryAfterS === undefined ? [] : [`hdr retry-after ${it.retryAfterS}`])].join(" ");
-  const answer = (type: string, ending: string) => `http-request return status ${it.status} content-type "${type}" file ${file(ending)} ${headers} if ${condition}`;
-  return [`${answer("application/problem+json", "json")} ${WANTS_JSON}`, answer("text/html; charset=utf-8", "html")];
 }
 
 function section(head: string, lines: readonly string[]): string {

@@ -60,3 +60,12 @@ export function toErrorFile(it: Page): string {
   ];
   return `${head.join("\r\n")}\r\n\r\n${toHtml(it)}`;
 }
+
+/** All as one table by name, for `lua/answers.lua`. */
+export function toLuaTable(pages: readonly Page[], publicUrl: URL): string {
+  const rows = pages.map((it) => {
+    const retry = it.retryAfterS === undefined ? "" : `retry_after_s = ${it.retryAfterS}, `;
+    return `  ["${it.name}"] = { status = ${it.status}, ${retry}html = [==[\n${toHtml(it)}]==], json = [==[\n${toProblemText(it, publicUrl)}]==] },\n`;
+  });
+  return `return {\n${rows.join("")}}\n`;
+}

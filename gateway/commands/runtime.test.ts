@@ -25,7 +25,7 @@ test("commands as lines", () => {
       "set maxconn server slot_0001/ins_1 9",
       "set server slot_0001/ins_1 weight 0",
       "del server slot_0001/ins_1",
-      "add map /d/hosts.map a.test slot_0001",
+      "add map /d/hosts.map a.test/ slot_0001",
       "set map /d/timeouts.map slot_0001 7",
       "del map /d/timeouts.map slot_0001",
     ],

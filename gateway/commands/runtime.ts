@@ -1,6 +1,6 @@
 /** Lines of HAProxy's Runtime API, and what it answers. */
 import type { Command, ServerObserved, SlotObserved } from "../plan.ts";
-import type { GatewayFiles } from "./config.ts";
+import { hostKey, type GatewayFiles } from "./config.ts";
 
 type MapFiles = Pick<GatewayFiles, "hosts" | "timeouts">;
 
@@ -23,9 +23,9 @@ export function render(command: Command, files: MapFiles): string {
     case "del-server":
       return `del server ${server}`;
     case "add-host":
-      return `add map ${files.hosts} ${command.host} ${command.slot}`;
+      return `add map ${files.hosts} ${hostKey(command.host)} ${command.slot}`;
     case "del-host":
-      return `del map ${files.hosts} ${command.host}`;
+      return `del map ${files.hosts} ${hostKey(command.host)}`;
     case "add-timeout":
       return `add map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
     case "set-timeout":
@@ -132,7 +132,7 @@ export function observe(servers: Stats["servers"], hosts: string, timeouts: stri
   for (const [name, found] of servers) {
     for (const [server, { address, port, maxconn, state, asleep }] of found) slotOf(name).servers.set(server, { address, port, maxconn, state, asleep });
   }
-  for (const [host, slot] of parseMap(hosts)) slotOf(slot).hosts.add(host);
+  for (const [host, slot] of parseMap(hosts)) slotOf(slot).hosts.add(host.replace(/\/$/, ""));
   for (const [slot, timeoutMs] of parseMap(timeouts)) slotOf(slot).timeoutMs = Number(timeoutMs);
   return slots;
 }

@@ -3,9 +3,12 @@
 -- the same, and its node wakes it a moment later.
 local socket = os.getenv("BERTH_HOLD_SOCKET")
 local self_socket = os.getenv("BERTH_SELF_SOCKET")
+local max_per_app = tonumber(os.getenv("BERTH_MAX_PER_APP"))
 local alone_s = tonumber(os.getenv("BERTH_HOLD_ALONE_MS")) / 1000
 -- The controller answers within a few seconds, with «again» if it must: one that is silent for so long is not there.
 local ASK_TIMEOUT_MS = 10 * 1000
+-- What the controller says when the request goes no further, and the page for it.
+local ENDS = { timeout = "wake-timeout", full = "too-many", gone = "unknown-host" }
 
 local function ask(slot, waited_ms)
   local client = core.httpclient()
@@ -46,6 +49,7 @@ local function stopping(txn)
 end
 
 core.register_action("hold", { "http-req" }, function(txn)
+  if txn.f:be_conn() > max_per_app then return berth.answer(txn, "too-many") end
   local slot = txn.f:be_name()
   local began = seconds()
   while true do
@@ -54,17 +58,11 @@ core.register_action("hold", { "http-req" }, function(txn)
     if txn.c:nbsrv(slot) > 0 then return end
     -- A process that was replaced counts no server as usable, and uses those it has all the same.
     if stopping(txn) and (answer == "go" or answer == nil) then return end
-    if answer == "timeout" or answer == "full" or answer == "gone" then
-      txn:set_var("txn.hold", answer)
-      return
-    end
+    if ENDS[answer] ~= nil then return berth.answer(txn, ENDS[answer]) end
     if answer == nil then
       open_sleepers(slot)
       if txn.c:nbsrv(slot) > 0 then return end
-      if seconds() - began > alone_s then
-        txn:set_var("txn.hold", "timeout")
-        return
-      end
+      if seconds() - began > alone_s then return berth.answer(txn, "wake-timeout") end
       for _ = 1, 5 do
         core.msleep(50)
         if txn.c:nbsrv(slot) > 0 then return end
