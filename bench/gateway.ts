@@ -27,11 +27,12 @@ async function startHaproxy(dir: string, name: string, config: string, port: num
   writeFileSync(file, config);
   const child = start(["haproxy", "-db", "-f", file], { stdio: "ignore" });
   await until(() => statusOf(port, new Agent(), HOST).then((status) => status === 200, () => false));
-  return async () => {
+  const stop = async () => {
     const ended = once(child, "exit");
     child.kill("SIGKILL");
     await ended;
   };
+  return { stop, pid: child.pid ?? 0 };
 }
 
 const DEFAULTS = "global\n  maxconn 8000\ndefaults\n  mode http\n  timeout connect 2s\n  timeout client 60s\n  timeout server 60s\n";
@@ -74,6 +75,13 @@ async function measureRoutes(gateway: TestGateway, appPort: number): Promise<num
   return times;
 }
 
+/** Of all its threads, user and system together, in µs; the clock ticks 100 times a second. */
+function cpuMicros(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
 function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
@@ -82,25 +90,33 @@ const dir = mkdtempSync(join(tmpdir(), "berth-bench-gateway-"));
 const [appPort, barePort, byHandPort] = [await freePort(), await freePort(), await freePort()];
 const stops: (() => Promise<void>)[] = [];
 try {
-  stops.push(await startHaproxy(dir, "app", appConfig(appPort), appPort));
-  stops.push(await startHaproxy(dir, "bare", bareConfig(barePort, appPort), barePort));
-  stops.push(await startHaproxy(dir, "byHand", byHandConfig(byHandPort, appPort), byHandPort));
+  const app = await startHaproxy(dir, "app", appConfig(appPort), appPort);
+  stops.push(app.stop);
+  const bare = await startHaproxy(dir, "bare", bareConfig(barePort, appPort), barePort);
+  stops.push(bare.stop);
+  const byHand = await startHaproxy(dir, "byHand", byHandConfig(byHandPort, appPort), byHandPort);
+  stops.push(byHand.stop);
   const gateway = await TestGateway.start({ BERTH_GATEWAY_SLOTS: String(APPS + NEW_ROUTES + 10), BERTH_GATEWAY_MAX_CONNECTIONS: "8000", BERTH_GATEWAY_COUNTS_MS: "5000" });
   stops.push(() => gateway.stop());
-  const app = () => ({ instanceId: newId("instance"), address: "127.0.0.1", port: appPort });
-  for (let i = 0; i < APPS; i++) gateway.api.send(gateway.makeRoute(`app${i}`, [app()]));
-  await gateway.route("bench", [app()], { concurrency: 1000 });
+  const endpoint = () => ({ instanceId: newId("instance"), address: "127.0.0.1", port: appPort });
+  for (let i = 0; i < APPS; i++) gateway.api.send(gateway.makeRoute(`app${i}`, [endpoint()]));
+  await gateway.route("bench", [endpoint()], { concurrency: 1000 });
   const agent = new Agent();
   await until(async () => (await statusOf(gateway.port, agent, HOST)) === 200);
 
   const ports = { direct: appPort, bare: barePort, byHand: byHandPort, gateway: gateway.port };
-  const rounds: Record<keyof typeof ports, Round[]> = { direct: [], bare: [], byHand: [], gateway: [] };
+  const pids = { direct: app.pid, bare: bare.pid, byHand: byHand.pid, gateway: gateway.haproxyPid };
+  const rounds: Record<keyof typeof ports, (Round & { cpuMicros: number })[]> = { direct: [], bare: [], byHand: [], gateway: [] };
   for (let i = 0; i < ROUNDS; i++) {
-    for (const name of Object.keys(ports) as (keyof typeof ports)[]) rounds[name].push(await wrk(`http://127.0.0.1:${ports[name]}/`, { seconds: SECONDS, connections: 32, headers: { Host: HOST } }));
+    for (const name of Object.keys(ports) as (keyof typeof ports)[]) {
+      const before = cpuMicros(pids[name]);
+      const round = await wrk(`http://127.0.0.1:${ports[name]}/`, { seconds: SECONDS, connections: 32, headers: { Host: HOST } });
+      rounds[name].push({ ...round, cpuMicros: (cpuMicros(pids[name]) - before) / (round.requestsPerSecond * SECONDS) });
+    }
   }
   const visible = await measureRoutes(gateway, appPort);
-  const of = (name: keyof typeof ports, key: keyof Round) => median(rounds[name].map((round) => round[key]));
-  const figures = Object.fromEntries(Object.keys(ports).map((name) => [name, { requestsPerSecond: of(name as keyof typeof ports, "requestsPerSecond"), p50Ms: of(name as keyof typeof ports, "p50Ms"), p99Ms: of(name as keyof typeof ports, "p99Ms") }]));
+  const of = (name: keyof typeof ports, key: keyof Round | "cpuMicros") => median(rounds[name].map((round) => round[key]));
+  const figures = Object.fromEntries(Object.keys(ports).map((name) => [name, { requestsPerSecond: of(name as keyof typeof ports, "requestsPerSecond"), p50Ms: of(name as keyof typeof ports, "p50Ms"), p99Ms: of(name as keyof typeof ports, "p99Ms"), cpuMicrosPerRequest: of(name as keyof typeof ports, "cpuMicros") }]));
   console.log(JSON.stringify({
     apps: APPS,
     ratios: {
