@@ -22,6 +22,7 @@ import { createDomainRoutes } from "./routes/domains.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createMemberRoutes } from "./routes/members.ts";
 import { createNodeTokenRoutes } from "./routes/node-token.ts";
+import { createNodeSnapshotRoutes } from "./routes/node-snapshots.ts";
 import { createOperatorRoutes } from "./routes/operator.ts";
 import { createInstanceRoutes } from "./routes/instances.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
@@ -30,6 +31,7 @@ import { createUsageRoutes } from "./routes/usage.ts";
 import { createSessionRoutes } from "./routes/sessions.ts";
 import { createTokenExchangeRoutes, createTokenRoutes } from "./routes/tokens.ts";
 import { createTrustRoutes } from "./routes/trusts.ts";
+import { createVolumeRoutes } from "./routes/volumes.ts";
 import { createWhoamiRoutes } from "./routes/whoami.ts";
 
 export const OPENAPI_INFO = {
@@ -59,6 +61,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createTokenExchangeRoutes(deps));
   app.route("/", createOperatorRoutes(deps));
   app.route("/", createNodeTokenRoutes(deps));
+  app.route("/", createNodeSnapshotRoutes(deps));
 
   app.use("/v1/*", authenticate(deps));
   app.use("/v1/*", idempotent(deps));
@@ -73,6 +76,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createSecretRoutes(deps));
   app.route("/", createInstanceRoutes(deps));
   app.route("/", createDomainRoutes(deps));
+  app.route("/", createVolumeRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
   app.route("/", createBuildRoutes(deps));
 

@@ -24,7 +24,7 @@ const operations = Object.entries(document.paths ?? {}).flatMap(([path, methods]
 const WHOLE_LISTS = ["QuotaList"];
 /** Operations that need no token, and whom a token without any scope may ask. */
 const PUBLIC: string[] = ["exchangeToken", "createCliToken"];
-const UNSCOPED = ["whoami", "createNodeToken"];
+const UNSCOPED = ["whoami", "createNodeToken", "storeSnapshot"];
 /** Things that have labels: their lists can be asked by them. */
 const LABELLED = ["App"];
 

@@ -323,6 +323,128 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apps/{app}/volumes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the volumes of an app */
+        get: operations["listVolumes"];
+        put?: never;
+        /** Make a volume, for settings to mount */
+        post: operations["createVolume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/volumes/{volume}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a volume, where it is and what is being done with it */
+        get: operations["getVolume"];
+        put?: never;
+        post?: never;
+        /** Delete a volume that nothing mounts, with all of its snapshots */
+        delete: operations["deleteVolume"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/volumes/{volume}/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what was done with a volume */
+        get: operations["listVolumeOperations"];
+        put?: never;
+        /** Take a snapshot of a volume, restore one, or move the volume to another node */
+        post: operations["startVolumeOperation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/volumes/{volume}/operations/{operation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how far an operation is, or why it failed */
+        get: operations["getVolumeOperation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/volumes/{volume}/resize": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a volume grow */
+        post: operations["resizeVolume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/volumes/{volume}/snapshots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the snapshots of a volume */
+        get: operations["listVolumeSnapshots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/volumes/{volume}/snapshots/{snapshot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a snapshot */
+        delete: operations["deleteVolumeSnapshot"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -559,6 +681,23 @@ export interface paths {
         get?: never;
         /** Change a member's role; the last owner stays one */
         put: operations["setMemberRole"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/node/snapshots/{snapshot}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** For a node's agent: the bytes of a snapshot that it was told to take */
+        put: operations["storeSnapshot"];
         post?: never;
         delete?: never;
         options?: never;
@@ -1266,7 +1405,7 @@ export interface components {
             [key: string]: string | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "unknown_host" | "wake_timeout";
+        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout";
         ExchangedToken: {
             access_token: string;
             expires_in: number;
@@ -1396,6 +1535,15 @@ export interface components {
             items: components["schemas"]["Member"][];
             nextCursor: string | null;
         };
+        Mount: {
+            path: string;
+            /** @default false */
+            readOnly?: boolean;
+            /** @default false */
+            shared?: boolean;
+            sizeBytes?: number;
+            volume: string;
+        };
         NewInvite: {
             /** Format: date-time */
             createdAt: string;
@@ -1460,6 +1608,7 @@ export interface components {
                 storageBytes?: number;
                 tokens?: number;
                 uploadBytes?: number;
+                volumeBytes?: number;
             };
             name: string;
             tenants: number;
@@ -1485,6 +1634,7 @@ export interface components {
                 storageBytes?: number;
                 tokens?: number;
                 uploadBytes?: number;
+                volumeBytes?: number;
             };
         };
         Problem: {
@@ -1514,7 +1664,7 @@ export interface components {
             items: {
                 limit: number;
                 /** @enum {string} */
-                name: "apps" | "instances" | "cpuMillis" | "memoryBytes" | "storageBytes" | "buildsAtOnce" | "buildsQueued" | "buildMinutesMonth" | "egressBytesMonth" | "uploadBytes" | "domains" | "tokens" | "members" | "secrets" | "requestsMinute";
+                name: "apps" | "instances" | "cpuMillis" | "memoryBytes" | "storageBytes" | "volumeBytes" | "buildsAtOnce" | "buildsQueued" | "buildMinutesMonth" | "egressBytesMonth" | "uploadBytes" | "domains" | "tokens" | "members" | "secrets" | "requestsMinute";
                 used: number | null;
             }[];
             plan: string | null;
@@ -1579,6 +1729,10 @@ export interface components {
             /** @default UTC */
             timeZone?: string;
             to: string;
+        };
+        Scratch: {
+            path: string;
+            sizeBytes: number;
         };
         Secret: {
             /** Format: date-time */
@@ -1677,6 +1831,7 @@ export interface components {
             logBytes: number;
             /** @default 536870912 */
             memoryBytes: number;
+            mounts?: components["schemas"]["Mount"][];
             /** @default 1024 */
             pidsMax: number;
             port?: number;
@@ -1716,6 +1871,7 @@ export interface components {
             /** @default 300000 */
             requestTimeoutMs: number;
             scaling?: components["schemas"]["Scaling"];
+            scratch?: components["schemas"]["Scratch"][];
             /** @default 30000 */
             stopGraceMs: number;
             strategy?: components["schemas"]["Strategy"];
@@ -1760,6 +1916,7 @@ export interface components {
             } | null;
             logBytes?: number;
             memoryBytes?: number;
+            mounts?: components["schemas"]["Mount"][] | null;
             pidsMax?: number;
             port?: number | null;
             preStop?: {
@@ -1799,6 +1956,7 @@ export interface components {
                 ratePerSecond?: number | null;
                 schedule?: components["schemas"]["ScheduledMin"][] | null;
             } | null;
+            scratch?: components["schemas"]["Scratch"][] | null;
             stopGraceMs?: number;
             strategy?: components["schemas"]["Strategy"];
         };
@@ -1851,6 +2009,7 @@ export interface components {
                 storageBytes?: number;
                 tokens?: number;
                 uploadBytes?: number;
+                volumeBytes?: number;
             };
             members: number;
             name: string;
@@ -1883,6 +2042,7 @@ export interface components {
                 storageBytes?: number;
                 tokens?: number;
                 uploadBytes?: number;
+                volumeBytes?: number;
             };
             plan: string | null;
         };
@@ -1986,6 +2146,96 @@ export interface components {
         };
         UsagePage: {
             items: components["schemas"]["Usage"][];
+            nextCursor: string | null;
+        };
+        Volume: {
+            actualSizeBytes: number | null;
+            app: string;
+            /** Format: date-time */
+            createdAt: string;
+            id: string;
+            /** Format: date-time */
+            lastSnapshotAt: string | null;
+            mounts: {
+                path: string;
+                readOnly: boolean;
+            }[];
+            name: string;
+            node: string | null;
+            operation: {
+                id: string;
+                /** @enum {string} */
+                kind: "snapshot" | "restore" | "move";
+                /** @enum {string} */
+                state: "queued" | "stopping" | "snapshotting" | "fetching" | "done" | "failed";
+            } | null;
+            problem: components["schemas"]["Failure"] | null;
+            sizeBytes: number;
+            /** @enum {string} */
+            state: "new" | "ready" | "node-lost" | "deleting";
+            usedBytes: number | null;
+        };
+        VolumeCreate: {
+            name: string;
+            sizeBytes: number;
+        };
+        VolumeOperation: {
+            /** Format: date-time */
+            createdAt: string;
+            failure: components["schemas"]["Failure"] | null;
+            /** Format: date-time */
+            finishedAt: string | null;
+            id: string;
+            /** @enum {string} */
+            kind: "snapshot" | "restore" | "move";
+            snapshot: string | null;
+            /** @enum {string} */
+            state: "queued" | "stopping" | "snapshotting" | "fetching" | "done" | "failed";
+            toNode: string | null;
+            volume: string;
+        };
+        VolumeOperationCreate: {
+            /** @enum {string} */
+            kind: "snapshot";
+        } | {
+            /** @enum {string} */
+            kind: "restore";
+            node?: string;
+            snapshot: string;
+        } | {
+            /** @enum {string} */
+            kind: "move";
+            node: string;
+        };
+        VolumeOperationPage: {
+            items: components["schemas"]["VolumeOperation"][];
+            nextCursor: string | null;
+        };
+        VolumePage: {
+            items: components["schemas"]["Volume"][];
+            nextCursor: string | null;
+        };
+        VolumeResize: {
+            sizeBytes: number;
+        };
+        VolumeSnapshot: {
+            /** Format: date-time */
+            createdAt: string;
+            digest: string | null;
+            /** Format: date-time */
+            expiresAt: string | null;
+            failure: components["schemas"]["Failure"] | null;
+            id: string;
+            /** @enum {string} */
+            reason: "manual" | "daily" | "move";
+            sizeBytes: number | null;
+            /** @enum {string} */
+            state: "taking" | "ready" | "failed" | "removing";
+            volume: string;
+            volumeSizeBytes: number;
+        };
+        VolumeSnapshotPage: {
+            items: components["schemas"]["VolumeSnapshot"][];
             nextCursor: string | null;
         };
         Whoami: {
@@ -2217,6 +2467,7 @@ export type LabelsPatch = components['schemas']['LabelsPatch'];
 export type LogEntry = components['schemas']['LogEntry'];
 export type Member = components['schemas']['Member'];
 export type MemberPage = components['schemas']['MemberPage'];
+export type Mount = components['schemas']['Mount'];
 export type NewInvite = components['schemas']['NewInvite'];
 export type NewToken = components['schemas']['NewToken'];
 export type NodeToken = components['schemas']['NodeToken'];
@@ -2234,6 +2485,7 @@ export type RolePut = components['schemas']['RolePut'];
 export type Rollback = components['schemas']['Rollback'];
 export type Scaling = components['schemas']['Scaling'];
 export type ScheduledMin = components['schemas']['ScheduledMin'];
+export type Scratch = components['schemas']['Scratch'];
 export type Secret = components['schemas']['Secret'];
 export type SecretChange = components['schemas']['SecretChange'];
 export type SecretPage = components['schemas']['SecretPage'];
@@ -2259,6 +2511,15 @@ export type TrustCreate = components['schemas']['TrustCreate'];
 export type TrustPage = components['schemas']['TrustPage'];
 export type Usage = components['schemas']['Usage'];
 export type UsagePage = components['schemas']['UsagePage'];
+export type Volume = components['schemas']['Volume'];
+export type VolumeCreate = components['schemas']['VolumeCreate'];
+export type VolumeOperation = components['schemas']['VolumeOperation'];
+export type VolumeOperationCreate = components['schemas']['VolumeOperationCreate'];
+export type VolumeOperationPage = components['schemas']['VolumeOperationPage'];
+export type VolumePage = components['schemas']['VolumePage'];
+export type VolumeResize = components['schemas']['VolumeResize'];
+export type VolumeSnapshot = components['schemas']['VolumeSnapshot'];
+export type VolumeSnapshotPage = components['schemas']['VolumeSnapshotPage'];
 export type Whoami = components['schemas']['Whoami'];
 export type ResponseBroken = components['responses']['Broken'];
 export type ResponseChanged = components['responses']['Changed'];
@@ -2403,7 +2664,9 @@ export interface operations {
     };
     destroyApp: {
         parameters: {
-            query?: never;
+            query?: {
+                volumes?: "delete";
+            };
             header?: {
                 /** @description The `ETag` of what was read: the change is refused with 412 when somebody changed it since. */
                 "If-Match"?: string;
@@ -2425,9 +2688,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["Invalid"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             412: components["responses"]["Changed"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
@@ -3334,6 +3599,375 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listVolumes: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of volumes, oldest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumePage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createVolume: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VolumeCreate"];
+            };
+        };
+        responses: {
+            /** @description The volume; it is on no node yet */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getVolume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The volume */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteVolume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is being removed */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listVolumeOperations: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of operations, newest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumeOperationPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    startVolumeOperation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VolumeOperationCreate"];
+            };
+        };
+        responses: {
+            /** @description The operation; ask for it until it is `done` or `failed` */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumeOperation"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getVolumeOperation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                operation: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The operation */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumeOperation"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    resizeVolume: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VolumeResize"];
+            };
+        };
+        responses: {
+            /** @description The volume; `actualSizeBytes` follows */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Volume"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listVolumeSnapshots: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of snapshots, newest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VolumeSnapshotPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteVolumeSnapshot: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                snapshot: string;
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is being removed */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     listAudit: {
         parameters: {
             query?: {
@@ -3907,6 +4541,39 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    storeSnapshot: {
+        parameters: {
+            query?: never;
+            header?: {
+                "berth-digest"?: string;
+                "berth-image-bytes"?: string;
+            };
+            path: {
+                snapshot: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description They are stored */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Unusable"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
             503: components["responses"]["Unavailable"];

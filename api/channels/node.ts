@@ -4,8 +4,10 @@ import { LRUCache } from "lru-cache";
 import { FromNodeSchema, NODE_CHANNEL_PATH, type FromNode, type LogEntry, type ToNode } from "../../core/contract/node-channel.ts";
 import { isLast, type SessionUp } from "../../core/contract/sessions.ts";
 import { parseId, type NodeId } from "../../core/contract/ids.ts";
-import { layerDigests, readGenerations, readNode, renderDesired, wantedSecrets, type NodeRows } from "../../core/db/system-queries/desired-state.ts";
+import { DIGEST } from "../../core/contract/release-config.ts";
+import { layerDigests, readGenerations, readNode, renderDesired, snapshotKeys, wantedSecrets, type NodeRows } from "../../core/db/system-queries/desired-state.ts";
 import { findNode, touchNode, writeHello, writeReport, writeSeenGeneration } from "../../core/db/system-queries/node-reports.ts";
+import { writeVolumes } from "../../core/db/system-queries/node-volumes.ts";
 import { openVersions, type OpenedSecrets } from "../../core/db/system-queries/secrets.ts";
 import type { Deps, NodeSession } from "../deps.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
@@ -122,8 +124,8 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
       const node = await readNode(deps.db, nodeId);
       if (node === undefined) return socket.close(1008, "the node was removed");
       if (why === "bell" && node.generation <= entry.sentGeneration) return;
-      const [urlOf, opened] = await Promise.all([urls(layerDigests(node.instances)), openSecretsOf(deps, node)]);
-      if (!send(socket, renderDesired(node, urlOf, opened))) return;
+      const [urlOf, opened] = await Promise.all([urls([...layerDigests(node.instances).map(blobKey), ...snapshotKeys(node)]), openSecretsOf(deps, node)]);
+      if (!send(socket, renderDesired(node, (name) => urlOf(DIGEST.test(name) ? blobKey(name) : name), opened))) return;
       entry.sentGeneration = node.generation;
       entry.sentAt = deps.clock().getTime();
     },
@@ -133,6 +135,8 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
   const report = latest<Extract<FromNode, { type: "report" }>>(
     async (message) => {
       const outcome = await writeReport(deps.db, nodeId, message, deps.clock());
+      const stored = message.volumes === undefined ? [] : await writeVolumes(deps.db, nodeId, message.generation, message.volumes);
+      for (const appId of stored) deps.bells.ring("reconcile", appId);
       for (const appId of outcome.changedApps) {
         deps.bells.ring("route", appId);
         deps.bells.ring("reconcile", appId);
@@ -191,21 +195,21 @@ async function lookAtAll(deps: NodeChannelDeps, connected: ReadonlyMap<NodeId, C
   }
 }
 
-type Presigner = (digests: readonly string[]) => Promise<(digest: string) => string>;
+type Presigner = (keys: readonly string[]) => Promise<(key: string) => string>;
 
 /** Presigned URLs, kept while at least three quarters of their life are left. */
 function presigner(deps: NodeChannelDeps): Presigner {
   const ttl = deps.config.presignTtlMs;
   const known = new LRUCache<string, string>({ max: 50_000, ttl: ttl / 4 });
-  return async (digests) => {
+  return async (keys) => {
     const found = new Map<string, string>();
     await Promise.all(
-      digests.map(async (digest) => {
-        const url = known.get(digest) ?? (await deps.blobs.presignGet(blobKey(digest), ttl));
-        known.set(digest, url, { noUpdateTTL: true });
-        found.set(digest, url);
+      keys.map(async (key) => {
+        const url = known.get(key) ?? (await deps.blobs.presignGet(key, ttl));
+        known.set(key, url, { noUpdateTTL: true });
+        found.set(key, url);
       }),
     );
-    return (digest) => found.get(digest) ?? "";
+    return (key) => found.get(key) ?? "";
   };
 }

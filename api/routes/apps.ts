@@ -1,5 +1,5 @@
 /** Apps and what belongs to them, but for uploads. */
-import { createRoute } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import {
   AppCreateSchema,
   AppEventSchema,
@@ -99,11 +99,11 @@ function addApps(app: ReturnType<typeof createRouter>, deps: Deps): void {
       operationId: "destroyApp",
       ...needs("apps"),
       summary: "Destroy an app: its URL stops answering, its instances end",
-      request: { params: AppParam },
-      responses: { 204: { description: "It is being removed" }, ...problems(401, 404, 412) },
+      request: { params: AppParam, query: z.object({ /** Its volumes go with it, for good. Needed where there are some. */ volumes: z.literal("delete").optional() }) },
+      responses: { 204: { description: "It is being removed" }, ...problems(400, 401, 404, 409, 412) },
     }),
     async (c) => {
-      await destroyApp(deps, c.get("actor"), c.req.valid("param").app, readIfMatch(c));
+      await destroyApp(deps, c.get("actor"), c.req.valid("param").app, readIfMatch(c), c.req.valid("query").volumes === "delete");
       return c.body(null, 204);
     },
   );

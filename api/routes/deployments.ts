@@ -1,5 +1,4 @@
 /** Uploads and deployments. */
-import { Readable } from "node:stream";
 import { createRoute } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { z } from "zod";
@@ -16,7 +15,7 @@ import { deployUpload, fingerprintUpload } from "../use-cases/deploy-upload.ts";
 import { followDeployment, getDeployment } from "../use-cases/follow-deployment.ts";
 import { listDeployments } from "../use-cases/list-deployments.ts";
 import { answerStream, EVENT_STREAM, sseEvent } from "./event-stream.ts";
-import { AppParam, json, PageQuery, problems } from "./responses.ts";
+import { AppParam, bodyOf, json, PageQuery, problems } from "./responses.ts";
 
 const DeploymentParam = z.object({ id: z.string().min(1).max(64) });
 const binary = { schema: z.string().meta({ format: "binary" }) };
@@ -157,11 +156,4 @@ async function readImageRequest(c: Context<ApiEnv>): Promise<{ bytes: Buffer; re
   const parsed = DeployImageSchema.safeParse(value);
   if (!parsed.success) throw invalidInput("json", parsed.error.issues);
   return { bytes, request: parsed.data };
-}
-
-/** The request's bytes as Node has them: no copy through web streams. */
-function bodyOf(c: Context<ApiEnv>): Readable {
-  const incoming = (c.env as Partial<ApiEnv["Bindings"]> | undefined)?.incoming;
-  if (incoming !== undefined) return incoming as Readable;
-  return c.req.raw.body === null ? Readable.from([]) : Readable.fromWeb(c.req.raw.body as Parameters<typeof Readable.fromWeb>[0]);
 }

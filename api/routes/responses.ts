@@ -1,7 +1,10 @@
 /** Parts of route descriptions that repeat. */
+import { Readable } from "node:stream";
+import type { Context } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { z } from "zod";
 import { AppError, ProblemSchema } from "../../core/contract/errors.ts";
+import type { ApiEnv } from "../deps.ts";
 
 const MAX_JSON_BYTES = 2 ** 20;
 
@@ -40,3 +43,10 @@ export const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(100).default(50),
   cursor: z.string().max(200).optional(),
 });
+
+/** The request's bytes as Node has them: no copy through web streams. */
+export function bodyOf(c: Context<ApiEnv>): Readable {
+  const incoming = (c.env as Partial<ApiEnv["Bindings"]> | undefined)?.incoming;
+  if (incoming !== undefined) return incoming as Readable;
+  return c.req.raw.body === null ? Readable.from([]) : Readable.fromWeb(c.req.raw.body as Parameters<typeof Readable.fromWeb>[0]);
+}

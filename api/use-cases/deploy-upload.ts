@@ -14,6 +14,7 @@ import { findApp, insertApp, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDigests, findSettledRelease, insertDeployment, insertUpload } from "../../core/db/queries/builds.ts";
 import { readLimits, requireRoom, requireRoomForApp, requireRooms } from "../../core/db/queries/quota.ts";
+import { requireVolumes } from "../../core/db/queries/volumes.ts";
 import { effectiveSecrets } from "../../core/db/queries/secrets.ts";
 import { findDeployment, type DeploymentDetails } from "../../core/db/queries/deployments.ts";
 import type { Db, Tx } from "../../core/db/client.ts";
@@ -220,7 +221,9 @@ async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, 
     await insertDeployment(tx, { ...ids, state: "live", reason: ALREADY_LIVE, buildId: live.buildId, releaseId: live.id, createdAt: now, finishedAt: now });
   } else {
     await requireRooms(tx, actor.tenantId, { buildsQueued: 1, buildMinutesMonth: 1, egressBytesMonth: 1, storageBytes: 1 });
-    await requireRoomForApp(tx, actor.tenantId, app.id, applySettingsPatch(app.settings, upload.config.settings));
+    const settings = applySettingsPatch(app.settings, upload.config.settings);
+    await requireRoomForApp(tx, actor.tenantId, app.id, settings);
+    await requireVolumes(tx, actor.tenantId, app.id, settings, { isTrial: true });
     buildId = newId("build");
     const build = {
       id: buildId,

@@ -5,6 +5,7 @@ import type { AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
 import { requireRoomForApp } from "../../core/db/queries/quota.ts";
+import { requireVolumes } from "../../core/db/queries/volumes.ts";
 import { findRelease, findReleaseBefore, type ReleaseRow } from "../../core/db/queries/releases.ts";
 import { rollBack } from "../../core/db/system-queries/roll-back.ts";
 import { lockApp } from "../../core/db/system-queries/rollout.ts";
@@ -24,6 +25,7 @@ export async function rollbackApp(deps: Deps, actor: Actor, nameOrId: string, to
     const found = await requireApp(tx, actor, appId);
     const release = await chooseRelease(tx, actor, found, to);
     await requireRoomForApp(tx, actor.tenantId, found.id, release.settings);
+    await requireVolumes(tx, actor.tenantId, found.id, release.settings);
     const done = await rollBack(tx, { tenantId: actor.tenantId, app: found, release, reason: `rollback to v${release.number}` }, now);
     const { deploymentId: id, superseded: ended, secrets } = done;
     await writeAudit(tx, actor, "app.rollback", found.id, { name: found.name, deployment: id, secrets }, { before: { release: await nameOf(tx, actor, found) }, after: { release: `v${release.number}` } });

@@ -71,6 +71,14 @@ export const ERRORS = {
   superseded: [409, "A newer deployment took its place"],
   deployment_cancelled: [409, "The deployment was cancelled"],
   no_release: [409, "There is no release to return to"],
+  // volumes
+  volume_missing: [422, "The app has no such volume"],
+  volume_in_use: [409, "The volume is in use"],
+  volume_busy: [409, "Something is being done with the volume"],
+  volume_empty: [409, "Nothing was stored in the volume yet"],
+  volumes_exist: [409, "The app has volumes"],
+  volume_failed: [500, "The node could not do it"],
+  volume_node_lost: [503, "The node that has the volume is away"],
   // gateway
   unknown_host: [404, "No app answers at this host"],
   wake_timeout: [503, "The app did not start in time"],

@@ -24,6 +24,9 @@ const PREFIXES = {
   node: "nod",
   gateway: "gwy",
   upload: "upl",
+  volume: "vol",
+  snapshot: "snp",
+  operation: "opn",
   audit: "aud",
   request: "req",
 } as const;

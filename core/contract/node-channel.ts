@@ -7,10 +7,12 @@
 import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import { idSchema } from "./ids.ts";
+import { DesiredMountSchema, DesiredVolumeSchema, VolumesReportSchema } from "./node-volumes.ts";
 import { ImageLayerSchema } from "./release-config.ts";
 import { ScheduledMinSchema } from "./scaling.ts";
 import { SECRET_NAME } from "./secrets.ts";
 import { SessionDownSchema, SessionTargetSchema, SessionUpSchema } from "./sessions.ts";
+import { ScratchListSchema } from "./volumes.ts";
 import { WakeAddressSchema } from "./wake.ts";
 import { TEMPERATURE_CAUSES, TEMPERATURES } from "../domain/temperature.ts";
 
@@ -56,6 +58,9 @@ export const DesiredInstanceSchema = z.object({
   /** As in an image's USER: `name`, `uid`, `name:group`, `uid:gid`; empty is root. */
   user: z.string(),
   volumes: z.array(z.string()),
+  /** Volumes that it sees. */
+  mounts: z.array(DesiredMountSchema).optional(),
+  scratch: ScratchListSchema.optional(),
   stopSignal: z.string(),
   port: z.number().int(),
   readiness: ReadinessSchema,
@@ -89,6 +94,8 @@ export const DesiredStateSchema = z.object({
   generation: z.number().int().nonnegative(),
   /** All that must run on this node: what is not named is stopped and removed. */
   instances: z.array(DesiredInstanceSchema),
+  /** Images of volumes. What is not named is left alone. */
+  volumes: z.array(DesiredVolumeSchema).optional(),
 });
 export type DesiredState = z.infer<typeof DesiredStateSchema>;
 
@@ -122,7 +129,7 @@ export const InstanceReportSchema = z.object({
   /** Why it failed or waits: a stable code and a sentence, with the last log lines. */
   problem: z
     .object({
-      code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable"]),
+      code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable", "volume_failed"]),
       detail: z.string(),
       logTail: z.array(z.string()),
     })
@@ -176,6 +183,7 @@ export const FromNodeSchema = z.discriminatedUnion("type", [
     instances: z.array(InstanceReportSchema),
     /** Of those that are here only from time to time, of those that ended always. */
     usage: z.array(InstanceUsageSchema).optional(),
+    volumes: VolumesReportSchema.optional(),
   }),
   /** Log lines that were asked for; `done` closes the request (also when the instance is unknown). */
   z.object({ type: z.literal("logs"), requestId: z.string(), entries: z.array(LogEntrySchema), done: z.boolean() }),

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
 import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
+import { MountsSchema, ScratchListSchema } from "./volumes.ts";
 import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
@@ -50,6 +51,8 @@ export const SettingsSchema = z.object({
   strategy: StrategySchema.optional(),
   autoRollback: AutoRollbackSchema.optional(),
   keepWarmMs: KeepWarmMsSchema.optional(),
+  mounts: MountsSchema.optional(),
+  scratch: ScratchListSchema.optional(),
 }).meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
@@ -73,6 +76,9 @@ export const SettingsPatchSchema = z.object({
   strategy: SettingsSchema.shape.strategy.nullable(),
   autoRollback: SettingsSchema.shape.autoRollback.nullable(),
   keepWarmMs: SettingsSchema.shape.keepWarmMs.nullable(),
+  /** All of them: those that are not named go. */
+  mounts: SettingsSchema.shape.mounts.nullable(),
+  scratch: SettingsSchema.shape.scratch.nullable(),
 }).strict().meta({ id: "SettingsPatch" });
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
 

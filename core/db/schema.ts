@@ -7,3 +7,4 @@ export * from "./tables/fleet.ts";
 export * from "./tables/registry.ts";
 export * from "./tables/tenancy.ts";
 export * from "./tables/usage.ts";
+export * from "./tables/volumes.ts";

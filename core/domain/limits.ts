@@ -12,8 +12,10 @@ export const LimitsSchema = z.object({
   /** Sum over instances, thousandths of a cpu. */
   cpuMillis: count().default(64_000),
   memoryBytes: size().default(64 * GIB),
-  /** Images and volumes. */
+  /** Images, and snapshots of volumes. */
   storageBytes: size().default(100 * GIB),
+  /** Sizes of volumes, whatever is in them. */
+  volumeBytes: size().default(100 * GIB),
   buildsAtOnce: count().default(2),
   /** Builds that wait, beside those that run. */
   buildsQueued: count().default(500),

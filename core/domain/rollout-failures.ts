@@ -2,6 +2,7 @@
 import type { Failure } from "../contract/errors.ts";
 import type { InstanceView, ReleasePlan, RolloutSnapshot } from "./rollout.ts";
 import { isLost, isReady } from "./rollout-instances.ts";
+import { lostVolume } from "./rollout-volumes.ts";
 
 /** On top of the app's own time to become ready: fetching layers onto a node. */
 export const FETCH_ALLOWANCE_MS = 300_000;
@@ -22,6 +23,8 @@ export function failureOfTarget(snapshot: RolloutSnapshot, target: ReleasePlan, 
   if (!deployment) return undefined;
   const waitedMs = now - lastProgress(snapshot, target, mine);
   if (missing > 0 && waitedMs > PLACEMENT_PATIENCE_MS) {
+    const lost = lostVolume(target, nodes, now);
+    if (lost) return lost;
     const alive = nodes.filter((node) => !isLost(node, now)).length;
     return { code: "no_capacity", detail: `${missing} of ${target.replicas} instances found no node with room (${alive} nodes are up).` };
   }

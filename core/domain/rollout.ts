@@ -10,6 +10,7 @@ import type { AutoRollback, Strategy } from "../contract/strategy.ts";
 import { errorPercent, failureOfLive, failureOfTarget } from "./rollout-failures.ts";
 import { isLost, isWarm, keepReplicas, retire, stop } from "./rollout-instances.ts";
 import { planStrategy } from "./rollout-strategies.ts";
+import { isExclusive, nodesFor, oneAtATime, type Pinning } from "./rollout-volumes.ts";
 import type { InstanceState } from "./states.ts";
 
 export interface ReleasePlan {
@@ -23,6 +24,8 @@ export interface ReleasePlan {
   keepWarmMs: number;
   /** It is brought back. */
   wasLive: boolean;
+  /** Absent: it mounts no volume. */
+  pinned?: Pinning;
 }
 
 export interface InstanceView {
@@ -56,7 +59,8 @@ export interface NodeView {
 }
 
 export interface RolloutSnapshot {
-  app: { id: AppId; deleted: boolean };
+  /** `held`: one of its volumes is being switched, nothing runs meanwhile. `volumes`: that it has. */
+  app: { id: AppId; deleted: boolean; held?: boolean; volumes?: number };
   live: ReleasePlan | null;
   target: ReleasePlan | null;
   /** The deployment that is bringing the target to life, if one is. `step`: of a canary, the one in force since `stepAt`. */
@@ -91,20 +95,24 @@ export const DRAIN_TIMEOUT_MS = 30_000;
 export function planRollout(snapshot: RolloutSnapshot, now: number): RolloutAction[] {
   const { app, live, target, instances } = snapshot;
   if (app.deleted) {
-    if (instances.length === 0) return [{ kind: "remove-app" }];
+    // Its volumes' bytes go first: nothing else knows where they are.
+    if (instances.length === 0) return app.volumes ? [] : [{ kind: "remove-app" }];
     const ending = instances.flatMap((one) => finishDrain(snapshot, one, now));
     return [...ending, ...instances.filter((i) => i.state === "wanted" || i.state === "warm").map(stop)];
   }
+  if (app.held) return withEndings(snapshot, instances.filter((i) => i.state === "wanted" && (i.releaseId === live?.id || i.releaseId === target?.id)).map(retire), now);
   const nodes = new Map(snapshot.nodes.map((node) => [node.id, { ...node }]));
   if (target === null || target.id === live?.id) {
     const failure = live && failureOfLive(snapshot, live, now);
     if (failure && snapshot.former) return [{ kind: "roll-back", to: snapshot.former.id, failure }];
-    return withEndings(snapshot, live ? keepReplicas(snapshot, live, live.replicas, nodes, now).actions : [], now);
+    const kept = live ? keepReplicas(snapshot, live, live.replicas, nodesFor(live, nodes, now), now).actions : [];
+    return withEndings(snapshot, oneAtATime(snapshot, kept, nodes, now), now);
   }
   const plan = planStrategy(snapshot, target, nodes, now);
   const failure = failureOfTarget(snapshot, target, plan.missing, now);
   if (failure) return [...withEndings(snapshot, [], now), { kind: "give-up", failure }];
-  return withEndings(snapshot, plan.isDone ? [...plan.actions, goLive(snapshot, target, now)] : plan.actions, now);
+  const actions = oneAtATime(snapshot, plan.actions, nodes, now);
+  return withEndings(snapshot, plan.isDone ? [...actions, goLive(snapshot, target, now)] : actions, now);
 }
 
 /** With what ends by itself: drains, time that was warm, instances of releases that are neither live nor on their way. */
@@ -127,7 +135,9 @@ function goLive({ live, instances }: RolloutSnapshot, target: ReleasePlan, now: 
 }
 
 /** Whether instances of this release are kept when they have drained. */
-function isKept({ live, target, former }: RolloutSnapshot, id: ReleaseId, now: number): boolean {
+function isKept({ app, live, target, former }: RolloutSnapshot, id: ReleaseId, now: number): boolean {
+  // What it remembers of a volume is not what is there when it comes back.
+  if (app.held || isExclusive({ live, target })) return false;
   // Instance by instance they leave, and come back if the new release is given up.
   if (id === live?.id) return target !== null && target.id !== live.id && target.keepWarmMs > 0 && target.strategy.kind === "rolling";
   return id === target?.id || (id === former?.id && now < former.until);

@@ -1,5 +1,6 @@
 /** Changing an app's settings and environment. */
 import { AppError } from "../contract/errors.ts";
+import { checkMounts } from "./mounts.ts";
 import { SettingsSchema, type Settings, type SettingsPatch } from "../contract/release-config.ts";
 
 /** The settings with what the patch names; `null` takes a field back to its default. @throws AppError invalid_config */
@@ -10,7 +11,10 @@ export function applySettingsPatch(settings: Settings, patch: SettingsPatch): Se
   if (scaling === null || (scaling === undefined && patch.replicas !== undefined)) delete merged["scaling"];
   else if (scaling !== undefined) merged["scaling"] = withPatch(settings.scaling ?? {}, scaling);
   const parsed = SettingsSchema.safeParse(merged);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    checkMounts(parsed.data);
+    return parsed.data;
+  }
   // Each field was checked as it came: what is left is how they fit together.
   const [issue] = parsed.error.issues;
   throw new AppError("invalid_config", `${issue?.path.join(".") ?? "settings"} ${issue?.message ?? "are not valid"}.`);

@@ -423,6 +423,71 @@ CREATE TABLE "usage_passes" (
 	"at" timestamp with time zone NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "volume_images" (
+	"volume_id" text NOT NULL,
+	"version" integer NOT NULL,
+	"node_id" text NOT NULL,
+	"state" text DEFAULT 'making' NOT NULL,
+	"snapshot_id" text,
+	"size_bytes" bigint,
+	"used_bytes" bigint,
+	"failure" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "volume_images_volume_id_version_pk" PRIMARY KEY("volume_id","version"),
+	CONSTRAINT "volume_images_state" CHECK (state in ('making', 'whole', 'removing'))
+);
+--> statement-breakpoint
+CREATE TABLE "volume_operations" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"volume_id" text NOT NULL,
+	"kind" text NOT NULL,
+	"state" text DEFAULT 'queued' NOT NULL,
+	"reason" text DEFAULT 'manual' NOT NULL,
+	"snapshot_id" text,
+	"to_node_id" text,
+	"version" integer,
+	"failure" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"finished_at" timestamp with time zone,
+	CONSTRAINT "volume_operations_kind" CHECK (kind in ('snapshot', 'restore', 'move')),
+	CONSTRAINT "volume_operations_state" CHECK (state in ('queued', 'stopping', 'snapshotting', 'fetching', 'done', 'failed'))
+);
+--> statement-breakpoint
+CREATE TABLE "volume_snapshots" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"volume_id" text NOT NULL,
+	"state" text DEFAULT 'taking' NOT NULL,
+	"reason" text NOT NULL,
+	"version" integer NOT NULL,
+	"node_id" text NOT NULL,
+	"is_stopped" boolean DEFAULT false NOT NULL,
+	"volume_bytes" bigint NOT NULL,
+	"blob_key" text,
+	"digest" text,
+	"size_bytes" bigint,
+	"image_bytes" bigint,
+	"failure" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"expires_at" timestamp with time zone,
+	CONSTRAINT "volume_snapshots_state" CHECK (state in ('taking', 'ready', 'failed', 'removing')),
+	CONSTRAINT "volume_snapshots_reason" CHECK (reason in ('manual', 'daily', 'move'))
+);
+--> statement-breakpoint
+CREATE TABLE "volumes" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"name" text NOT NULL,
+	"size_bytes" bigint NOT NULL,
+	"node_id" text,
+	"version" integer DEFAULT 0 NOT NULL,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"deleted_at" timestamp with time zone
+);
+--> statement-breakpoint
 ALTER TABLE "domains" ADD CONSTRAINT "domains_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "domains" ADD CONSTRAINT "domains_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "idempotency" ADD CONSTRAINT "idempotency_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -458,6 +523,18 @@ ALTER TABLE "tenants" ADD CONSTRAINT "tenants_plan_plans_name_fk" FOREIGN KEY ("
 ALTER TABLE "app_counts" ADD CONSTRAINT "app_counts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "usage" ADD CONSTRAINT "usage_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "usage_exports" ADD CONSTRAINT "usage_exports_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_images" ADD CONSTRAINT "volume_images_volume_id_volumes_id_fk" FOREIGN KEY ("volume_id") REFERENCES "public"."volumes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_images" ADD CONSTRAINT "volume_images_node_id_nodes_id_fk" FOREIGN KEY ("node_id") REFERENCES "public"."nodes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_operations" ADD CONSTRAINT "volume_operations_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_operations" ADD CONSTRAINT "volume_operations_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_operations" ADD CONSTRAINT "volume_operations_volume_id_volumes_id_fk" FOREIGN KEY ("volume_id") REFERENCES "public"."volumes"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_operations" ADD CONSTRAINT "volume_operations_to_node_id_nodes_id_fk" FOREIGN KEY ("to_node_id") REFERENCES "public"."nodes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_snapshots" ADD CONSTRAINT "volume_snapshots_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_snapshots" ADD CONSTRAINT "volume_snapshots_volume_id_volumes_id_fk" FOREIGN KEY ("volume_id") REFERENCES "public"."volumes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volume_snapshots" ADD CONSTRAINT "volume_snapshots_node_id_nodes_id_fk" FOREIGN KEY ("node_id") REFERENCES "public"."nodes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volumes" ADD CONSTRAINT "volumes_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volumes" ADD CONSTRAINT "volumes_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "volumes" ADD CONSTRAINT "volumes_node_id_nodes_id_fk" FOREIGN KEY ("node_id") REFERENCES "public"."nodes"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "domains_verified" ON "domains" USING btree ("host") WHERE "domains"."verified_at" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "domains_claim" ON "domains" USING btree ("tenant_id","host");--> statement-breakpoint
 CREATE INDEX "domains_app" ON "domains" USING btree ("app_id");--> statement-breakpoint
@@ -500,4 +577,13 @@ CREATE INDEX "identities_user" ON "identities" USING btree ("user_id");--> state
 CREATE UNIQUE INDEX "invites_open" ON "invites" USING btree ("tenant_id","email") WHERE "invites"."accepted_at" is null;--> statement-breakpoint
 CREATE INDEX "members_user" ON "members" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "usage_hour" ON "usage" USING btree ("hour");--> statement-breakpoint
-CREATE INDEX "usage_app" ON "usage" USING btree ("app_id","hour");
+CREATE INDEX "usage_app" ON "usage" USING btree ("app_id","hour");--> statement-breakpoint
+CREATE INDEX "volume_images_node" ON "volume_images" USING btree ("node_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "volume_operations_open" ON "volume_operations" USING btree ("volume_id") WHERE "volume_operations"."finished_at" is null;--> statement-breakpoint
+CREATE INDEX "volume_operations_volume" ON "volume_operations" USING btree ("volume_id","id");--> statement-breakpoint
+CREATE INDEX "volume_operations_app" ON "volume_operations" USING btree ("app_id") WHERE "volume_operations"."finished_at" is null;--> statement-breakpoint
+CREATE INDEX "volume_snapshots_volume" ON "volume_snapshots" USING btree ("volume_id","id");--> statement-breakpoint
+CREATE INDEX "volume_snapshots_node" ON "volume_snapshots" USING btree ("node_id") WHERE "volume_snapshots"."state" = 'taking';--> statement-breakpoint
+CREATE INDEX "volume_snapshots_tenant" ON "volume_snapshots" USING btree ("tenant_id");--> statement-breakpoint
+CREATE UNIQUE INDEX "volumes_name" ON "volumes" USING btree ("app_id","name") WHERE "volumes"."deleted_at" is null;--> statement-breakpoint
+CREATE INDEX "volumes_tenant" ON "volumes" USING btree ("tenant_id");

@@ -106,7 +106,7 @@ const missing = ({ recipe }: Operation) => recipe.thing?.missing() ?? [{}];
 
 /** All that a tenant has, as it is now. */
 async function belongings({ tenantId, tenantName }: Owned): Promise<string> {
-  const tables = ["apps", "builds", "deployments", "releases", "secrets", "secret_versions", "audit", "instances", "members", "invites", "trusts", "domains"];
+  const tables = ["apps", "builds", "deployments", "releases", "secrets", "secret_versions", "audit", "instances", "members", "invites", "trusts", "domains", "volumes", "volume_snapshots", "volume_operations"];
   const rows = await Promise.all(tables.map((table) => api.db.execute(sql`select * from ${sql.identifier(table)} t where to_jsonb(t) @> ${JSON.stringify({ tenant_id: tenantId })}::jsonb order by to_jsonb(t)::text`)));
   const images = await Promise.all(["tags", "manifests", "repository_blobs"].map((table) => api.db.execute(sql`select * from ${sql.identifier(table)} t where repository like ${`${tenantName}/%`} order by to_jsonb(t)::text`)));
   return JSON.stringify([...rows, ...images].map((result) => result.rows));

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
 import { newId, type AppId, type TenantId } from "../../core/contract/ids.ts";
-import { builds, deployments, domains, invites, repositoryBlobs, blobs, manifests, secrets, tags, tokens, trusts } from "../../core/db/schema.ts";
+import { builds, deployments, domains, invites, repositoryBlobs, blobs, manifests, secrets, tags, tokens, trusts, volumeImages, volumeOperations, volumes, volumeSnapshots } from "../../core/db/schema.ts";
 import { createToken, ensureNode } from "../../core/db/system-queries/bootstrap.ts";
 import { SCOPES, type Scope } from "../../core/domain/access.ts";
 import { randomName, seedApp, seedInstance, type TestApi } from "./api.ts";
@@ -21,6 +21,8 @@ export interface Owned {
   buildId: string;
   sharedSecret: string;
   instanceId: string;
+  snapshotId: string;
+  operationId: string;
   tokenId: string;
   member: { id: string; email: string };
   inviteId: string;
@@ -43,6 +45,10 @@ const APP: Thing = { names: ({ app }) => [{ app: app.id }, { app: app.name }], m
 const SECRET: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, name: "PASSWORD" })), missing: () => APP.missing().map((each) => ({ ...each, name: "PASSWORD" })) };
 const SHARED_SECRET: Thing = { names: ({ sharedSecret }) => [{ name: sharedSecret }], missing: () => [{ name: randomName("SHARED") }] };
 const DOMAIN: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, host: "shop.acme.com" })), missing: () => APP.missing().map((each) => ({ ...each, host: "shop.acme.com" })) };
+const VOLUME: Thing = {
+  names: (owned) => APP.names(owned).map((each) => ({ ...each, volume: "data", snapshot: owned.snapshotId, operation: owned.operationId })),
+  missing: () => APP.missing().map((each) => ({ ...each, volume: "data", snapshot: newId("snapshot"), operation: newId("operation") })),
+};
 const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
 const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
 
@@ -106,6 +112,17 @@ export const RECIPES: Record<string, Recipe> = {
   getDomain: { thing: DOMAIN },
   checkDomain: { thing: DOMAIN },
   removeDomain: { thing: DOMAIN },
+  listVolumes: { thing: APP },
+  createVolume: { thing: APP, body: { name: "cache", sizeBytes: 2 ** 24 } },
+  getVolume: { thing: VOLUME },
+  resizeVolume: { thing: VOLUME, body: { sizeBytes: 2 ** 25 } },
+  listVolumeSnapshots: { thing: VOLUME },
+  deleteVolumeSnapshot: { thing: VOLUME },
+  listVolumeOperations: { thing: VOLUME },
+  startVolumeOperation: { thing: VOLUME, body: { kind: "snapshot" } },
+  getVolumeOperation: { thing: VOLUME },
+  deleteVolume: { thing: VOLUME },
+  storeSnapshot: { thing: { names: ({ snapshotId }) => [{ snapshot: snapshotId }], missing: () => [{ snapshot: newId("snapshot") }] } },
   deployApp: { thing: APP, body: "FROM busybox\n", contentType: "text/x-dockerfile", json: { image: "library/busybox:latest" }, makesNew: true },
   listDeployments: { thing: APP },
   getDeployment: { thing: DEPLOYMENT },
@@ -189,6 +206,13 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   ]);
   const nodeId = await ensureNode(api.db, randomName("node"), randomName("token"));
   const instanceId = await seedInstance(api.db, { ...of, releaseId: app.releaseIds[0]!, nodeId });
+  const volumeId = newId("volume");
+  const snapshotId = newId("snapshot");
+  const operationId = newId("operation");
+  await api.db.insert(volumes).values({ id: volumeId, ...of, name: "data", sizeBytes: 2 ** 24, nodeId, version: 1 });
+  await api.db.insert(volumeImages).values({ volumeId, version: 1, nodeId, state: "whole" });
+  await api.db.insert(volumeSnapshots).values({ id: snapshotId, tenantId: tenant.id, volumeId, state: "ready", reason: "manual", version: 1, nodeId, volumeBytes: 2 ** 24 });
+  await api.db.insert(volumeOperations).values({ id: operationId, ...of, volumeId, kind: "snapshot", state: "done", finishedAt: new Date() });
   const tokenId = (await createToken(api.db, tenant.id, { name: "another" })).id;
   const { id: userId, email } = await seedMember(api, tenant.id, "developer");
   const inviteId = newId("invite");
@@ -203,7 +227,7 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(repositoryBlobs).values({ repository, digest });
   await api.db.insert(manifests).values({ repository, digest, mediaType: "application/vnd.oci.image.manifest.v1+json", content });
   await api.db.insert(tags).values({ repository, tag: "latest", digest });
-  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, instanceId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
+  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, instanceId, snapshotId, operationId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
 }
 
 /** A token of the same tenant that may do all but this. */

@@ -16,6 +16,7 @@ import {
   writeStep,
 } from "../../core/db/system-queries/rollout.ts";
 import { takeBack } from "../../core/db/system-queries/roll-back.ts";
+import { removeEmptyVolumes, stepOperations } from "../../core/db/system-queries/volumes.ts";
 import { noteAction } from "./note.ts";
 import { planRollout, type RolloutAction, type RolloutSnapshot } from "../../core/domain/rollout.ts";
 
@@ -29,10 +30,12 @@ export function reconcileApp(db: Db, appId: AppId, clock: () => Date): Promise<P
   return db.transaction(async (tx) => {
     await lockApp(tx, appId);
     const now = clock();
+    const stepped = await stepOperations(tx, appId, now);
+    await removeEmptyVolumes(tx, appId);
     const snapshot = await readRollout(tx, appId, now);
     if (!snapshot) return { actions: [], bells: [] };
     const actions = planRollout(snapshot, now.getTime());
-    const rung = new Map<string, { bell: Bell; id: string }>();
+    const rung = new Map<string, { bell: Bell; id: string }>(stepped.map((id) => [`node ${id}`, { bell: "node", id }]));
     for (const action of actions) {
       for (const bell of await execute(tx, snapshot, action, now)) rung.set(`${bell.bell} ${bell.id}`, bell);
     }

@@ -14,7 +14,7 @@ import { plans, tenants } from "../schema.ts";
 
 /** Limits whose use is counted from rows. The others bound a single request or a rate. */
 export const COUNTED_LIMITS = [
-  "apps", "instances", "cpuMillis", "memoryBytes", "storageBytes", "buildsAtOnce", "buildsQueued", "buildMinutesMonth",
+  "apps", "instances", "cpuMillis", "memoryBytes", "storageBytes", "volumeBytes", "buildsAtOnce", "buildsQueued", "buildMinutesMonth",
   "egressBytesMonth", "domains", "tokens", "members", "secrets",
 ] as const satisfies readonly LimitName[];
 export type CountedLimit = (typeof COUNTED_LIMITS)[number];
@@ -114,7 +114,9 @@ const COUNTS: Partial<Record<CountedLimit, (tenantId: TenantId) => SQL>> = {
   storageBytes: (id) => sql`select
     coalesce((select sum(b.size_bytes) from (select distinct r.digest from repository_blobs r where ${ofTenant("r", id)}) own
       cross join lateral (select size_bytes from blobs where digest = own.digest offset 0) b), 0)
-    + coalesce((select sum(u.offset_bytes) from uploads u where ${ofTenant("u", id)}), 0)`,
+    + coalesce((select sum(u.offset_bytes) from uploads u where ${ofTenant("u", id)}), 0)
+    + coalesce((select sum(s.size_bytes) from volume_snapshots s where s.tenant_id = ${id}), 0)`,
+  volumeBytes: (id) => sql`select sum(v.size_bytes) from volumes v where v.tenant_id = ${id}`,
   buildsAtOnce: (id) => sql`select count(*) from builds b where b.tenant_id = ${id} and b.state = 'running'`,
   buildsQueued: (id) => sql`select count(*) from builds b where b.tenant_id = ${id} and b.state = 'queued'`,
   buildMinutesMonth: (id) => sql`select ceil(sum(u.build_millis) / 60000.0) from usage u where u.tenant_id = ${id} and ${THIS_MONTH}`,

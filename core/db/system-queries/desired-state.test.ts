@@ -33,7 +33,7 @@ const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, st
   secrets: more.secrets ?? [],
 });
 const secretId = (end: string) => `sec_01h2xcejqtf2nbrexx3vqjhp${end}` as DesiredRow["secrets"][number]["id"];
-const render = (...rows: DesiredRow[]) => renderDesired({ generation: 7, instances: rows }, (digest) => `url:${digest}`, new Map()).instances;
+const render = (...rows: DesiredRow[]) => renderDesired({ generation: 7, instances: rows, volumes: [] }, (digest) => `url:${digest}`, new Map()).instances;
 
 test("an instance is rendered whole: command, layers with URLs, limits, ids of its tenant", () => {
   const [instance] = render(row());
@@ -75,7 +75,7 @@ test("shared variables are there unless the app has its own; a secret hides a va
     [placeOf({ tenantId, id: secretId("41"), version: 2 }), Buffer.from("hidden")],
     [placeOf({ tenantId, id: secretId("42"), version: 1 }), Buffer.from([0, 255])],
   ]);
-  const [instance] = renderDesired({ generation: 1, instances: rows }, () => "", opened).instances;
+  const [instance] = renderDesired({ generation: 1, instances: rows, volumes: [] }, () => "", opened).instances;
   assert.deepEqual(instance?.env, ["PATH=/shared", "EMPTY=", "EQ=a=b", "PORT=3000", "A=own", "B=shared"]);
   assert.deepEqual(instance?.secrets, { kind: "values", env: ["C=hidden"], files: [{ name: "key.pem", content: "AP8=" }] });
 });

@@ -8,6 +8,7 @@ import type { InstanceState } from "../../domain/states.ts";
 import { sleepPolicy } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
 import { apps, instances, nodes, releases, tenants } from "../schema.ts";
+import { nodeVolumesSql, renderMounts, renderVolumes, type NodeVolumeRow } from "./node-volumes.ts";
 import { placeOf, type OpenedSecrets, type WantedSecret } from "./secrets.ts";
 
 /** One instance that a node must run, with all that its description needs. */
@@ -29,6 +30,7 @@ export interface DesiredRow {
 export interface NodeRows {
   generation: number;
   instances: DesiredRow[];
+  volumes: NodeVolumeRow[];
 }
 
 /** Generation and instances of one moment: one statement reads both. Undefined when there is no such node. */
@@ -48,6 +50,8 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
       env: releases.env,
       sharedEnv: releases.sharedEnv,
       secrets: releases.secrets,
+      // Once, however many instances there are.
+      volumes: sql<NodeVolumeRow[] | null>`case when row_number() over (order by ${instances.id} nulls last) = 1 then ${nodeVolumesSql(nodeId)} end`,
     })
     .from(nodes)
     .leftJoin(instances, and(eq(instances.nodeId, nodes.id), inArray(instances.state, ["wanted", "draining", "warm"])))
@@ -58,8 +62,8 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
     .orderBy(sql`${instances.id} nulls last`);
   const [first] = rows;
   if (first === undefined) return undefined;
-  const complete = rows.filter((row) => Object.values(row).every((value) => value !== null)) as (DesiredRow & { generation: number })[];
-  return { generation: first.generation, instances: complete };
+  const complete = rows.filter(({ volumes: _volumes, ...row }) => Object.values(row).every((value) => value !== null)) as (DesiredRow & { generation: number })[];
+  return { generation: first.generation, instances: complete, volumes: first.volumes ?? [] };
 }
 
 /** The digests of all layers that the rows need, each once. */
@@ -67,21 +71,27 @@ export function layerDigests(rows: readonly DesiredRow[]): string[] {
   return [...new Set(rows.flatMap((row) => row.image.layers.map((layer) => layer.digest)))];
 }
 
+/** Where the bytes are of snapshots that the node makes images from. */
+export function snapshotKeys({ volumes }: NodeRows): string[] {
+  return volumes.flatMap(({ source }) => source?.key ?? []);
+}
+
 /** The versions of secrets that the rows need. */
 export function wantedSecrets(rows: readonly DesiredRow[]): WantedSecret[] {
   return rows.flatMap(({ tenantId, secrets }) => secrets.map(({ id, version }) => ({ tenantId, id, version })));
 }
 
-/** The message for the agent. `urlOf` gives a layer's presigned URL by digest. The opened secrets are in it, and nowhere else. */
+/** The message for the agent. `urlOf` gives a presigned URL by a layer's digest or a snapshot's key. The opened secrets are in it, and nowhere else. */
 export function renderDesired(node: NodeRows, urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredState {
-  return { type: "desired", generation: node.generation, instances: node.instances.map((row) => renderInstance(row, urlOf, opened)) };
+  return { type: "desired", generation: node.generation, instances: node.instances.map((row) => renderInstance(row, node.volumes, urlOf, opened)), volumes: renderVolumes(node.volumes, urlOf) };
 }
 
-function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredInstance {
+function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[], urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredInstance {
   const { image, settings } = row;
   const port = instancePort(row);
   const secrets = renderSecrets(row, opened);
   const sleep = sleepPolicy(settings);
+  const mounts = renderMounts(settings, row.appId, volumesOfNode);
   const hidden = new Set(row.secrets.flatMap(({ kind, name }) => (kind === "env" ? [name] : [])));
   const env = renderEnv(image.env, { PORT: String(port) }, row.sharedEnv, row.env, settings.port === undefined ? {} : { PORT: String(port) });
   return {
@@ -99,6 +109,8 @@ function renderInstance(row: DesiredRow, urlOf: (digest: string) => string, open
     workingDir: image.workingDir,
     user: image.user,
     volumes: image.volumes,
+    ...(mounts.length === 0 ? {} : { mounts }),
+    ...(settings.scratch === undefined ? {} : { scratch: settings.scratch }),
     stopSignal: image.stopSignal,
     port,
     readiness: settings.readiness,

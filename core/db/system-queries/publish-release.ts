@@ -12,6 +12,7 @@ import { statesBefore } from "../../domain/states.ts";
 import type { Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
 import { requireRoomForApp } from "../queries/quota.ts";
+import { requireVolumes } from "../queries/volumes.ts";
 import { effectiveSecrets } from "../queries/secrets.ts";
 import { apps, deployments, releases, tenants } from "../schema.ts";
 import { lockApp } from "./rollout.ts";
@@ -36,7 +37,7 @@ const CONFIG_REASONS = ["env", "secrets", "settings"];
 type AppRow = typeof apps.$inferSelect;
 type DeploymentRow = typeof deployments.$inferSelect;
 
-/** Makes the release of a deployment that is `building`; a deployment in another state is left as it is. @throws AppError quota_exceeded, invalid_config */
+/** Makes the release of a deployment that is `building`; a deployment in another state is left as it is. @throws AppError quota_exceeded, invalid_config, volume_missing, conflict */
 export async function publishRelease(tx: Tx, deploymentId: DeploymentId, source: ReleaseImage, now: Date): Promise<Published> {
   const [found] = await tx.select({ appId: deployments.appId }).from(deployments).where(eq(deployments.id, deploymentId));
   if (found === undefined) throw new Error(`no deployment ${deploymentId}`);
@@ -71,7 +72,7 @@ export interface ReleaseRequest {
 /**
  * A deployment that needs no build, and its release. Who asks writes the audit: it is a part of his change. Undefined when there is no image yet: the change is then
  * stored in the app alone, for its first release. The deployment is the first of the result's `deployments`.
- * @throws AppError quota_exceeded, invalid_config
+ * @throws AppError quota_exceeded, invalid_config, volume_missing, conflict
  */
 export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: Date): Promise<(Published & { outcome: "released" }) | undefined> {
   const app = await takeApp(tx, request.appId);
@@ -139,6 +140,7 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
   const settings = applySettingsPatch(app.settings, deployment.settingsPatch as SettingsPatch);
   const env = applyEnvPatch(app.env, deployment.envPatch);
   await requireRoomForApp(tx, app.tenantId, app.id, settings);
+  await requireVolumes(tx, app.tenantId, app.id, settings);
   const secrets = await secretsOfRelease(tx, app, env);
   const [tenant] = await tx.select({ env: tenants.env }).from(tenants).where(eq(tenants.id, app.tenantId));
   const [last] = await tx.select({ number: releases.number }).from(releases).where(eq(releases.appId, app.id)).orderBy(desc(releases.number)).limit(1);

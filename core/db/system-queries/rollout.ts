@@ -1,5 +1,5 @@
 /** Reads and writes of the rollout loop. All run inside the transaction that holds the app's lock. */
-import { and, eq, inArray, isNull, ne, notInArray, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, isNull, ne, notInArray, or, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, type ReleaseId } from "../../contract/ids.ts";
 import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "../../domain/rollout.ts";
@@ -8,10 +8,11 @@ import { statesBefore } from "../../domain/states.ts";
 import { autoRollbackOf, keepWarmMsOf, strategyOf } from "../../domain/strategy.ts";
 import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
-import { apps, builds, deployments, instances, nodes, releases, tenants } from "../schema.ts";
+import { apps, builds, deployments, instances, nodes, releases, tenants, volumeOperations, volumes } from "../schema.ts";
 import { countAttempts } from "./build-usage.ts";
 import { removeEvents } from "./events.ts";
 import { connectedGateways } from "./gateways.ts";
+import { bindVolumes, readAppVolumes } from "./volumes.ts";
 import { wantedSql } from "../wanted-replicas.ts";
 
 /** Before an agent has said how many it takes. */
@@ -33,12 +34,14 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
     .select({ id: releases.id, number: releases.number, settings: releases.settings, liveAt: releases.liveAt })
     .from(releases)
     .where(ids.length === 0 ? sql`false` : inArray(releases.id, ids));
+  const owned = await readAppVolumes(tx, appId);
   const plan = (id: ReleaseId | null): ReleasePlan | null => {
     const found = plans.find((release) => release.id === id);
     if (!found) return null;
     const { number, settings } = found;
     const wanted = id === app.liveReleaseId ? wantedReplicas : wantedOfRollout;
     const wasLive = found.liveAt !== null;
+    const pinned = owned.pinning(settings);
     return {
       id: found.id,
       number,
@@ -48,6 +51,7 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
       autoRollback: autoRollbackOf(settings),
       keepWarmMs: keepWarmMsOf(settings),
       wasLive,
+      ...(pinned === undefined ? {} : { pinned }),
     };
   };
   const former = plan(app.formerReleaseId);
@@ -57,7 +61,7 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
     .where(and(eq(deployments.appId, appId), eq(deployments.state, "releasing"), app.targetReleaseId ? eq(deployments.releaseId, app.targetReleaseId) : sql`false`))
     .limit(1);
   return {
-    app: { id: app.id, deleted: app.deletedAt !== null },
+    app: { id: app.id, deleted: app.deletedAt !== null, held: owned.isHeld, volumes: owned.count },
     live: plan(app.liveReleaseId),
     target: plan(app.targetReleaseId),
     deployment: open ? { id: open.id, releasedAt: (open.releasedAt ?? open.createdAt).getTime(), step: open.step, stepAt: open.stepAt?.getTime() ?? null } : null,
@@ -120,7 +124,7 @@ async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
 }
 
 /** The node must look at its desired state again; the row stays locked until the transaction ends. */
-async function bumpNode(tx: Tx, nodeId: NodeId): Promise<void> {
+export async function bumpNode(tx: Tx, nodeId: NodeId): Promise<void> {
   await tx.update(nodes).set({ generation: sql`${nodes.generation} + 1` }).where(eq(nodes.id, nodeId));
 }
 
@@ -130,6 +134,7 @@ export async function placeInstance(tx: Tx, appId: AppId, releaseId: ReleaseId, 
   await tx.execute(sql`
     insert into ${instances} (id, tenant_id, app_id, release_id, node_id)
     select ${id}, tenant_id, app_id, id, ${nodeId} from ${releases} where id = ${releaseId} and app_id = ${appId}`);
+  await bindVolumes(tx, appId, releaseId, nodeId);
   return id;
 }
 
@@ -247,6 +252,8 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
         inArray(apps.id, unsettled),
         inArray(apps.id, outOfWarmth),
         sql`case when ${tenants.suspendedAt} is null then coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) else 0 end <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
+        inArray(apps.id, db.select({ appId: volumeOperations.appId }).from(volumeOperations).where(isNull(volumeOperations.finishedAt))),
+        inArray(apps.id, db.select({ appId: volumes.appId }).from(volumes).where(isNotNull(volumes.deletedAt))),
         // Instances of a lost node have nothing of the above.
         inArray(
           apps.id,

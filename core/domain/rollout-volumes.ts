@@ -1,0 +1,60 @@
+/** What an app's volumes mean for its rollout: where its instances may be, and how many of them at a time. Pure. */
+import type { Failure } from "../contract/errors.ts";
+import type { NodeId } from "../contract/ids.ts";
+import type { ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
+import { chooseNode, isLost, keepReplicas, readyOf, retire, type Nodes } from "./rollout-instances.ts";
+import type { StrategyPlan } from "./rollout-strategies.ts";
+
+/** Of a release that mounts volumes. */
+export interface Pinning {
+  /** Where they are; null: nowhere yet, so that the first instance chooses. */
+  nodeId: NodeId | null;
+  /** One of them bears one writer. */
+  isExclusive: boolean;
+}
+
+/** The nodes as the release sees them: where its volumes are not, there is no room for it. */
+export function nodesFor({ pinned }: Pick<ReleasePlan, "pinned">, nodes: Nodes, now: number): Nodes {
+  if (pinned === undefined) return nodes;
+  const here = pinned.nodeId ?? chooseNode(nodes, [], now)?.id;
+  return new Map([...nodes].map(([id, node]) => [id, id === here ? node : { ...node, capacity: 0 }]));
+}
+
+export function isExclusive({ live, target }: Pick<RolloutSnapshot, "live" | "target">): boolean {
+  return live?.pinned?.isExclusive === true || target?.pinned?.isExclusive === true;
+}
+
+/**
+ * A volume of one writer sees the former instance gone before the next one comes, whatever the strategy: first those of
+ * the live release leave, then the target's comes. If it fails, the live release has its turn again.
+ */
+export function planInTurns(snapshot: RolloutSnapshot, target: ReleasePlan, nodes: Nodes, now: number): StrategyPlan {
+  const isWaiting = snapshot.instances.some((i) => i.releaseId !== target.id && mayWrite(snapshot, i.nodeId, nodes, now));
+  if (isWaiting && target.replicas > 0) {
+    const leaving = snapshot.instances.filter((i) => i.state === "wanted" && i.releaseId === snapshot.live?.id);
+    return { actions: leaving.map(retire), missing: 0, isDone: false };
+  }
+  const { actions, missing } = keepReplicas(snapshot, target, target.replicas, nodesFor(target, nodes, now), now);
+  return { actions, missing, isDone: actions.length === 0 && readyOf(snapshot, target.id).length >= target.replicas };
+}
+
+/** With one writer, nothing is placed while anything of the app may still write. */
+export function oneAtATime(snapshot: RolloutSnapshot, actions: readonly RolloutAction[], nodes: Nodes, now: number): RolloutAction[] {
+  if (!isExclusive(snapshot)) return [...actions];
+  const isFree = !snapshot.instances.some((i) => mayWrite(snapshot, i.nodeId, nodes, now));
+  const first = isFree ? actions.findIndex(({ kind }) => kind === "place") : -1;
+  return actions.filter(({ kind }, index) => kind !== "place" || index === first);
+}
+
+/** What may still run on a lost node where the volume is no more cannot write to it. */
+function mayWrite({ live, target }: RolloutSnapshot, nodeId: NodeId, nodes: Nodes, now: number): boolean {
+  const here = target?.pinned?.nodeId ?? live?.pinned?.nodeId ?? null;
+  return nodeId === here || !isLost(nodes.get(nodeId), now);
+}
+
+/** Why a release waits in vain for its volume's node. */
+export function lostVolume({ pinned }: Pick<ReleasePlan, "pinned">, nodes: RolloutSnapshot["nodes"], now: number): Failure | undefined {
+  const id = pinned?.nodeId ?? null;
+  if (id === null || !isLost(nodes.find((node) => node.id === id), now)) return undefined;
+  return { code: "volume_node_lost", detail: "The node that has the app's volume is away. Wait for it, or restore the volume's last snapshot on another node: berth volumes restore." };
+}
