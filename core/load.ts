@@ -4,10 +4,10 @@
  */
 import type { Redis } from "ioredis";
 import { z } from "zod";
-import type { AppCounts } from "./contract/gateway-channel.ts";
+import type { AppLoad } from "./contract/gateway-channel.ts";
 import type { AppId } from "./contract/ids.ts";
 
-/** A gateway counts every few seconds: what is older says nothing about the rate. */
+/** A gateway says each second what has changed, and that it has ended: what is older than a few is of one that is gone. */
 const RATE_VALID_MS = 8000;
 const KEEP_SECONDS = 7 * 86_400;
 
@@ -22,7 +22,7 @@ export interface Load {
 const keyOf = (prefix: string, gatewayId: string) => `${prefix}load:${gatewayId}`;
 
 /** Notes one message of a gateway; `sinceMs`: the time that its counts are of. Throws when Redis is away. */
-export async function noteLoad(redis: Redis, prefix: string, gatewayId: string, counts: readonly AppCounts[], sinceMs: number, nowMs: number): Promise<void> {
+export async function noteLoad(redis: Redis, prefix: string, gatewayId: string, counts: readonly AppLoad[], sinceMs: number, nowMs: number): Promise<void> {
   if (counts.length === 0) return;
   const fields = counts.flatMap(({ appId, inFlight, requests }) => [appId, JSON.stringify([nowMs, inFlight, (requests * 1000) / Math.max(sinceMs, 1)])]);
   const key = keyOf(prefix, gatewayId);

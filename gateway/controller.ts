@@ -15,6 +15,7 @@ import { acknowledge, collect, CountsStateSchema, emptyCounts, newProcess, takeM
 import { DrainWatch } from "./drain-watch.ts";
 import { adopt, formerRuns, isCurrent, startHaproxy, type Running } from "./haproxy.ts";
 import type { HoldPolicy } from "./holder.ts";
+import { LoadWatch } from "./load.ts";
 import { Mirror } from "./mirror.ts";
 import { Sleepers } from "./sleepers.ts";
 import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, planSlot, wantedOf, type Command, type SlotObserved, type SlotWanted } from "./plan.ts";
@@ -46,6 +47,7 @@ export class Controller {
   readonly #slotOf = new Map<AppId, string>();
   readonly #drains = new DrainWatch();
   readonly #sleepers: Sleepers;
+  readonly #load = new LoadWatch();
   /** Slots whose app is gone and that were counted for the last time since. */
   readonly #counted = new Set<string>();
   readonly #busySince = new Map<string, number>();
@@ -66,7 +68,7 @@ export class Controller {
   #observeAt = 0;
   #drainAt = 0;
   #countAt = 0;
-  #dozeAt = 0;
+  #lookAt = 0;
   #retryAt = Infinity;
   #loop: Promise<void> | undefined;
 
@@ -82,6 +84,7 @@ export class Controller {
     for (const [slot, route] of this.#mirror.routes) {
       this.#slotOf.set(route.appId, slot);
       this.#sleepers.doze.setRoute(slot, route, performance.now(), false);
+      this.#load.setRoute(slot, route);
     }
     this.#addFree(1);
     this.#counts = readCounts(options.config.files.counts);
@@ -126,6 +129,8 @@ export class Controller {
   /** Drains are attested once more; counts wait until the API has said which it has. */
   onConnected(): void {
     this.#drains.forgetReports();
+    this.#load.forget();
+    this.#lookAt = 0;
     this.#isAgreed = false;
     this.#o.send({ type: "hello", version: this.#o.version, incarnation: this.#counts.incarnation });
     this.#wake();
@@ -178,7 +183,8 @@ export class Controller {
     this.#dirty.add(slot);
     this.#drains.setWanted(slot, route);
     this.#sleepers.doze.setRoute(slot, route, performance.now(), true);
-    this.#dozeAt = 0;
+    this.#load.setRoute(slot, route);
+    this.#lookAt = 0;
   }
 
   /** Gives the app a slot; undefined when it needs none, or must wait until there are more. */
@@ -208,7 +214,7 @@ export class Controller {
       }
       if (this.#dirty.size > 0) continue;
       const drainAt = this.#drains.pending ? this.#drainAt : Infinity;
-      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#dozeAt, this.#retryAt, drainAt) - Date.now());
+      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#lookAt, this.#retryAt, drainAt) - Date.now());
       const timer = setTimeout(this.#wake, waitMs);
       await Promise.race([woken, this.#running?.admin.closed]);
       clearTimeout(timer);
@@ -222,22 +228,26 @@ export class Controller {
     if (Date.now() >= this.#retryAt) this.#retry();
     await this.#apply();
     if (this.#drains.pending && Date.now() >= this.#drainAt) await this.#attest();
-    if (Date.now() >= this.#dozeAt) await this.#lookAtSleepers();
+    if (Date.now() >= this.#lookAt) await this.#look();
     if (Date.now() >= this.#countAt) await this.#count();
   }
 
-  async #lookAtSleepers(): Promise<void> {
-    const everyMs = this.#sleepers.doze.lookEveryMs();
-    this.#dozeAt = Infinity;
-    if (everyMs === undefined) return;
+  /** At what goes on: for sleepers, and for the autoscaler. */
+  async #look(): Promise<void> {
+    const everyMs = Math.min(this.#sleepers.doze.lookEveryMs() ?? Infinity, this.#load.lookEveryMs ?? Infinity);
+    this.#lookAt = Infinity;
+    if (everyMs === Infinity) return;
     const stats = await this.#admin.send("show stat -1 2 -1");
     const before = process.cpuUsage();
-    this.#sleepers.look(parseStats(stats).backends);
+    const { backends } = parseStats(stats);
+    this.#sleepers.look(backends);
+    const load = this.#load.look(backends, performance.now());
+    if (load !== undefined) this.#o.send(load);
     const { user, system } = process.cpuUsage(before);
     // One app's short time must not take the gateway's: HAProxy's part costs as much again. Never so late that a lease
     // would outlast what agents wait.
     const costMs = (2 * (user + system)) / 1000;
-    this.#dozeAt = Date.now() + Math.min(2 * everyMs, Math.max(everyMs, costMs / LOOK_COST_SHARE));
+    this.#lookAt = Date.now() + Math.min(2 * everyMs, Math.max(everyMs, costMs / LOOK_COST_SHARE));
   }
 
   #wantedOf(slot: string, route: Route): SlotWanted {

@@ -1,6 +1,6 @@
 /** The API's end of the gateway channel: routes down, counts and drained instances up. */
 import type { WebSocket } from "ws";
-import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type AppCounts, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
+import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
 import { parseId, type AppId } from "../../core/contract/ids.ts";
 import { addCounts, findGatewayByTokenHash, lastCounted, touchGateway, writeDrained, writeServed, type GatewayId } from "../../core/db/system-queries/gateways.ts";
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
@@ -61,17 +61,15 @@ function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log:
       // A connection that has said hello counts as a gateway that must attest drains: noted before it has routes.
       queue(message);
       feed.join(socket);
+    } else if (message.type === "load") {
+      // Redis is away: the autoscaler then changes nothing.
+      noteLoad(deps.redis, deps.config.redisPrefix, id, message.apps, message.periodMs, deps.clock().getTime()).catch(() => {});
     } else if (message.type === "wanted") {
       void wake(deps, message.appId, log);
     } else {
-      if (message.type === "counts") void note(message.apps, message.periodMs);
       queue(message);
     }
   });
-  const note = async (counts: readonly AppCounts[], periodMs: number) => {
-    // Redis is away: the autoscaler then changes nothing.
-    await noteLoad(deps.redis, deps.config.redisPrefix, id, counts, periodMs, deps.clock().getTime()).catch(() => {});
-  };
   const touch = latest<void>(() => touchGateway(deps.db, id, deps.clock()), closed, (error) => log.warn({ err: error }, "a heartbeat was not written"));
   keepAlive(socket, touch);
 }

@@ -55,6 +55,8 @@ export const RouteSchema = z.object({
   canary: CanarySchema.optional(),
   /** What is answered by its instances is counted by instance, and said as `served`. */
   watched: z.boolean().optional(),
+  /** Its number of instances does: gateways say its `load`. */
+  followsDemand: z.boolean().optional(),
 });
 export type Route = z.infer<typeof RouteSchema>;
 
@@ -81,6 +83,10 @@ export const AppCountsSchema = z.object({
 });
 export type AppCounts = z.infer<typeof AppCountsSchema>;
 
+/** What goes on at one app now. */
+export const AppLoadSchema = AppCountsSchema.pick({ appId: true, requests: true, inFlight: true });
+export type AppLoad = z.infer<typeof AppLoadSchema>;
+
 /** Gateway → API. */
 export const FromGatewaySchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("hello"), version: z.string(), /** Of its counts; absent: it counts nothing. */ incarnation: z.string().max(64).optional() }),
@@ -90,6 +96,8 @@ export const FromGatewaySchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("counts"), incarnation: z.string().min(1).max(64), sequence: z.number().int().positive(), periodMs: z.number().int().nonnegative(), apps: z.array(AppCountsSchema) }),
   /** Requests to instances that are watched, and those of them that failed: sums since `process` began. */
   z.object({ type: z.literal("served"), process: z.string().min(1).max(128), instances: z.array(z.object({ instanceId: idSchema("instance"), requests: z.number().int().nonnegative(), errors: z.number().int().nonnegative() })).max(1000) }),
+  /** For the autoscaler, of apps whose load has changed. Nobody counts it, and what is lost is said again. `requests` are of `periodMs`. */
+  z.object({ type: z.literal("load"), periodMs: z.number().int().nonnegative(), apps: z.array(AppLoadSchema) }),
   /** A request is being held for this app. */
   z.object({ type: z.literal("wanted"), appId: idSchema("app") }),
 ]);

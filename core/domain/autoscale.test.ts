@@ -13,54 +13,6 @@ function steady(policy: ScalePolicy, one: Sample, seconds: number, memory = newS
   return decision;
 }
 
-/**
- * A replayed trace: requests that come each second and take `serviceMs`, instances that take up to `slots` at the same
- * time and `bootSeconds` to start. What finds no slot waits (the gateway's queue); nothing is lost unless it waits
- * longer than `patienceSeconds`.
- */
-function replay(policy: ScalePolicy, arrivals: readonly number[], { serviceMs = 1000, slots = 14, bootSeconds = 1, patienceSeconds = 30 } = {}) {
-  let memory = newScaleMemory(0);
-  let ready = policy.min;
-  let queue: { count: number; since: number }[] = [];
-  const booting: { count: number; at: number }[] = [];
-  const totals = { lost: 0, most: 0, instanceSeconds: 0, changes: 0, end: 0, longestWait: 0 };
-  let last = ready;
-  arrivals.forEach((arriving, second) => {
-    while (booting[0] !== undefined && booting[0].at <= second) ready += booting.shift()?.count ?? 0;
-    if (arriving > 0) queue.push({ count: arriving, since: second });
-    const perSecond = (ready * slots * 1000) / serviceMs;
-    let served = 0;
-    queue = queue.flatMap(({ count, since }) => {
-      const taken = Math.min(count, perSecond - served);
-      served += taken;
-      if (taken > 0) totals.longestWait = Math.max(totals.longestWait, second - since);
-      if (second - since > patienceSeconds) {
-        totals.lost += count - taken;
-        return [];
-      }
-      return count > taken ? [{ count: count - taken, since }] : [];
-    });
-    const waiting = queue.reduce((sum, { count }) => sum + count, 0);
-    const inFlight = (served * serviceMs) / 1000 + waiting;
-    // The gateway wakes an app from zero by itself: an event, not a tick.
-    if (ready === 0 && booting.length === 0 && waiting > 0) booting.push({ count: 1, at: second + bootSeconds });
-    const decision = decideScale(policy, memory, { inFlight, ratePerSecond: arriving, cpuMillis: null, memoryBytes: null, ready }, second * 1000);
-    memory = decision.memory;
-    const coming = booting.reduce((sum, { count }) => sum + count, 0);
-    if (decision.desired > ready + coming) booting.push({ count: decision.desired - ready - coming, at: second + bootSeconds });
-    if (decision.desired < ready) ready = decision.desired;
-    if (decision.desired !== last) totals.changes++;
-    last = decision.desired;
-    totals.most = Math.max(totals.most, ready + coming);
-    totals.instanceSeconds += ready;
-    totals.end = ready;
-  });
-  totals.lost += queue.reduce((sum, { count, since }) => sum + (arrivals.length - since > patienceSeconds ? count : 0), 0);
-  return totals;
-}
-
-const constant = (rate: number, seconds: number) => Array.from({ length: seconds }, () => rate);
-
 test("enough for the targets, and the highest of them decides", () => {
   assert.deepEqual([steady(POLICY, sample(45, 5), 70)].map(({ desired, cause }) => ({ desired, cause })), [{ desired: 5, cause: "in-flight" }]);
   const byCpu = steady({ ...POLICY, targetCpuMillis: 600 }, sample(5, 3, { cpuMillis: 2500 }), 70);
@@ -143,41 +95,4 @@ test("who scales by cpu is not idle while it works, requests or not", () => {
 
 test("nothing is known: the minimum", () => {
   assert.equal(decideScale({ ...POLICY, min: 2 }, newScaleMemory(0), null, 1000).desired, 2);
-});
-
-test("a step from nothing: all are answered, with less than twice the instances that it needs", () => {
-  const totals = replay(POLICY, constant(200, 300));
-  assert.equal(totals.lost, 0);
-  assert.ok(totals.most <= 40, `${totals.most}`);
-  assert.ok(totals.longestWait <= 15, `${totals.longestWait} s`);
-  assert.ok(totals.end >= 20 && totals.end <= 22, `${totals.end}`);
-});
-
-test("a ramp is followed", () => {
-  const totals = replay(POLICY, Array.from({ length: 600 }, (_, second) => Math.round(second / 2)));
-  assert.equal(totals.lost, 0);
-  assert.ok(totals.longestWait <= 6, `${totals.longestWait} s`);
-  assert.ok(totals.end >= 25 && totals.end <= 45, `${totals.end}`);
-});
-
-test("a spike is answered, and gone after it", () => {
-  const totals = replay(POLICY, [...constant(10, 120), ...constant(500, 10), ...constant(10, 600)]);
-  assert.equal(totals.lost, 0);
-  assert.ok(totals.most <= 100);
-  assert.equal(totals.end, 1);
-});
-
-test("a daily wave costs at most 1.6 times what an oracle would pay, and does not flap", () => {
-  const wave = Array.from({ length: 7200 }, (_, second) => Math.round(150 + 140 * Math.sin((second / 7200) * 2 * Math.PI)));
-  const totals = replay(POLICY, wave);
-  const oracle = wave.reduce((sum, rate) => sum + Math.ceil(rate / POLICY.targetInFlight), 0);
-  assert.equal(totals.lost, 0);
-  assert.ok(totals.instanceSeconds <= 1.6 * oracle, `${totals.instanceSeconds / oracle}`);
-  assert.ok(totals.changes <= 250, `${totals.changes} changes`);
-});
-
-test("on and off: nothing is lost, and it sleeps in between", () => {
-  const totals = replay(POLICY, Array.from({ length: 1200 }, (_, second) => (second % 240 < 60 ? 50 : 0)));
-  assert.equal(totals.lost, 0);
-  assert.equal(totals.end, 0);
 });

@@ -124,6 +124,7 @@ export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteIns
       ...(sleep === undefined ? {} : { freezeAfterMs: sleep.freezeAfterMs }),
       ...(canary && { canary }),
       ...(isWatched ? { watched: true } : {}),
+      ...(row.sleep.scaling === undefined ? {} : { followsDemand: true }),
     };
   });
 }
