@@ -1436,11 +1436,13 @@ export interface components {
         Instance: {
             /** Format: date-time */
             createdAt: string;
+            full: ("disk" | "inodes")[];
             id: string;
             lastExit: {
                 /** Format: date-time */
                 at: string;
                 code: number;
+                memoryPeakBytes?: number;
                 oomKilled: boolean;
             } | null;
             node: string;
@@ -1795,7 +1797,15 @@ export interface components {
             concurrency: number;
             /** @default 1000 */
             cpuMillis: number;
+            /** @default 1073741824 */
+            diskBytes: number;
             freezeAfterMs?: number;
+            /** @default 65536 */
+            inodesMax: number;
+            /** @default 268435456 */
+            ioBytesPerSecond: number;
+            /** @default 8000 */
+            ioOperationsPerSecond: number;
             keepWarmMs?: number;
             liveness?: {
                 /** @default 3 */
@@ -1872,6 +1882,9 @@ export interface components {
             requestTimeoutMs: number;
             scaling?: components["schemas"]["Scaling"];
             scratch?: components["schemas"]["Scratch"][];
+            /** @default 67108864 */
+            shmBytes: number;
+            startupCpuMillis?: number;
             /** @default 30000 */
             stopGraceMs: number;
             strategy?: components["schemas"]["Strategy"];
@@ -1882,7 +1895,11 @@ export interface components {
             command?: string[] | null;
             concurrency?: number;
             cpuMillis?: number;
+            diskBytes?: number;
             freezeAfterMs?: number | null;
+            inodesMax?: number;
+            ioBytesPerSecond?: number;
+            ioOperationsPerSecond?: number;
             keepWarmMs?: number | null;
             liveness?: {
                 /** @default 3 */
@@ -1957,6 +1974,8 @@ export interface components {
                 schedule?: components["schemas"]["ScheduledMin"][] | null;
             } | null;
             scratch?: components["schemas"]["Scratch"][] | null;
+            shmBytes?: number;
+            startupCpuMillis?: number | null;
             stopGraceMs?: number;
             strategy?: components["schemas"]["Strategy"];
         };

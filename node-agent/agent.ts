@@ -6,6 +6,7 @@ import { DesiredStateSchema, type DesiredInstance, type DesiredState, type Insta
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
 import type { Woken } from "../core/contract/wake.ts";
 import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
+import { unlimitFreeLoops } from "../core/host/io-limits.ts";
 import { mountIdMapped, mountMemory, mountPoints, unmount } from "../core/host/mounts.ts";
 import type { NetnsPool } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
@@ -65,6 +66,7 @@ export class Agent {
     const { host, pool, store } = this.#deps;
     for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     this.#lastUsage.open();
+    unlimitFreeLoops();
     // crun keeps whole specs there, variables of containers among them.
     await mountMemory(host.runtime.stateDir);
     await store.open();
@@ -211,7 +213,7 @@ export class Agent {
     const { instancesDir } = this.#deps.host;
     const keep = new Set(known);
     for (const id of (await readdir(instancesDir)).filter((name) => !keep.has(name))) {
-      await unmount(join(instancesDir, id, "root"));
+      for (const mounted of ["root", "disk"]) await unmount(join(instancesDir, id, mounted));
       await rm(join(instancesDir, id), { recursive: true, force: true });
     }
   }

@@ -1,5 +1,5 @@
 /** What crun reads of a container before it creates it: `config.json`, and the files that Docker would write. */
-import { chownSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import type { Netns } from "../core/host/net.ts";
@@ -7,7 +7,7 @@ import { instanceSpec, type Bind } from "../core/sandbox/spec.ts";
 import { BadImage } from "./bad-image.ts";
 import type { ContainerHost } from "./container.ts";
 import { BadUser, resolveUser, type ResolvedUser } from "./image-user.ts";
-import { BadPath, ensureDirectory, ensureSymlink, readWithin } from "./rootfs.ts";
+import { BadPath, ensureDirectory, ensureSymlink, readWithin, writeWithin } from "./rootfs.ts";
 import { SECRETS_PATH, type SecretValues } from "./secrets.ts";
 
 const PASSWD_MAX_BYTES = 1 << 20;
@@ -21,6 +21,8 @@ export interface BundleContainer extends Pick<DesiredInstance, "id" | "uidBase" 
   /** Its mounted image. */
   rootPath: string;
   cgroupsPath: string;
+  /** The disk that its reads and writes are limited on. */
+  ioDevice: string | undefined;
 }
 
 /** `secrets`: what it gets of its instance's. @throws BadImage */
@@ -34,6 +36,7 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
     const user = resolveUser(container.user, passwd, group);
     for (const path of [cwd, ...container.volumes]) ensureDirectory(rootPath, path, uidBase);
     ensureSymlink(rootPath, "/etc/mtab", "/proc/mounts", uidBase);
+    writeEtc(host, container, netns);
     const spec = instanceSpec({
       rootPath,
       hostname,
@@ -44,8 +47,9 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
       uidBase,
       netnsPath: netns.path,
       cgroupsPath: container.cgroupsPath,
-      binds: [...writeEtc(host, container, netns), ...writeSecrets(host, container, user, secrets)],
+      binds: writeSecrets(host, container, user, secrets),
       limits: { ...container.limits, openFiles: host.openFiles },
+      ioDevice: container.ioDevice,
     });
     writeSpec(host, container, JSON.stringify(spec), secrets !== undefined);
   } catch (error) {
@@ -69,17 +73,14 @@ function writeSecrets({ secrets: store }: BundleHost, { id, uidBase }: BundleCon
   return [{ source: store.writeFiles(id, secrets, user, uidBase), destination: SECRETS_PATH, readOnly: true }];
 }
 
-function writeEtc({ resolvers }: BundleHost, { dir, hostname, uidBase }: BundleContainer, netns: Netns): Bind[] {
+/** On the container's own disk: it may change them, and fill that alone. */
+function writeEtc({ resolvers }: BundleHost, { rootPath, hostname, uidBase }: BundleContainer, netns: Netns): void {
   const files = {
     hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${netns.address}\t${hostname}\n`,
     hostname: `${hostname}\n`,
     "resolv.conf": resolvers.map((address) => `nameserver ${address}\n`).join(""),
   };
-  for (const [name, text] of Object.entries(files)) {
-    writeFileSync(join(dir, name), text);
-    chownSync(join(dir, name), uidBase, uidBase);
-  }
-  return Object.keys(files).map((name) => ({ source: join(dir, name), destination: `/etc/${name}`, readOnly: false }));
+  for (const [name, text] of Object.entries(files)) writeWithin(rootPath, `/etc/${name}`, text, uidBase);
 }
 
 /** As Docker orders them: PATH and HOSTNAME first, whoever sets them, HOME last when nobody does. */

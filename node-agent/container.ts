@@ -1,17 +1,17 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { chownSync, closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { removeCgroup } from "../core/host/cgroup.ts";
+import { removeCgroup, setCpuQuota } from "../core/host/cgroup.ts";
 import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/host/commands/crun.ts";
 import { thaw } from "../core/host/freezer.ts";
-import { mountOverlay, mountPoints, unmount } from "../core/host/mounts.ts";
+import type { Disks } from "../core/host/disks.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
-import type { DesiredInstance } from "../core/contract/node-channel.ts";
+import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
 import { createError } from "./bad-image.ts";
 import { writeBundle } from "./bundle.ts";
-import { layerName } from "./plan.ts";
+import { RootDisk } from "./root-disk.ts";
 import type { SessionHost } from "./session-peers.ts";
 import type { SecretStore, SecretValues } from "./secrets.ts";
 
@@ -23,6 +23,9 @@ export interface ContainerHost {
   exitDir: string;
   socketDir: string;
   secrets: SecretStore;
+  disks: Disks;
+  /** The whole disk below `instancesDir`, as `254:0`; undefined: it is none that can be limited. */
+  ioDevice: string | undefined;
   cgroupParent: string;
   openFiles: number;
   resolvers: readonly string[];
@@ -34,24 +37,18 @@ const CREATE_TRIES = 3;
 export class Container {
   readonly #host: ContainerHost;
   readonly #desired: DesiredInstance;
-  readonly #isResumed: boolean;
-  #isMounted = false;
+  readonly #root: RootDisk;
   readonly dir: string;
   readonly logFile: string;
   readonly cgroupsPath: string;
 
-  /** `isResumed`: a former agent has begun it. */
-  constructor(host: ContainerHost, desired: DesiredInstance, isResumed: boolean) {
+  constructor(host: ContainerHost, desired: DesiredInstance) {
     this.#host = host;
     this.#desired = desired;
-    this.#isResumed = isResumed;
     this.dir = join(host.instancesDir, desired.id);
+    this.#root = new RootDisk(host.disks, this.dir);
     this.logFile = join(host.logsDir, `${desired.id}.log`);
     this.cgroupsPath = `${host.cgroupParent}/${desired.id}`;
-  }
-
-  get rootPath(): string {
-    return join(this.dir, "root");
   }
 
   get exitFile(): string {
@@ -59,27 +56,13 @@ export class Container {
   }
 
   /** Mounts the image with a writable layer on top, once; what an earlier start wrote there stays. `layersDir`: as the tenant sees the store. */
-  async mountRoot(layersDir: () => Promise<string>): Promise<void> {
-    if (this.#isMounted) return;
-    // A former agent may have mounted it.
-    if (!this.#isResumed || !(await mountPoints()).has(this.rootPath)) this.#mountRoot(await layersDir());
-    this.#isMounted = true;
-  }
-
-  #mountRoot(layersDir: string): void {
-    const { uidBase, layers } = this.#desired;
-    const [upper, work] = [join(this.dir, "upper"), join(this.dir, "work")];
-    for (const dir of [upper, work, this.rootPath]) mkdirSync(dir, { recursive: true, mode: 0o755 });
-    chownSync(upper, uidBase, uidBase);
-    const names = layers.map((layer) => layerName(layer.diffId));
-    // The same layer twice: the upper one has all that the lower one has.
-    const lowers = names.filter((name, index) => names.lastIndexOf(name) === index);
-    mountOverlay({ base: layersDir, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
+  mountRoot(layersDir: () => Promise<string>): Promise<void> {
+    return this.#root.mount(this.#desired, layersDir);
   }
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
   writeBundle(netns: Netns, secrets?: SecretValues): void {
-    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.rootPath, cgroupsPath: this.cgroupsPath }, netns, secrets);
+    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, ioDevice: this.#host.ioDevice ?? this.#root.loop }, netns, secrets);
   }
 
   /** For programs beside the app: they run as its own process was created. */
@@ -94,7 +77,9 @@ export class Container {
   async create(): Promise<number> {
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#create();
+        const pid = await this.#create();
+        await this.#root.untilLimited();
+        return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.
         if (attempt === CREATE_TRIES || !(error instanceof Error && /already exists/.test(error.message))) throw error;
@@ -136,6 +121,17 @@ export class Container {
     }
   }
 
+  /** It is ready: from now on it has the cpu that it asked for, if it had more until now. */
+  endBoost(): void {
+    const { cpuMillis, startupCpuMillis = 0 } = this.#desired.limits;
+    if (startupCpuMillis > cpuMillis) setCpuQuota(this.cgroupsPath, cpuMillis);
+  }
+
+  /** What of its disk is used up. */
+  fullness(): { full?: Full[] } {
+    return this.#root.fullness();
+  }
+
   /** A container that has ended is no error. A frozen one would keep the signal for later: it is thawed. */
   async kill(signal: string): Promise<void> {
     thaw(this.cgroupsPath);
@@ -150,15 +146,14 @@ export class Container {
     await rm(this.exitFile, { force: true });
   }
 
-  async unmountRoot(): Promise<void> {
-    await unmount(this.rootPath);
-    this.#isMounted = false;
+  unmountRoot(): Promise<void> {
+    return this.#root.unmount();
   }
 
   /** Removes all but the log. */
   async remove(): Promise<void> {
     await this.forget();
-    await unmount(this.rootPath);
+    await this.#root.unmount({ giveUp: true });
     await rm(join(this.#host.socketDir, this.#desired.id), { recursive: true, force: true });
     await rm(this.dir, { recursive: true, force: true });
     this.#host.secrets.remove(this.#desired.id);

@@ -1,6 +1,6 @@
 /** How one instance's process ends: noticed, read, and brought about in order. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { readOomKills } from "../core/host/cgroup.ts";
+import { readMemoryPeak, readOomKills } from "../core/host/cgroup.ts";
 import type { DesiredInstance, Exit } from "../core/contract/node-channel.ts";
 import type { Container } from "./container.ts";
 import type { Exits } from "./exits.ts";
@@ -48,7 +48,8 @@ export class Ending {
     for (let tries = 0; tries < 10 && (await this.#container.readExit()) === undefined; tries++) await sleep(20);
     const code = (await this.#container.readExit()) ?? 137;
     const oomKilled = (await readOomKills(this.#container.cgroupsPath)) > 0;
-    return { code, oomKilled, at: new Date().toISOString() };
+    const memoryPeakBytes = readMemoryPeak(this.#container.cgroupsPath);
+    return { code, oomKilled, ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }), at: new Date().toISOString() };
   }
 
   /** What comes before the stop (`first`), the stop signal, the kill: the grace time is for both. `hurry` cuts it short. */

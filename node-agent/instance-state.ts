@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { DesiredInstance, Exit, InstanceReport, Phase } from "../core/contract/node-channel.ts";
+import { DesiredInstanceSchema, type DesiredInstance, type Exit, type InstanceReport, type Phase } from "../core/contract/node-channel.ts";
 import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
 
 export interface SavedInstance {
@@ -35,5 +35,8 @@ export function writeSaved(dir: string, saved: SavedInstance): void {
 
 export async function readSaved(instancesDir: string, id: string): Promise<SavedInstance | undefined> {
   const text = await readFile(join(instancesDir, id, "state.json"), "utf8").catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as SavedInstance);
+  if (text === undefined) return undefined;
+  const saved = JSON.parse(text) as SavedInstance;
+  // An agent of a former version may have left out what has a default now.
+  return { ...saved, desired: DesiredInstanceSchema.parse(saved.desired) };
 }

@@ -19,7 +19,7 @@ import { InstanceNetwork } from "./instance-network.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
-import { exitedEarly, NotReady, problemOf } from "./not-ready.ts";
+import { crashProblem, exitedEarly, NotReady, problemOf } from "./not-ready.ts";
 import { BACKOFF_RESET_MS, explainExec, layerName, restartPauseMs } from "./plan.ts";
 import { isWell, type Patient } from "./probe.ts";
 import { pullLayers } from "./pull.ts";
@@ -52,7 +52,7 @@ export class Instance {
   constructor(deps: InstanceDeps, desired: DesiredInstance, saved?: SavedInstance) {
     this.#deps = deps;
     this.#desired = desired;
-    this.#container = new Container(deps.host, desired, saved !== undefined);
+    this.#container = new Container(deps.host, desired);
     this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), this.#container.cgroupsPath, saved !== undefined);
     this.#network = new InstanceNetwork(deps.pool, this.#meter);
     this.#checkup = new Checkup({ checks: () => this.#desired, patient: () => this.#patient, pid: () => this.#saved.pid });
@@ -102,6 +102,7 @@ export class Instance {
       restarts,
       ...(phase === "ready" ? { temperature } : {}),
       ...(lastExit ? { lastExit } : {}),
+      ...this.#container.fullness(),
       ...(problem ? { problem } : {}),
       timingsMs: this.#timings,
     };
@@ -287,6 +288,7 @@ export class Instance {
           if (!this.#saved.everReady) throw this.#exited(first);
           return first;
         }
+        this.#container.endBoost();
         this.#timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
         this.#set({ phase: "ready", everReady: true, isUnready: false, problem: null, temperature: warm(booting ? this.sleeping.wokenBy : undefined), booting: false });
       }
@@ -324,7 +326,7 @@ export class Instance {
   async #afterCrash(exit: Exit): Promise<void> {
     this.#log.warn({ exit }, "crashed");
     this.#saved.lastExit = exit;
-    await this.#backOff(exit.oomKilled ? { code: "app_out_of_memory", detail: "The app ran out of memory." } : { code: "app_exited", detail: `The app exited with code ${exit.code}.` });
+    await this.#backOff(crashProblem(exit, this.#desired.limits.memoryBytes));
   }
 
   async #afterTrouble(error: unknown): Promise<void> {

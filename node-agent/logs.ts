@@ -1,4 +1,5 @@
 /** Reading what conmon wrote: one line each, `<time> <stdout|stderr> <F|P> <text>`, P when the line goes on. */
+import { statSync } from "node:fs";
 import { link, open, rename, stat, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEntry } from "../core/contract/node-channel.ts";
@@ -67,8 +68,8 @@ export const logFiles = (path: string) => [path, olderLog(path), `${path}.held`]
  */
 export async function keepOlder(path: string): Promise<void> {
   const held = `${path}.held`;
-  const inode = (name: string) => stat(name).then((s) => s.ino, () => undefined);
-  const [now, before] = await Promise.all([inode(path), inode(held)]);
+  // The kernel knows both names, as they were asked for a moment ago: waiting for a thread would take longer.
+  const [now, before] = [path, held].map((name) => statSync(name, { throwIfNoEntry: false })?.ino);
   if (now === undefined || now === before) return;
   if (before !== undefined) await rename(held, olderLog(path));
   // Another reader may have been first.

@@ -7,7 +7,9 @@ import { availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { readEnv } from "../core/env.ts";
 import { cgroupVersion } from "../core/host/cgroup.ts";
+import { Disks } from "../core/host/disks.ts";
 import { hostResolvers, loadFirewall } from "../core/host/firewall.ts";
+import { diskBelow } from "../core/host/io-limits.ts";
 import { NetnsPool } from "../core/host/net.ts";
 import { startSpawner } from "../core/host/spawner.ts";
 import type { FromNode, InstanceUsage, ToNode } from "../core/contract/node-channel.ts";
@@ -33,6 +35,7 @@ const log = openLog("node-agent", config.BERTH_LOG_LEVEL);
 const dataDir = config.BERTH_NODE_DATA;
 const cgroupParent = `/berth-${config.BERTH_NET_PREFIX}`;
 const openFiles = hardOpenFiles();
+mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
 const resolvers = await hostResolvers();
 
@@ -55,6 +58,8 @@ const host = {
   exitDir: join(dataDir, "exits"),
   socketDir: join(dataDir, "sockets"),
   secrets: new SecretStore(join(dataDir, "secrets")),
+  disks: new Disks(join(dataDir, "disks")),
+  ioDevice: diskBelow(dataDir),
   cgroupParent,
   openFiles,
   resolvers,

@@ -18,8 +18,18 @@ export function problemOf(error: unknown): NotReady["problem"] {
 }
 
 /** It ended by itself before it was ready. */
-export function exitedEarly({ oomKilled, code }: Exit, memoryBytes: number): NotReady {
-  return oomKilled
-    ? new NotReady({ code: "app_out_of_memory", detail: `The app needed more than its ${Math.round(memoryBytes / 2 ** 20)} MiB of memory while starting. Deploy with a larger --memory.` })
-    : new NotReady({ code: "app_exited", detail: `The app exited with code ${code} before it was ready.` });
+export function exitedEarly(exit: Exit, memoryBytes: number): NotReady {
+  return exit.oomKilled ? new NotReady(outOfMemory(exit, memoryBytes)) : new NotReady({ code: "app_exited", detail: `The app exited with code ${exit.code} before it was ready.` });
 }
+
+/** It ended by itself after it had been ready. */
+export function crashProblem(exit: Exit, memoryBytes: number): NotReady["problem"] {
+  return exit.oomKilled ? outOfMemory(exit, memoryBytes) : { code: "app_exited", detail: `The app exited with code ${exit.code}.` };
+}
+
+function outOfMemory({ memoryPeakBytes }: Exit, memoryBytes: number): NotReady["problem"] {
+  const peak = memoryPeakBytes === undefined ? "" : `, peak ${mib(memoryPeakBytes)}`;
+  return { code: "app_out_of_memory", detail: `The app ran out of memory: limit ${mib(memoryBytes)}${peak}. Let it use less, or deploy with a larger --memory.` };
+}
+
+const mib = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, syml
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
-import { BadPath, ensureDirectory, readWithin, resolveWithin } from "./rootfs.ts";
+import { BadPath, ensureDirectory, readWithin, resolveWithin, writeWithin } from "./rootfs.ts";
 
 /** An image's root directory beside a directory of the host's that nothing may lead to. */
 function makeRoot(t: TestContext) {
@@ -51,4 +51,23 @@ test("paths that make no sense", (t) => {
   symlinkSync("/loop", join(root, "loop"));
   for (const path of ["/loop", "/loop/x", "/etc/passwd", "/a\0b", "/not/here/../../..", "/d".repeat(200)]) assert.throws(() => ensureDirectory(root, path, uid), BadPath, path);
   assert.throws(() => ensureDirectory(root, "/etc/passwd/x", uid));
+});
+
+test("a file is written in the place of whatever has its name, never through a link, and only when it differs", (t) => {
+  const { root, outside } = makeRoot(t);
+  symlinkSync(join(outside, "secret"), join(root, "etc/hosts"));
+  symlinkSync(outside, join(root, "out"));
+  for (const path of ["/etc/hosts", "/out/hosts", "/new/dir/hosts"]) {
+    writeWithin(root, path, "text", uid);
+    assert.equal(readWithin(root, path, 100), "text", path);
+  }
+  assert.deepEqual(readdirSync(outside), ["secret"]);
+  const inode = () => statSync(join(root, "etc/hosts")).ino;
+  const before = inode();
+  writeWithin(root, "/etc/hosts", "text", uid);
+  assert.equal(inode(), before);
+  writeWithin(root, "/etc/hosts", "tex2", uid);
+  assert.equal(readWithin(root, "/etc/hosts", 100), "tex2");
+  mkdirSync(join(root, "etc/taken"));
+  assert.throws(() => writeWithin(root, "/etc/taken", "text", uid), BadPath);
 });

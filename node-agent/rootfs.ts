@@ -3,7 +3,7 @@
  * of its author's leads to the host. Only used while nothing of the image runs. A few entries of the kernel's caches:
  * waiting for threads would take longer than looking.
  */
-import { chownSync, closeSync, constants, lchownSync, lstatSync, mkdirSync, openSync, readlinkSync, readSync, symlinkSync, type Stats } from "node:fs";
+import { chownSync, closeSync, constants, fchownSync, lchownSync, lstatSync, mkdirSync, openSync, readlinkSync, readSync, rmSync, symlinkSync, writeSync, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 
 const MAX_LINKS = 40;
@@ -65,6 +65,26 @@ export function ensureSymlink(root: string, path: string, target: string, owner:
   if (statOf(here) !== undefined) return;
   symlinkSync(target, here);
   lchownSync(here, owner, owner);
+}
+
+/**
+ * Makes a regular file with this text, in the place of whatever has the name. What is so already is left as it is: a disk
+ * that the app has filled has no room to write it again. @throws BadPath
+ */
+export function writeWithin(root: string, path: string, text: string, owner: number): void {
+  ensureDirectory(root, dirname(path), owner);
+  const here = join(resolveWithin(root, dirname(path)).real, basename(path));
+  const found = statOf(here);
+  if (found?.isFile() && found.uid === owner && found.size === Buffer.byteLength(text) && readWithin(root, path, found.size) === text) return;
+  if (found?.isDirectory()) throw new BadPath(`«${path}» is a directory`);
+  rmSync(here, { force: true });
+  const file = openSync(here, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, 0o644);
+  try {
+    writeSync(file, text);
+    fchownSync(file, owner, owner);
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** The text of a regular file of the image, at most so many bytes; empty when there is none. */

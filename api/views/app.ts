@@ -56,6 +56,7 @@ export function toInstance({ instance, node, releaseNumber }: InstanceDetails): 
     phase: instance.phase,
     restarts: report?.restarts ?? 0,
     lastExit: report?.lastExit ?? null,
+    full: report?.full ?? [],
     problem: report?.problem ?? null,
     temperature: temperature === undefined || instance.phase !== "ready" ? null : { ...temperature, cause: temperature.cause ?? null },
     timingsMs: report?.timingsMs ?? {},

@@ -42,7 +42,10 @@ async function render(out: Output, { app, instances, lastDeployment }: AppStatus
     ["INSTANCE", "RELEASE", "NODE", "STATE", "RESTARTS", "AGE"],
     instances.map((one) => [one.id, one.release, one.node, stateOf(one), String(one.restarts), formatAge(one.createdAt, now)]),
   );
-  for (const one of instances) renderProblem(out, one);
+  for (const one of instances) {
+    renderProblem(out, one);
+    for (const what of one.full) out.line(`${one.id}: its disk is full: ${what === "disk" ? `${formatBytes(settings.diskBytes)} are used` : `it has ${settings.inodesMax.toLocaleString("en")} files`}; what it writes fails`);
+  }
 }
 
 function stateOf(one: Instance): string {

@@ -5,7 +5,7 @@ import { idSchema } from "./ids.ts";
 import { LabelsPatchSchema, LabelsSchema } from "./labels.ts";
 import { AppNameSchema } from "./names.ts";
 import { orNull } from "./or-null.ts";
-import { ExitSchema, PhaseSchema } from "./node-channel.ts";
+import { ExitSchema, FullSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
 import { ROLES, SCOPES, TOKEN_KINDS } from "../domain/access.ts";
 import { EVENT_KINDS } from "../domain/events.ts";
@@ -130,6 +130,8 @@ export const InstanceSchema = z.object({
   phase: PhaseSchema.nullable(),
   restarts: z.number().int(),
   lastExit: ExitSchema.nullable(),
+  /** What of its disk has no room left. */
+  full: z.array(FullSchema),
   problem: z.object({ code: z.string(), detail: z.string(), logTail: z.array(z.string()) }).nullable(),
   /** How warm it is kept, since when and why; null while it is not ready. */
   temperature: z.object({ is: z.enum(TEMPERATURES), since: time, cause: z.enum(TEMPERATURE_CAUSES).nullable() }).nullable(),

@@ -10,6 +10,7 @@ import { idSchema } from "./ids.ts";
 import { DesiredMountSchema, DesiredVolumeSchema, VolumesReportSchema } from "./node-volumes.ts";
 import { ImageLayerSchema } from "./release-config.ts";
 import { ScheduledMinSchema } from "./scaling.ts";
+import { ResourceLimitsSchema } from "./resource-limits.ts";
 import { SECRET_NAME } from "./secrets.ts";
 import { SessionDownSchema, SessionTargetSchema, SessionUpSchema } from "./sessions.ts";
 import { ScratchListSchema } from "./volumes.ts";
@@ -84,6 +85,7 @@ export const DesiredInstanceSchema = z.object({
     cpuMillis: z.number().int(),
     pidsMax: z.number().int(),
     logBytes: z.number().int(),
+    ...ResourceLimitsSchema.shape,
   }),
 });
 export type DesiredInstance = z.infer<typeof DesiredInstanceSchema>;
@@ -112,9 +114,15 @@ export const ExitSchema = z.object({
   /** Exit code; 128 + signal when a signal ended it. */
   code: z.number().int(),
   oomKilled: z.boolean(),
+  /** The most that all its processes had at once, `/dev/shm` and files in memory among it. */
+  memoryPeakBytes: z.number().int().nonnegative().optional(),
   at: z.iso.datetime(),
 });
 export type Exit = z.infer<typeof ExitSchema>;
+
+/** disk: bytes; inodes: files and directories. */
+export const FullSchema = z.enum(["disk", "inodes"]);
+export type Full = z.infer<typeof FullSchema>;
 
 export const InstanceReportSchema = z.object({
   id: idSchema("instance"),
@@ -126,6 +134,8 @@ export const InstanceReportSchema = z.object({
   /** How warm one that is ready is kept, since when, and why; one that sleeps is woken through the node's `wake`. */
   temperature: z.object({ is: z.enum(TEMPERATURES), since: z.iso.datetime(), cause: z.enum(TEMPERATURE_CAUSES).optional() }).optional(),
   lastExit: ExitSchema.optional(),
+  /** What of its disk has no room left: what it writes fails. */
+  full: z.array(FullSchema).optional(),
   /** Why it failed or waits: a stable code and a sentence, with the last log lines. */
   problem: z
     .object({

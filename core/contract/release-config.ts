@@ -5,6 +5,7 @@ import type { Id } from "./ids.ts";
 import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
 import { MountsSchema, ScratchListSchema } from "./volumes.ts";
 import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
+import { RESOURCE_SETTINGS, RESOURCE_SETTINGS_PATCH } from "./resource-limits.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export const EnvSchema = z.record(
@@ -36,6 +37,7 @@ export const SettingsSchema = z.object({
   cpuMillis: z.number().int().min(10).max(64_000).default(1000),
   pidsMax: z.number().int().min(8).max(32_768).default(1024),
   logBytes: z.number().int().min(65_536).max(2 ** 30).default(16 * 2 ** 20),
+  ...RESOURCE_SETTINGS,
   readiness: ReadinessSchema.default({ kind: "tcp" }),
   /** From the start of the process until it must be ready. */
   readyTimeoutMs: z.number().int().min(500).max(3_600_000).default(60_000),
@@ -66,6 +68,7 @@ export const SettingsPatchSchema = z.object({
   cpuMillis: SettingsSchema.shape.cpuMillis.unwrap().optional(),
   pidsMax: SettingsSchema.shape.pidsMax.unwrap().optional(),
   logBytes: SettingsSchema.shape.logBytes.unwrap().optional(),
+  ...RESOURCE_SETTINGS_PATCH,
   readiness: SettingsSchema.shape.readiness.unwrap().optional(),
   readyTimeoutMs: SettingsSchema.shape.readyTimeoutMs.unwrap().optional(),
   liveness: SettingsSchema.shape.liveness.nullable(),

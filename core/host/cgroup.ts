@@ -1,8 +1,9 @@
 /** Reading and ending control groups, on v1 and v2. Paths are below each hierarchy's root, `/berth-bth/ins_…`. */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CPU_PERIOD_US, cpuQuotaUs } from "../domain/cpu-quota.ts";
 
 const ROOT = "/sys/fs/cgroup";
 const REMOVE_TRIES = 50;
@@ -29,6 +30,24 @@ export async function readOomKills(path: string): Promise<number> {
   const file = cgroupVersion() === "v2" ? join(ROOT, path, "memory.events") : join(ROOT, "memory", path, "memory.oom_control");
   // At once, before anything else can happen: the group may be removed by the time a promise is kept.
   return numberIn(readText(file), /^oom_kill (\d+)$/m) ?? 0;
+}
+
+/** The most memory that the group has had at once; undefined when the kernel does not say it (v2 before 5.19), or the group is gone. */
+export function readMemoryPeak(path: string): number | undefined {
+  const file = cgroupVersion() === "v2" ? join(ROOT, path, "memory.peak") : join(ROOT, "memory", path, "memory.max_usage_in_bytes");
+  return numberIn(readText(file), /^(\d+)/) ?? undefined;
+}
+
+/** Changes how much cpu the group may use. False when it is gone. */
+export function setCpuQuota(path: string, cpuMillis: number): boolean {
+  const quota = cpuQuotaUs(cpuMillis);
+  const [file, value] = cgroupVersion() === "v2" ? [join(ROOT, path, "cpu.max"), `${quota} ${CPU_PERIOD_US}`] : [join(ROOT, "cpu", path, "cpu.cfs_quota_us"), String(quota)];
+  try {
+    writeFileSync(file, value, { flag: "r+" });
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export interface GroupUse {

@@ -1,6 +1,7 @@
 /** Mounts of the node: overlays and id-mapped binds. */
+import { statSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { IDS_PER_RANGE } from "../domain/id-ranges.ts";
 import { run, runUnchecked } from "./spawn.ts";
 import { mountNow, umountSoon } from "./syscalls.ts";
@@ -49,11 +50,17 @@ export async function mountMemory(target: string): Promise<void> {
   if (code !== 0) await run(mount(""));
 }
 
-/** Whatever is mounted there, once or on top of itself. Unmounting what is not mounted is no error. */
+/** Whatever file system is mounted there, once or on top of itself. Unmounting what is not mounted is no error. */
 export async function unmount(target: string): Promise<void> {
-  while ((await mountPoints()).has(target)) {
-    if (!(await umountSoon(target)) && (await mountPoints()).has(target)) throw new Error(`${target} cannot be unmounted`);
+  while (isMountPoint(target)) {
+    if (!(await umountSoon(target)) && isMountPoint(target)) throw new Error(`${target} cannot be unmounted`);
   }
+}
+
+/** Whether a file system of its own begins there. The list of all mounts would say it too, and is long where much runs. */
+export function isMountPoint(path: string): boolean {
+  const [own, above] = [path, dirname(path)].map((each) => statSync(each, { throwIfNoEntry: false }));
+  return own !== undefined && own.dev !== above?.dev;
 }
 
 /** Where something is mounted in this mount namespace. */

@@ -3,10 +3,10 @@ import { test } from "node:test";
 import { LAYER_STORE_UID_BASE } from "../domain/id-ranges.ts";
 import { instanceSpec, unpackSpec, type InstanceSandbox } from "./spec.ts";
 
-const limits = { memoryBytes: 64 * 2 ** 20, cpuMillis: 500, pidsMax: 32, openFiles: 20_000 };
+const limits = { memoryBytes: 64 * 2 ** 20, cpuMillis: 500, pidsMax: 32, openFiles: 20_000, shmBytes: 8 * 2 ** 20, ioBytesPerSecond: 2 ** 20, ioOperationsPerSecond: 200 };
 const sandbox: InstanceSandbox = {
   rootPath: "/r", hostname: "web", args: ["/app"], env: ["A=b"], cwd: "/", user: { uid: 0, gid: 0, additionalGids: [] }, uidBase: 2_162_688,
-  netnsPath: "/run/netns/x", cgroupsPath: "/berth-x/ins_1", binds: [{ source: "/s", destination: "/etc/hosts", readOnly: false }], limits,
+  netnsPath: "/run/netns/x", cgroupsPath: "/berth-x/ins_1", binds: [{ source: "/s", destination: "/etc/hosts", readOnly: false }], limits, ioDevice: "254:16",
 };
 
 test("an instance: its own ids and namespaces, no new privileges, the limits", () => {
@@ -22,6 +22,19 @@ test("an instance: its own ids and namespaces, no new privileges, the limits", (
   for (const path of ["/proc/kcore", "/proc/keys", "/sys/firmware"]) assert.ok(spec.linux.maskedPaths.includes(path), path);
   for (const path of ["/proc/sys", "/proc/sysrq-trigger"]) assert.ok(spec.linux.readonlyPaths.includes(path), path);
   assert.ok(spec.mounts.filter(({ type }) => type === "bind").every(({ options }) => options.includes("nosuid") && options.includes("nodev")));
+});
+
+test("shared memory, reads and writes: of the one disk, each; more cpu until it is ready than later", () => {
+  const spec = instanceSpec({ ...sandbox, limits: { ...limits, startupCpuMillis: 2000 } });
+  assert.ok(spec.mounts.find(({ destination }) => destination === "/dev/shm")?.options.includes("size=8192k"));
+  const [bytes, operations] = [[{ major: 254, minor: 16, rate: 2 ** 20 }], [{ major: 254, minor: 16, rate: 200 }]];
+  assert.deepEqual(spec.linux.resources.blockIO, { throttleReadBpsDevice: bytes, throttleWriteBpsDevice: bytes, throttleReadIOPSDevice: operations, throttleWriteIOPSDevice: operations });
+  assert.deepEqual(spec.linux.resources.cpu, { period: 100_000, quota: 200_000, shares: 512 });
+  // 0 is no limit to tmpfs.
+  const none = instanceSpec({ ...sandbox, limits: { ...limits, shmBytes: 0, startupCpuMillis: 100 } });
+  assert.ok(none.mounts.find(({ destination }) => destination === "/dev/shm")?.options.includes("size=4k"));
+  assert.equal(none.linux.resources.cpu.quota, 50_000);
+  assert.ok(!("blockIO" in instanceSpec({ ...sandbox, ioDevice: undefined }).linux.resources));
 });
 
 test("root of an image keeps eight capabilities, any other user none, nobody an ambient one", () => {

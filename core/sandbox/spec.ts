@@ -2,6 +2,7 @@
  * OCI runtime specs of what runs on a node: tenants' instances and the helper that unpacks layers. Pure: data in, data
  * out. Source of the format: https://github.com/opencontainers/runtime-spec
  */
+import { CPU_PERIOD_US, cpuQuotaUs } from "../domain/cpu-quota.ts";
 import { IDS_PER_RANGE, LAYER_STORE_UID_BASE } from "../domain/id-ranges.ts";
 import seccomp from "./seccomp.json" with { type: "json" };
 
@@ -42,6 +43,15 @@ export interface Limits {
   openFiles: number;
 }
 
+/** Of an instance, beside what every sandbox has. */
+export interface InstanceLimits extends Limits {
+  shmBytes: number;
+  ioBytesPerSecond: number;
+  ioOperationsPerSecond: number;
+  /** Thousandths of a cpu until it is ready, when that is more. */
+  startupCpuMillis?: number | undefined;
+}
+
 export interface Bind {
   source: string;
   destination: string;
@@ -61,7 +71,9 @@ export interface InstanceSandbox {
   /** Below each hierarchy, `/berth-bth/ins_…`. */
   cgroupsPath: string;
   binds: readonly Bind[];
-  limits: Limits;
+  limits: InstanceLimits;
+  /** The disk that its reads and writes are limited on, as `254:0`; undefined: there is none. */
+  ioDevice: string | undefined;
 }
 
 /** A tenant's container, as crun reads it from `config.json`. */
@@ -80,7 +92,7 @@ export function instanceSpec(sandbox: InstanceSandbox) {
       ...privileges(capabilities, bounding, sandbox.limits),
     },
     mounts: [
-      ...kernelMounts(),
+      ...kernelMounts(sandbox.limits.shmBytes),
       // The network namespace belongs to the host, so a sysfs of its own cannot be mounted: programs that count cpus
       // find them here, and nothing else of the host.
       tmpfs("/sys", "mode=755", "size=64k"),
@@ -88,7 +100,7 @@ export function instanceSpec(sandbox: InstanceSandbox) {
       { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev", "relatime"] },
       ...sandbox.binds.map(bindMount),
     ],
-    linux: linux(sandbox.uidBase, sandbox.cgroupsPath, sandbox.limits, { type: "network", path: sandbox.netnsPath }),
+    linux: instanceLinux(sandbox),
   };
 }
 
@@ -116,7 +128,7 @@ export function unpackSpec(sandbox: UnpackSandbox) {
       cwd: "/",
       ...privileges(UNPACK_CAPABILITIES, UNPACK_CAPABILITIES, sandbox.limits),
     },
-    mounts: [...kernelMounts(), tmpfs("/run", "mode=755", "size=1m"), bindMount({ source: sandbox.targetPath, destination: "/mnt", readOnly: false })],
+    mounts: [...kernelMounts(SHM_BYTES), tmpfs("/run", "mode=755", "size=1m"), bindMount({ source: sandbox.targetPath, destination: "/mnt", readOnly: false })],
     linux: linux(LAYER_STORE_UID_BASE, sandbox.cgroupsPath, sandbox.limits, { type: "network" }),
   };
 }
@@ -132,15 +144,21 @@ function privileges(capabilities: readonly string[], bounding: readonly string[]
   };
 }
 
-function kernelMounts() {
+/** What programs expect where nothing says otherwise. */
+const SHM_BYTES = 64 * 2 ** 20;
+
+function kernelMounts(shmBytes: number) {
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     tmpfs("/dev", "noexec", "strictatime", "mode=755", "size=64k"),
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
-    tmpfs("/dev/shm", "noexec", "nodev", "mode=1777", "size=65536k"),
+    tmpfs("/dev/shm", "noexec", "nodev", "mode=1777", shmSize(shmBytes)),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
   ];
 }
+
+/** For tmpfs a size of 0 is none at all: one page it is then. */
+const shmSize = (bytes: number) => `size=${Math.max(4, Math.floor(bytes / 1024))}k`;
 
 function tmpfs(destination: string, ...options: string[]) {
   return { destination, type: "tmpfs", source: "tmpfs", options: ["nosuid", ...options] };
@@ -150,12 +168,25 @@ function bindMount({ source, destination, readOnly }: Bind) {
   return { destination, type: "bind", source, options: ["rbind", "rprivate", "nosuid", "nodev", readOnly ? "ro" : "rw"] };
 }
 
-const CPU_PERIOD_US = 100_000;
 const SHARES_PER_CPU = 1024;
+
+/** Reads and writes each; the kernel keeps such limits by whole disk. */
+function blockIo(device: string, { ioBytesPerSecond, ioOperationsPerSecond }: InstanceLimits) {
+  const [major, minor] = device.split(":").map(Number);
+  const bytes = [{ major, minor, rate: ioBytesPerSecond }];
+  const operations = [{ major, minor, rate: ioOperationsPerSecond }];
+  return { throttleReadBpsDevice: bytes, throttleWriteBpsDevice: bytes, throttleReadIOPSDevice: operations, throttleWriteIOPSDevice: operations };
+}
+
+function instanceLinux({ uidBase, cgroupsPath, limits, netnsPath, ioDevice }: InstanceSandbox) {
+  const common = linux(uidBase, cgroupsPath, limits, { type: "network", path: netnsPath });
+  const { resources } = common;
+  const quota = cpuQuotaUs(Math.max(limits.cpuMillis, limits.startupCpuMillis ?? 0));
+  return { ...common, resources: { ...resources, cpu: { ...resources.cpu, quota }, ...(ioDevice === undefined ? {} : { blockIO: blockIo(ioDevice, limits) }) } };
+}
 
 function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { type: string; path?: string }) {
   const ids = [{ containerID: 0, hostID: uidBase, size: IDS_PER_RANGE }];
-  const quota = Math.max(1000, Math.round((limits.cpuMillis * CPU_PERIOD_US) / 1000));
   return {
     uidMappings: ids,
     gidMappings: ids,
@@ -166,7 +197,7 @@ function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { 
       // Memory and swap together: what does not fit into memory is not swapped to the host's disk. Ignored by crun where the host has no swap.
       memory: { limit: limits.memoryBytes, swap: limits.memoryBytes },
       // On a busy host each gets its part by its limit, as in Kubernetes.
-      cpu: { period: CPU_PERIOD_US, quota, shares: Math.max(2, Math.round((limits.cpuMillis * SHARES_PER_CPU) / 1000)) },
+      cpu: { period: CPU_PERIOD_US, quota: cpuQuotaUs(limits.cpuMillis), shares: Math.max(2, Math.round((limits.cpuMillis * SHARES_PER_CPU) / 1000)) },
       pids: { limit: limits.pidsMax },
     },
     // Without a list of architectures: the native one alone.

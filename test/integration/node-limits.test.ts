@@ -1,10 +1,12 @@
 /** The limits of an instance as the kernel holds them, and what its first process may do, as the host sees it. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { HTTPD, testTenant, TestNode } from "../support/node.ts";
+import type { DesiredInstance } from "../../core/contract/node-channel.ts";
+import { HTTPD, shell, testTenant, TestNode, until } from "../support/node.ts";
 
-const MEMORY_BYTES = 48 * 2 ** 20;
+const MIB = 2 ** 20;
+const MEMORY_BYTES = 48 * MIB;
 
 let node: TestNode;
 before(async () => {
@@ -27,6 +29,79 @@ test("memory, cpu and processes: what was asked for is what the kernel holds", a
   const [quota] = read(desired.id, "cpu", "cpu.cfs_quota_us", "cpu.max").split(" ");
   assert.equal(quota, "35000");
   assert.ok(read(desired.id, "pids", "cgroup.procs", "cgroup.procs").split("\n").includes(String(node.pid(desired.id))), "the app is in the group");
+});
+
+test("more cpu until it is ready, and no more later", async () => {
+  const desired = node.instance({ args: shell("while [ ! -e /tmp/go ]; do sleep 0.02; done; exec httpd -f -p 8080"), stopGraceMs: 0, limits: { cpuMillis: 200, startupCpuMillis: 1500 } });
+  node.add(desired);
+  await until(() => existsSync(node.path("instances", desired.id, "state.json")) && node.pid(desired.id) > 0);
+  const quota = () => read(desired.id, "cpu", "cpu.cfs_quota_us", "cpu.max").split(" ")[0];
+  assert.equal(quota(), "150000");
+  writeFileSync(`/proc/${node.pid(desired.id)}/root/tmp/go`, "");
+  await node.until(desired.id, "ready");
+  assert.equal(quota(), "20000");
+});
+
+/** Runs to its end; its lines. */
+async function lines(script: string, limits: Partial<DesiredInstance["limits"]>): Promise<string[]> {
+  const desired = node.instance({ args: shell(`exec 2>&1; ${script}`), limits });
+  node.add(desired);
+  const report = await node.untilReport(desired.id, (each) => each?.phase === "failed");
+  assert.equal(report.problem?.code, "app_exited", JSON.stringify(report));
+  return (await node.logs(desired.id)).map(({ text }) => text);
+}
+
+test("bytes: what is written beyond the disk's end fails, in every place that can be written", async () => {
+  // Whole files of other places first: none has room of its own.
+  const script = "for f in /etc/hosts /etc/resolv.conf /big; do dd if=/dev/zero of=$f bs=1M count=40 2>&1 | grep -o 'No space.*'; done";
+  const said = await lines(script, { diskBytes: 16 * MIB });
+  assert.deepEqual(said, Array(3).fill("No space left on device"));
+});
+
+test("inodes: so many files and not one more", async () => {
+  const [made, why] = await lines("mkdir /d; i=0; while touch /d/$i; do i=$((i+1)); done 2>/d/../why; echo $i; cat /why", { inodesMax: 1024 });
+  // The kernel's tables hold 128 more at most.
+  assert.ok(Number(made) > 1000 && Number(made) <= 1024 + 128, `${made} files: ${why}`);
+  assert.match(why ?? "", /No space left on device/);
+});
+
+test("a full disk is reported, hurts nobody else, and its app can be started again", async () => {
+  const script = "echo run >> /runs; httpd -p 8080 -h /; dd if=/dev/zero of=/big bs=1M 2>/dev/null; i=0; while touch /d$i 2>/dev/null; do i=$((i+1)); done; sleep 600";
+  const full = await node.ready({ args: shell(script), stopGraceMs: 0, limits: { diskBytes: 16 * MIB, inodesMax: 1024 } });
+  const other = await node.ready({ args: shell("httpd -p 8080 -h /; sleep 1; dd if=/dev/zero of=/big bs=1M count=64 && echo fits; sleep 600"), stopGraceMs: 0 });
+  const report = await node.untilReport(full.desired.id, (each) => each?.full?.length === 2);
+  assert.deepEqual(report.full, ["disk", "inodes"]);
+  await node.logs(other.desired.id, { until: (all) => all.some(({ text }) => text === "fits") });
+  process.kill(node.pid(full.desired.id), "SIGKILL");
+  await node.untilReport(full.desired.id, (each) => each?.restarts === 1 && each.phase === "ready");
+  assert.equal(await (await fetch(`${full.url}/runs`)).text(), "run\nrun\n");
+});
+
+test("shared memory: its size, which counts as memory", async () => {
+  const [why] = await lines("dd if=/dev/zero of=/dev/shm/x bs=1M count=8 2>&1 | grep -o 'No space.*'", { shmBytes: 4 * MIB });
+  assert.equal(why, "No space left on device");
+  const report = await node.failed({ args: shell("dd if=/dev/zero of=/dev/shm/x bs=1M; echo survived; sleep 60"), limits: { memoryBytes: 24 * MIB, shmBytes: 64 * MIB } });
+  assert.match(report.problem?.detail ?? "", /out of memory: limit 24 MiB, peak 24 MiB/);
+  assert.equal(Math.round((report.lastExit?.memoryPeakBytes ?? 0) / MIB), 24);
+});
+
+test("reads and writes of the disk: what was asked for, also for what is written back later", { skip: !existsSync("/sys/fs/cgroup/blkio/blkio.throttle.write_bps_device") }, async () => {
+  const [bytes, operations] = [4 * MIB, 600];
+  const { desired } = await node.ready({ args: shell("httpd -p 8080 -h /; while [ ! -e /go ]; do sleep 0.05; done; dd if=/dev/zero of=/x bs=1M count=12 conv=fsync; echo written; sleep 600"), stopGraceMs: 0, limits: { ioBytesPerSecond: bytes, ioOperationsPerSecond: operations } });
+  const held = (name: string, of: string) => readFileSync(`/sys/fs/cgroup/blkio/${of}/blkio.throttle.${name}_device`, "utf8").trim().split("\n");
+  for (const [name, value] of [["read_bps", bytes], ["write_bps", bytes], ["read_iops", operations], ["write_iops", operations]] as const) {
+    assert.match(held(name, `berth-${node.prefix}/${desired.id}`).join(), new RegExp(`^\\d+:\\d+ ${value}$`), name);
+  }
+  const loop = readFileSync(node.path("instances", desired.id, "loop"), "utf8");
+  assert.ok(held("write_bps", ".").includes(`${loop} ${bytes}`));
+  const startedAt = performance.now();
+  writeFileSync(`/proc/${node.pid(desired.id)}/root/go`, "");
+  await node.logs(desired.id, { until: (all) => all.some(({ text }) => text === "written") });
+  // 12 MiB at 4 MiB/s: a busy machine makes it longer, nothing makes it shorter.
+  assert.ok(performance.now() - startedAt > 2000, `${performance.now() - startedAt} ms`);
+  node.want(...node.desired.filter(({ id }) => id !== desired.id));
+  await node.until(desired.id, "gone");
+  assert.ok(!held("write_bps", ".").some((line) => line.startsWith(`${loop} `)), "the loop device is nobody's");
 });
 
 test("the first process of an image's root: ids of the tenant, no new privileges, filtered system calls", async () => {

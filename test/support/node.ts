@@ -13,6 +13,7 @@ import { WebSocketServer, type WebSocket } from "ws";
 import { newId, type AppId, type InstanceId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
 import type { ImageLayer } from "../../core/contract/release-config.ts";
+import { ResourceLimitsSchema } from "../../core/contract/resource-limits.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
 import { run, start } from "../../core/host/spawn.ts";
 import { REPOSITORY, type BerthConfig } from "../../infra/config.ts";
@@ -185,7 +186,7 @@ export class TestNode {
       readiness: { kind: "tcp" },
       readyTimeoutMs: 10_000,
       stopGraceMs: 5000,
-      limits: { memoryBytes: 128 * 2 ** 20, cpuMillis: 1000, pidsMax: 128, logBytes: 2 ** 20, ...limits },
+      limits: { memoryBytes: 128 * 2 ** 20, cpuMillis: 1000, pidsMax: 128, logBytes: 2 ** 20, ...ResourceLimitsSchema.parse({}), ...limits },
       ...wish,
     };
   }

@@ -3,6 +3,7 @@ import { and, eq, inArray, sql } from "drizzle-orm";
 import type { AppId, InstanceId, NodeId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import type { DesiredInstance, DesiredState } from "../../contract/node-channel.ts";
 import { effectivePort, type Image, type ReleaseSecret, type Settings } from "../../contract/release-config.ts";
+import { ResourceLimitsSchema } from "../../contract/resource-limits.ts";
 import { tenantUidBase } from "../../domain/id-ranges.ts";
 import type { InstanceState } from "../../domain/states.ts";
 import { sleepPolicy } from "../../domain/temperature.ts";
@@ -125,6 +126,8 @@ function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[]
       cpuMillis: settings.cpuMillis,
       pidsMax: settings.pidsMax,
       logBytes: settings.logBytes,
+      // A release made before one of them was known has its default.
+      ...ResourceLimitsSchema.parse(settings),
     },
   };
 }
