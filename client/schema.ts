@@ -1397,6 +1397,15 @@ export interface components {
             items: components["schemas"]["Domain"][];
             nextCursor: string | null;
         };
+        Egress: {
+            allow: components["schemas"]["EgressRule"][];
+        };
+        EgressRule: {
+            ports?: (number | string)[];
+            /** @enum {string} */
+            protocol?: "tcp" | "udp";
+            to: string | "tenant";
+        };
         /** @default {} */
         Env: {
             [key: string]: string;
@@ -1432,6 +1441,10 @@ export interface components {
                 max: number;
                 used: number;
             };
+        };
+        IngressRule: {
+            from: (string | "tenant")[];
+            ports?: (number | string)[];
         };
         Instance: {
             /** Format: date-time */
@@ -1799,7 +1812,10 @@ export interface components {
             cpuMillis: number;
             /** @default 1073741824 */
             diskBytes: number;
+            egress?: components["schemas"]["Egress"];
+            egressBytesPerSecond?: number;
             freezeAfterMs?: number;
+            ingress?: components["schemas"]["IngressRule"][];
             /** @default 65536 */
             inodesMax: number;
             /** @default 268435456 */
@@ -1854,6 +1870,7 @@ export interface components {
                 /** @enum {string} */
                 kind: "exec";
             };
+            private?: boolean;
             /**
              * @default {
              *       "kind": "tcp"
@@ -1896,7 +1913,10 @@ export interface components {
             concurrency?: number;
             cpuMillis?: number;
             diskBytes?: number;
+            egress?: components["schemas"]["Egress"] | null;
+            egressBytesPerSecond?: number | null;
             freezeAfterMs?: number | null;
+            ingress?: components["schemas"]["IngressRule"][] | null;
             inodesMax?: number;
             ioBytesPerSecond?: number;
             ioOperationsPerSecond?: number;
@@ -1945,6 +1965,7 @@ export interface components {
                 /** @enum {string} */
                 kind: "exec";
             } | null;
+            private?: boolean | null;
             readiness?: {
                 /** @enum {string} */
                 kind: "tcp";
@@ -2467,12 +2488,15 @@ export type DeploymentPage = components['schemas']['DeploymentPage'];
 export type Domain = components['schemas']['Domain'];
 export type DomainCreate = components['schemas']['DomainCreate'];
 export type DomainPage = components['schemas']['DomainPage'];
+export type Egress = components['schemas']['Egress'];
+export type EgressRule = components['schemas']['EgressRule'];
 export type Env = components['schemas']['Env'];
 export type EnvPatch = components['schemas']['EnvPatch'];
 export type ErrorCode = components['schemas']['ErrorCode'];
 export type ExchangedToken = components['schemas']['ExchangedToken'];
 export type Explanation = components['schemas']['Explanation'];
 export type Failure = components['schemas']['Failure'];
+export type IngressRule = components['schemas']['IngressRule'];
 export type Instance = components['schemas']['Instance'];
 export type InstancePage = components['schemas']['InstancePage'];
 export type Invite = components['schemas']['Invite'];

@@ -19,6 +19,7 @@ import type { LayerStore } from "./layer-store.ts";
 import { logFiles } from "./logs.ts";
 import { NotReady } from "./not-ready.ts";
 import { accepts, planInstances } from "./plan.ts";
+import type { PrivateNetworkState } from "./private-network.ts";
 import type { Entered } from "./sessions.ts";
 
 /** Logs of instances that are gone, kept for those who ask why. */
@@ -33,6 +34,7 @@ export interface AgentDeps {
   host: ContainerHost;
   store: LayerStore;
   pool: NetnsPool;
+  network: PrivateNetworkState;
   exits: Exits;
   log: Log;
   /** A report is due. */
@@ -63,7 +65,7 @@ export class Agent {
 
   /** Takes up what a former agent left: its desired state, its containers, its namespaces. */
   async open(): Promise<void> {
-    const { host, pool, store } = this.#deps;
+    const { host, network, pool, store } = this.#deps;
     for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     this.#lastUsage.open();
     unlimitFreeLoops();
@@ -74,6 +76,13 @@ export class Agent {
     const states = await Promise.all((await readdir(host.instancesDir)).map((id) => this.#orNothing(readSaved(host.instancesDir, id))));
     await host.secrets.open(new Set([...states.flatMap((state) => state?.desired.id ?? []), ...(saved?.instances ?? []).map(({ id }) => id)]));
     await pool.start(states.flatMap((state) => state?.netns ?? []));
+    // Before the first process that could send a packet.
+    await network.open(
+      states.flatMap((state) => {
+        const netns = state?.netns ? pool.adopt(state.netns) : undefined;
+        return state && netns ? [{ desired: state.desired, netns }] : [];
+      }),
+    );
     for (const state of states) {
       if (!state) continue;
       const instance = this.#make(state.desired, state);
@@ -176,8 +185,8 @@ export class Agent {
   }
 
   #make(desired: DesiredInstance, saved?: NonNullable<Awaited<ReturnType<typeof readSaved>>>): Instance {
-    const { host, store, pool, exits, log, onChange } = this.#deps;
-    return new Instance({ host, store, pool, exits, lastUsage: this.#lastUsage, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
+    const { host, store, pool, network, exits, log, onChange } = this.#deps;
+    return new Instance({ host, store, pool, network, exits, lastUsage: this.#lastUsage, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
   }
 
   /** One id-mapped bind of the whole store per tenant, made when its first instance comes. */

@@ -13,7 +13,7 @@ import { SECRETS_PATH, type SecretValues } from "./secrets.ts";
 const PASSWD_MAX_BYTES = 1 << 20;
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-type BundleHost = Pick<ContainerHost, "openFiles" | "resolvers" | "secrets">;
+type BundleHost = Pick<ContainerHost, "openFiles" | "resolver" | "secrets">;
 
 export interface BundleContainer extends Pick<DesiredInstance, "id" | "uidBase" | "hostname" | "args" | "env" | "workingDir" | "user" | "volumes" | "limits"> {
   /** The bundle's own directory. */
@@ -74,11 +74,12 @@ function writeSecrets({ secrets: store }: BundleHost, { id, uidBase }: BundleCon
 }
 
 /** On the container's own disk: it may change them, and fill that alone. */
-function writeEtc({ resolvers }: BundleHost, { rootPath, hostname, uidBase }: BundleContainer, netns: Netns): void {
+function writeEtc({ resolver }: BundleHost, { rootPath, hostname, uidBase }: BundleContainer, netns: Netns): void {
   const files = {
     hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n${netns.address}\t${hostname}\n`,
     hostname: `${hostname}\n`,
-    "resolv.conf": resolvers.map((address) => `nameserver ${address}\n`).join(""),
+    // Three times five seconds: as long as an app may take to wake.
+    "resolv.conf": `nameserver ${resolver}\noptions timeout:5 attempts:3\n`,
   };
   for (const [name, text] of Object.entries(files)) writeWithin(rootPath, `/etc/${name}`, text, uidBase);
 }

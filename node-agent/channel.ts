@@ -8,6 +8,8 @@ const LONGEST_PAUSE_MS = 5000;
 const CONNECT_TIMEOUT_MS = 5000;
 /** The API pings; a connection that was silent for so long is a dead one. */
 const SILENCE_MS = 30_000;
+/** RFC 6455, 7.4.1: policy violation. */
+const REFUSED = 1008;
 /** A slow connection must not fill the memory with log lines. */
 const MAX_BUFFERED_BYTES = 8 * 2 ** 20;
 
@@ -69,8 +71,9 @@ export class NodeChannel {
       else log.error({ issues: parsed.error.issues.slice(0, 5) }, "a message that the contract does not know");
     });
     socket.on("error", (error) => log.warn({ err: error.message }, "the API's channel"));
-    socket.on("close", () => {
+    socket.on("close", (code, reason) => {
       clearTimeout(silence);
+      if (code === REFUSED) log.error({ reason: String(reason) }, "the API refuses this node");
       this.#options.onClose();
       this.#again();
     });

@@ -9,7 +9,19 @@ export const AgentEnv = z.object({
   BERTH_NODE_NAME: z.string().min(1),
   BERTH_NODE_DATA: z.string().min(1),
   BERTH_NET_PREFIX: z.string().regex(/^[a-z][a-z0-9]{0,3}$/).default("bth"),
-  BERTH_SUBNET: z.string().default("10.201.0.0/16"),
+  /** Of this node's instances alone: other nodes have others. */
+  BERTH_SUBNET: z.cidrv4().default("10.201.0.0/16"),
+  /** Where other nodes reach this one; without it the private network ends at this node. */
+  BERTH_NODE_ADDRESS: z.union([z.literal(""), z.ipv4()]).default(""),
+  /** UDP port of the tunnel between nodes, the same on all, and the size of packets within it. */
+  BERTH_TUNNEL_PORT: z.coerce.number().int().min(1).max(65_535).default(7079),
+  BERTH_TUNNEL_MTU: z.coerce.number().int().min(1280).max(9000).default(1450),
+  /** Name servers for what is not of the private network, `address` or `address:port` between commas; without it the host's. */
+  BERTH_RESOLVERS: z.string().regex(/^(\d+\.\d+\.\d+\.\d+(:\d+)?(,|$))*$/, "is a list of IPv4 addresses").default("").transform((text) => text.split(",").filter(Boolean)),
+  /** What an instance may send, unless its app says otherwise. */
+  BERTH_EGRESS_BYTES_PER_SECOND: z.coerce.number().int().min(16_384).max(12_500_000_000).default(125_000_000),
+  /** Most connections that an instance has open at a time. */
+  BERTH_INSTANCE_CONNECTIONS: z.coerce.number().int().min(16).max(65_535).default(4096),
   BERTH_TOOLCHAIN: z.string().min(1),
   BERTH_TOOLCHAIN_BIN: z.string().min(1),
   /** Layers that no instance uses are removed, least recently used first, when the store grows beyond this. */

@@ -28,7 +28,8 @@ export interface ContainerHost {
   ioDevice: string | undefined;
   cgroupParent: string;
   openFiles: number;
-  resolvers: readonly string[];
+  /** Where the node answers questions for names. */
+  resolver: string;
 }
 
 const CREATE_TIMEOUT_MS = 20_000;

@@ -6,11 +6,13 @@ import type { ContainerHost } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import type { LastUsage } from "./last-usage.ts";
 import type { LayerStore } from "./layer-store.ts";
+import type { PrivateNetworkState } from "./private-network.ts";
 
 export interface InstanceDeps {
   host: ContainerHost;
   store: LayerStore;
   pool: NetnsPool;
+  network: PrivateNetworkState;
   exits: Exits;
   lastUsage: LastUsage;
   /** The layer store as this tenant's ids see it. */

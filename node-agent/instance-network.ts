@@ -1,35 +1,54 @@
 /** The network namespace of one instance: all its containers share it. */
+import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import type { Netns, NetnsPool } from "../core/host/net.ts";
 import type { InstanceMeter } from "./meter.ts";
+import type { PrivateNetworkState } from "./private-network.ts";
+
+export interface InstanceNetworkDeps {
+  pool: NetnsPool;
+  network: PrivateNetworkState;
+  meter: InstanceMeter;
+}
 
 export class InstanceNetwork {
-  readonly #pool: NetnsPool;
-  readonly #meter: InstanceMeter;
+  readonly #deps: InstanceNetworkDeps;
+  readonly #desired: DesiredInstance;
   /** There from the first start on. */
   netns: Netns | undefined;
+  /** The firewall knows it. */
+  #hasJoined = false;
 
-  constructor(pool: NetnsPool, meter: InstanceMeter) {
-    this.#pool = pool;
-    this.#meter = meter;
+  constructor(deps: InstanceNetworkDeps, desired: DesiredInstance) {
+    this.#deps = deps;
+    this.#desired = desired;
   }
 
   /** The one that a former agent gave it. */
   adopt(name: string | null): void {
-    if (name !== null) this.netns = this.#pool.adopt(name);
-    if (this.netns) this.#meter.adoptNetwork(this.netns);
+    if (name !== null) this.netns = this.#deps.pool.adopt(name);
+    if (this.netns) this.#deps.meter.adoptNetwork(this.netns);
+    this.#hasJoined = this.netns !== undefined;
   }
 
+  /** Resolves when its rules hold, before there is a process in it. @throws CommandError */
   async connect(): Promise<Netns> {
+    const { pool, network, meter } = this.#deps;
     if (this.netns === undefined) {
-      this.netns = await this.#pool.acquire();
-      this.#meter.beginNetwork(this.netns);
+      this.netns = await pool.acquire(this.#desired.network?.egressBytesPerSecond);
+      meter.beginNetwork(this.netns);
     }
+    if (!this.#hasJoined) await network.join(this.#desired, this.netns);
+    this.#hasJoined = true;
     return this.netns;
   }
 
   async release(): Promise<void> {
     const { netns } = this;
     this.netns = undefined;
-    if (netns) await this.#pool.release(netns);
+    this.#hasJoined = false;
+    if (netns === undefined) return;
+    // Its address is nobody's before it can be another's.
+    await this.#deps.network.leave(this.#desired.id);
+    await this.#deps.pool.release(netns);
   }
 }

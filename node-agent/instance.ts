@@ -54,7 +54,7 @@ export class Instance {
     this.#desired = desired;
     this.#container = new Container(deps.host, desired);
     this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), this.#container.cgroupsPath, saved !== undefined);
-    this.#network = new InstanceNetwork(deps.pool, this.#meter);
+    this.#network = new InstanceNetwork({ pool: deps.pool, network: deps.network, meter: this.#meter }, desired);
     this.#checkup = new Checkup({ checks: () => this.#desired, patient: () => this.#patient, pid: () => this.#saved.pid });
     this.#ending = new Ending(this.#container, deps.exits, () => this.#saved);
     // Every restart waits for it again.

@@ -8,8 +8,10 @@ import { join } from "node:path";
 import { readEnv } from "../core/env.ts";
 import { cgroupVersion } from "../core/host/cgroup.ts";
 import { Disks } from "../core/host/disks.ts";
-import { hostResolvers, loadFirewall } from "../core/host/firewall.ts";
 import { diskBelow } from "../core/host/io-limits.ts";
+import { DNS_PORT, hostAddress } from "../core/host/commands/net.ts";
+import { Fabric, openResolverAddress } from "../core/host/fabric.ts";
+import { Firewall, hostResolvers, tenantConnections } from "../core/host/firewall.ts";
 import { NetnsPool } from "../core/host/net.ts";
 import { startSpawner } from "../core/host/spawner.ts";
 import type { FromNode, InstanceUsage, ToNode } from "../core/contract/node-channel.ts";
@@ -19,6 +21,8 @@ import { NodeChannel } from "./channel.ts";
 import { AgentEnv } from "./config.ts";
 import { Exits } from "./exits.ts";
 import { LayerStore } from "./layer-store.ts";
+import { PrivateNetworkState } from "./private-network.ts";
+import { Resolver } from "./resolver.ts";
 import { streamLog } from "./logs.ts";
 import { SecretStore } from "./secrets.ts";
 import { Sessions } from "./sessions.ts";
@@ -29,6 +33,8 @@ import { openWakeServer } from "./wake-server.ts";
 /** Reports are sent at once when something changes, bundled over this moment, and again from time to time. */
 const REPORT_DELAY_MS = 3;
 const REPORT_EVERY_MS = 5000;
+/** How long rules that somebody took away are missed at most. */
+const FIREWALL_LOOK_EVERY_MS = 1000;
 
 const config = readEnv(AgentEnv, process.env);
 const log = openLog("node-agent", config.BERTH_LOG_LEVEL);
@@ -37,17 +43,35 @@ const cgroupParent = `/berth-${config.BERTH_NET_PREFIX}`;
 const openFiles = hardOpenFiles();
 mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
-const resolvers = await hostResolvers();
+const { BERTH_NET_PREFIX: prefix, BERTH_SUBNET: subnet, BERTH_NODE_ADDRESS: address, BERTH_TUNNEL_PORT: tunnelPort } = config;
+const hasAddress = address !== "";
 
 startSpawner((error) => log.error({ err: error }, "programs are started by the agent itself"));
-// Before the first process that could send a packet.
-await loadFirewall({ prefix: config.BERTH_NET_PREFIX, subnet: config.BERTH_SUBNET, allowCidrs: config.BERTH_ALLOW_CIDRS, resolvers });
-
+await openResolverAddress(prefix, subnet);
 const pool = new NetnsPool({
-  prefix: config.BERTH_NET_PREFIX,
-  subnet: config.BERTH_SUBNET,
+  prefix,
+  subnet,
   ready: config.BERTH_NETNS_READY,
+  egressBytesPerSecond: config.BERTH_EGRESS_BYTES_PER_SECOND,
   onError: (error) => log.error({ err: error }, "a network namespace was not made"),
+});
+const firewall = new Firewall({
+  policy: {
+    prefix,
+    subnet,
+    allowCidrs: config.BERTH_ALLOW_CIDRS,
+    resolver: hostAddress(subnet),
+    connections: { instance: config.BERTH_INSTANCE_CONNECTIONS, tenant: await tenantConnections() },
+    ...(hasAddress ? { tunnelPort } : {}),
+  },
+  onLost: async (error) => {
+    log.error({ err: error }, "the firewall's rules are gone and cannot be loaded: instances are cut off from all networks");
+    await pool.cutOff();
+  },
+  onBack: async () => {
+    await pool.join();
+    log.info("the firewall's rules are back");
+  },
 });
 const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES, maxEntries: config.BERTH_LAYER_ENTRIES });
 const store = new LayerStore({ dir: dataDir, maxBytes: config.BERTH_LAYER_STORE_BYTES, unpacker, inUse: () => agent.layersInUse() });
@@ -62,16 +86,30 @@ const host = {
   ioDevice: diskBelow(dataDir),
   cgroupParent,
   openFiles,
-  resolvers,
+  resolver: hostAddress(subnet),
 };
 let reportDue: NodeJS.Timeout | undefined;
 const reportSoon = () => {
   reportDue ??= setTimeout(() => report(), REPORT_DELAY_MS);
+  network.changed();
 };
 
 mkdirSync(host.exitDir, { recursive: true, mode: 0o711 });
 const exits = new Exits(host.exitDir);
-const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, exits, log, onChange: reportSoon });
+const network = new PrivateNetworkState({
+  subnet,
+  firewall,
+  fabric: hasAddress ? new Fabric({ prefix, subnet, address, port: tunnelPort, mtu: config.BERTH_TUNNEL_MTU }) : undefined,
+  stateFile: join(dataDir, "network.json"),
+  reports: () => agent.report(),
+  wake: (id) => agent.wake(id),
+  onTable: (table) => resolver.know(table),
+  say: (message) => void channel.send(message),
+  log,
+});
+const servers = config.BERTH_RESOLVERS.length > 0 ? config.BERTH_RESOLVERS : await hostResolvers();
+const resolver = new Resolver({ address: hostAddress(subnet), port: DNS_PORT, servers, wake: (tenantId, name) => network.wake(tenantId, name), log });
+const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, network, exits, log, onChange: reportSoon });
 const logRequests = new Map<string, AbortController>();
 const sessions = new Sessions({ enter: (id) => agent.enter(id), send: (message) => channel.send(message), idleMs: config.BERTH_SESSION_IDLE_MS, log });
 const channel = new NodeChannel({
@@ -90,6 +128,8 @@ const channel = new NodeChannel({
 });
 
 await agent.open();
+resolver.open();
+const guard = setInterval(() => void firewall.check().catch((error: unknown) => log.error({ err: error }, "the firewall was not looked at")), FIREWALL_LOOK_EVERY_MS);
 const watch = new SleepWatch({ instances: () => agent.entries(), log });
 watch.start();
 const wakeServer = await openWakeServer({ listen: config.BERTH_NODE_WAKE_LISTEN, stateFile: join(dataDir, "wake.json"), wake: (id) => agent.wake(id), log });
@@ -107,11 +147,14 @@ for (const signal of ["SIGTERM", "SIGINT"] as const) {
   process.once(signal, () => {
     clearInterval(regular);
     clearInterval(meter);
+    clearInterval(guard);
     clearTimeout(reportDue);
     channel.close();
     watch.close();
     wakeServer.close();
     agent.close();
+    network.close();
+    resolver.close();
     exits.close();
     void pool.close().finally(() => process.exit(0));
   });
@@ -132,12 +175,15 @@ function hello(): FromNode {
     capacity: { memoryBytes: totalmem(), cpuMillis: availableParallelism() * 1000, instances: config.BERTH_NODE_INSTANCES },
     facts: { kernel: release(), cgroups: cgroupVersion(), arch: process.arch },
     wake: wakeServer.address,
+    network: { subnet, ...(hasAddress ? { address } : {}) },
   };
 }
 
 async function handle(message: ToNode): Promise<void> {
   if (message.type === "desired") {
     if (!(await agent.accept(message))) log.warn({ offered: message.generation, acting: agent.generation }, "an older desired state was refused");
+  } else if (message.type === "network") {
+    await network.accept(message);
   } else if (message.type === "counted") {
     agent.forgetUsage(message.instanceIds);
   } else if (message.type === "logs-close") {

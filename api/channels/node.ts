@@ -13,6 +13,7 @@ import type { Deps, NodeSession } from "../deps.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
 import { verifyNodeToken } from "../node-tokens.ts";
 import { latest } from "./latest.ts";
+import { sendNetwork, wakeForNode, watchNetworks } from "./node-network.ts";
 import { keepAlive, onMessage, send, type Channel } from "./socket.ts";
 
 /** Behind the bells: how often generations are compared. */
@@ -30,6 +31,8 @@ interface Connected {
   socket: WebSocket;
   /** Looks at the desired state and sends it when it is news. */
   look: (why: "bell" | "refresh") => void;
+  /** The same of what it must know of other nodes. */
+  lookAround: () => void;
   sentGeneration: number;
   sentAt: number;
   /** As the database has it; undefined: not known here. */
@@ -57,6 +60,10 @@ export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
   const stopBell = deps.bells.listen("node", (id) => {
     const nodeId = parseId("node", id);
     if (nodeId !== undefined) connected.get(nodeId)?.look("bell");
+  });
+  const stopNetworks = watchNetworks(deps, (nodeId) => {
+    const entries = nodeId === "all" ? [...connected.values()] : [connected.get(nodeId)];
+    for (const entry of entries) if (entry !== undefined && entry.sentGeneration >= 0) entry.lookAround();
   });
   const timer = setInterval(() => void lookAtAll(deps, connected), LOOK_EVERY_MS);
 
@@ -112,6 +119,7 @@ export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
     close: () => {
       clearInterval(timer);
       stopBell();
+      stopNetworks();
     },
   };
 }
@@ -119,6 +127,8 @@ export function openNodeChannels(deps: NodeChannelDeps): NodeChannels {
 function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: Deps["log"], urls: Presigner): Connected {
   const closed = () => socket.readyState !== socket.OPEN;
   const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
+  const network = { said: "" };
+  const lookAround = latest<void>(() => sendNetwork(deps, nodeId, network, (text) => send(socket, text)), closed, failed("the private network was not sent"));
   const sendDesired = latest<"bell" | "refresh">(
     async (why) => {
       const node = await readNode(deps.db, nodeId);
@@ -128,6 +138,8 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
       if (!send(socket, renderDesired(node, (name) => urlOf(DIGEST.test(name) ? blobKey(name) : name), opened))) return;
       entry.sentGeneration = node.generation;
       entry.sentAt = deps.clock().getTime();
+      // A tenant may have come with it.
+      lookAround();
     },
     closed,
     failed("the desired state was not sent"),
@@ -152,24 +164,33 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
   );
   const hello = latest<Extract<FromNode, { type: "hello" }>>(
     async (message) => {
-      await writeHello(deps.db, nodeId, message, deps.clock());
+      const taken = await writeHello(deps.db, nodeId, message, deps.clock());
+      if (taken !== undefined) return refuse(socket, log, message.network?.subnet ?? "", taken);
       sendDesired("refresh");
     },
     closed,
     failed("a hello was not written"),
   );
-  const entry: Connected = { nodeId, socket, look: sendDesired, sentGeneration: -1, sentAt: 0, seenGeneration: undefined, logs: new Map(), sessions: new Map() };
+  const entry: Connected = { nodeId, socket, look: sendDesired, lookAround, sentGeneration: -1, sentAt: 0, seenGeneration: undefined, logs: new Map(), sessions: new Map() };
 
   onMessage(socket, FromNodeSchema, log, (message) => {
     if (message.type === "report") report(message);
     else if (message.type === "logs") entry.logs.get(message.requestId)?.(message);
     else if (message.type === "session") entry.sessions.get(message.sessionId)?.(message.event);
+    else if (message.type === "wanted") void wakeForNode(deps, nodeId, message.appId);
     else hello(message);
   });
   // Tried again until it is written: after an outage of the database a node must not look lost.
-  const touch = latest<void>(() => touchNode(deps.db, nodeId, deps.clock()), closed, failed("a heartbeat was not written"));
+  // Before its hello nobody knows whether it may be here.
+  const touch = latest<void>(async () => void (entry.sentGeneration >= 0 && (await touchNode(deps.db, nodeId, deps.clock()))), closed, failed("a heartbeat was not written"));
   keepAlive(socket, touch);
   return entry;
+}
+
+/** Two nodes with the same addresses: what is sent to one would reach the other. */
+function refuse(socket: WebSocket, log: Deps["log"], subnet: string, taken: string): void {
+  log.error({ subnet, taken }, "a node was refused: its subnet overlaps that of another node that is up");
+  socket.close(1008, `BERTH_SUBNET ${subnet} overlaps that of the node «${taken}»: give each its own`.slice(0, 100));
 }
 
 /** What cannot be opened is told to the operator here, and to its owner by the instance that does not start. */

@@ -15,7 +15,7 @@ export function toApp(details: AppDetails, actor: Pick<Actor, "tenantName">, con
   return {
     id: app.id,
     name: app.name,
-    url: appUrl(app.name, actor.tenantName, config.appsUrl),
+    url: appUrl(app.name, actor.tenantName, config.appsUrl, app.settings),
     settings: app.settings,
     labels: app.labels,
     version: app.version,

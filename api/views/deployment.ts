@@ -8,11 +8,11 @@ import type { Actor, Deps } from "../deps.ts";
 export const ALREADY_LIVE = "already live";
 
 export function toDeployment(details: DeploymentDetails, actor: Pick<Actor, "tenantName">, config: Pick<Deps["config"], "appsUrl">): Deployment {
-  const { deployment, appName, build, releaseNumber, instances } = details;
+  const { deployment, appName, appSettings, build, releaseNumber, instances } = details;
   return {
     id: deployment.id,
     app: appName,
-    url: appUrl(appName, actor.tenantName, config.appsUrl),
+    url: appUrl(appName, actor.tenantName, config.appsUrl, appSettings),
     state: deployment.state,
     alreadyLive: deployment.reason === ALREADY_LIVE,
     reason: deployment.reason,

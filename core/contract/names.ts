@@ -19,13 +19,20 @@ const CATALOGUE = "library";
 /** No hyphen: `<app>-<tenant>` must be readable from its right end in one way only. */
 export const TenantNameSchema = label("a tenant's name", TENANT_NAME_MAX).regex(/^[a-z0-9]+$/, "a tenant's name has no hyphen").refine((name) => name !== CATALOGUE, `a tenant cannot be named «${CATALOGUE}»`);
 
+/** Names of the private network end so; what comes before is an app's name. */
+export const INTERNAL_DOMAIN = "internal";
+
 /** The host at which an app answers, without the port: `<app>-<tenant>.<suffix>`. */
 export function appHost(app: string, tenant: string, suffix: string): string {
   return `${app}-${tenant}.${suffix}`;
 }
 
-/** The URL at which an app answers; `appsUrl` gives scheme, suffix and port. No slash at its end. */
-export function appUrl(app: string, tenant: string, appsUrl: URL): string {
+/**
+ * The URL at which an app answers; `appsUrl` gives scheme, suffix and port. A private one answers its tenant's other apps.
+ * No slash at its end.
+ */
+export function appUrl(app: string, tenant: string, appsUrl: URL, settings: { private?: boolean | undefined; port?: number | undefined } = {}): string {
+  if (settings.private) return `http://${app}.${INTERNAL_DOMAIN}${settings.port === undefined ? "" : `:${settings.port}`}`;
   const port = appsUrl.port === "" ? "" : `:${appsUrl.port}`;
   return `${appsUrl.protocol}//${appHost(app, tenant, appsUrl.hostname)}${port}`;
 }

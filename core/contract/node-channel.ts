@@ -8,6 +8,8 @@ import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import { idSchema } from "./ids.ts";
 import { DesiredMountSchema, DesiredVolumeSchema, VolumesReportSchema } from "./node-volumes.ts";
+import { InstanceNetworkSchema } from "./network-rules.ts";
+import { NodeNetworkSchema, PrivateNetworkSchema } from "./private-network.ts";
 import { ImageLayerSchema } from "./release-config.ts";
 import { ScheduledMinSchema } from "./scaling.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";
@@ -87,6 +89,7 @@ export const DesiredInstanceSchema = z.object({
     logBytes: z.number().int(),
     ...ResourceLimitsSchema.shape,
   }),
+  network: InstanceNetworkSchema.optional(),
 });
 export type DesiredInstance = z.infer<typeof DesiredInstanceSchema>;
 
@@ -185,6 +188,7 @@ export const FromNodeSchema = z.discriminatedUnion("type", [
     facts: z.record(z.string(), z.string()),
     /** Where gateways wake its instances. */
     wake: WakeAddressSchema.optional(),
+    network: NodeNetworkSchema.optional(),
   }),
   /** Every instance that the node knows; the API treats it as the whole truth about this node. */
   z.object({
@@ -199,12 +203,15 @@ export const FromNodeSchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("logs"), requestId: z.string(), entries: z.array(LogEntrySchema), done: z.boolean() }),
   /** The last one of a session is `exit` or `problem`. */
   z.object({ type: z.literal("session"), sessionId: z.string(), event: SessionUpSchema }),
+  /** An instance here has asked for this app of its tenant, which has none. */
+  z.object({ type: z.literal("wanted"), appId: idSchema("app") }),
 ]);
 export type FromNode = z.infer<typeof FromNodeSchema>;
 
 /** API → agent. */
 export const ToNodeSchema = z.discriminatedUnion("type", [
   DesiredStateSchema,
+  PrivateNetworkSchema,
   z.object({
     type: z.literal("logs-open"),
     requestId: z.string(),

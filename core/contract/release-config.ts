@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
+import { networkSettings, networkSettingsPatch } from "./network-rules.ts";
 import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
 import { MountsSchema, ScratchListSchema } from "./volumes.ts";
 import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
@@ -55,6 +56,7 @@ export const SettingsSchema = z.object({
   keepWarmMs: KeepWarmMsSchema.optional(),
   mounts: MountsSchema.optional(),
   scratch: ScratchListSchema.optional(),
+  ...networkSettings,
 }).meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
@@ -82,6 +84,7 @@ export const SettingsPatchSchema = z.object({
   /** All of them: those that are not named go. */
   mounts: SettingsSchema.shape.mounts.nullable(),
   scratch: SettingsSchema.shape.scratch.nullable(),
+  ...networkSettingsPatch,
 }).strict().meta({ id: "SettingsPatch" });
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
 

@@ -3,6 +3,8 @@
 export const IDS_PER_RANGE = 65_536;
 /** Owner of the files in a node's layer store: no login, no tenant, no host service. */
 export const LAYER_STORE_UID_BASE = 16 * IDS_PER_RANGE;
+/** Who answers instances' questions for names: owns nothing. */
+export const RESOLVER_UID = 15 * IDS_PER_RANGE;
 const FIRST_TENANT_RANGE = 32;
 /** Highest range start that fits in 31 bits, where old tools still read signed ids. */
 const LAST_RANGE = Math.floor(0x7fff_ffff / IDS_PER_RANGE) - 1;

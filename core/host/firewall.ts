@@ -1,16 +1,104 @@
 /** The rules around instances: loaded before the first process, so that a failure leaves nothing running unguarded. */
 import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { firewallRules, type FirewallPolicy } from "./commands/firewall.ts";
-import { run } from "./spawn.ts";
+import { firewallRules, tableName, tunnelChange, type FirewallPolicy, type TunnelPeer } from "./commands/firewall.ts";
+import { elementChanges, noElements, type Elements } from "./commands/firewall-elements.ts";
+import { run, runUnchecked } from "./spawn.ts";
 
 const LOAD_TRIES = 5;
 const LOAD_PAUSE_MS = 100;
 
-/** Replaces the rules in one step and lets the host forward packets. @throws CommandError */
-export async function loadFirewall(policy: FirewallPolicy): Promise<void> {
-  await loadRules(firewallRules(policy));
-  await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+export interface FirewallOptions {
+  policy: FirewallPolicy;
+  /** The rules are not what they should be and cannot be loaded: whoever depends on them must be cut off. */
+  onLost: (error: unknown) => Promise<void>;
+  /** They are again. */
+  onBack: () => Promise<void>;
+}
+
+/** What should be in it, and what is. One change at a time: those that come meanwhile are carried out together. */
+export class Firewall {
+  readonly #options: FirewallOptions;
+  #wanted: { elements: Elements; peers: readonly TunnelPeer[] } = { elements: noElements(), peers: [] };
+  #applied = this.#wanted;
+  /** As nft shows the rules, without the elements. */
+  #shown = "";
+  #isLost = false;
+  #running: Promise<unknown> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  constructor(options: FirewallOptions) {
+    this.#options = options;
+  }
+
+  /** Replaces the rules in one step and lets the host forward packets. @throws CommandError */
+  async open(elements: Elements, peers: readonly TunnelPeer[]): Promise<void> {
+    this.#wanted = { elements, peers };
+    await this.#load();
+    await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
+  }
+
+  /** Resolves when the kernel has it. @throws CommandError */
+  set(elements: Elements, peers: readonly TunnelPeer[]): Promise<void> {
+    this.#wanted = { elements, peers };
+    this.#next ??= this.#inTurn(() => {
+      this.#next = undefined;
+      return this.#change();
+    });
+    return this.#next;
+  }
+
+  /** Looks whether the rules are still there, brings them back, or has everybody cut off until that works. */
+  check(): Promise<void> {
+    return this.#inTurn(async () => {
+      try {
+        if (!this.#isLost && (await this.#show()) === this.#shown) return;
+        await this.#load();
+      } catch (error) {
+        if (!this.#isLost) await this.#options.onLost(error);
+        this.#isLost = true;
+        return;
+      }
+      if (this.#isLost) await this.#options.onBack();
+      this.#isLost = false;
+    });
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const mine = this.#running.then(work);
+    this.#running = mine.catch(() => {});
+    return mine;
+  }
+
+  async #change(): Promise<void> {
+    const { prefix } = this.#options.policy;
+    const wanted = this.#wanted;
+    const otherPeers = wanted.peers !== this.#applied.peers;
+    const text = elementChanges(tableName(prefix), this.#applied.elements, wanted.elements) + (otherPeers ? tunnelChange(prefix, wanted.peers) : "");
+    if (text === "") return;
+    const { code } = await runUnchecked(["nft", "-f", "-"], { input: text });
+    // Somebody may have changed the table, or taken it away.
+    if (code !== 0) return this.#load();
+    this.#applied = wanted;
+    if (otherPeers) this.#shown = await this.#show();
+  }
+
+  async #load(): Promise<void> {
+    const wanted = this.#wanted;
+    await loadRules(firewallRules(this.#options.policy, wanted.elements, wanted.peers));
+    this.#applied = wanted;
+    this.#shown = await this.#show();
+  }
+
+  async #show(): Promise<string> {
+    return (await runUnchecked(["nft", "-t", "list", "table", "inet", tableName(this.#options.policy.prefix)])).stdout;
+  }
+}
+
+/** A sixteenth of what the host can keep track of, and no more than can be counted at once (measured: `docs/decisions/private-network.md`). */
+export async function tenantConnections(): Promise<number> {
+  const most = Number(await readFile("/proc/sys/net/netfilter/nf_conntrack_max", "utf8").catch(() => "262144"));
+  return Math.max(1024, Math.min(16_384, Math.floor(most / 16)));
 }
 
 /**

@@ -1,8 +1,9 @@
 /** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
 import { readFileSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { mountPoints } from "./mounts.ts";
 import { run, runUnchecked } from "./spawn.ts";
-import { hostBatch, innerBatch, interfaceName, netnsName, slotAddress, slotOfNetns } from "./commands/net.ts";
+import { cutBatch, hostBatch, innerBatch, interfaceName, joinBatch, limitEgress, netnsName, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
 
 export interface Netns {
   slot: number;
@@ -31,6 +32,8 @@ export interface NetnsPoolOptions {
   subnet: string;
   /** Namespaces kept ready. */
   ready: number;
+  /** What an instance may send, unless its app says otherwise. */
+  egressBytesPerSecond: number;
   onError: (error: unknown) => void;
 }
 
@@ -44,6 +47,8 @@ export class NetnsPool {
   readonly #ready: Netns[] = [];
   #making: Promise<void> | undefined;
   #closed = false;
+  /** Where to look for a free one: an address rests for as long as it can before it is another's. */
+  #nextSlot = 0;
 
   constructor(options: NetnsPoolOptions) {
     this.#options = options;
@@ -58,6 +63,7 @@ export class NetnsPool {
       const slot = slotOfNetns(prefix, name);
       if (slot !== undefined && mounted.has(`/run/netns/${name}`)) this.#used.add(slot);
     }
+    this.#nextSlot = Math.max(-1, ...this.#used) + 1;
     const { stdout } = await run(["ip", "netns", "list"]);
     for (const line of stdout.split("\n")) {
       const slot = slotOfNetns(prefix, line.split(" ")[0] ?? "");
@@ -72,10 +78,21 @@ export class NetnsPool {
     return slot === undefined || !this.#used.has(slot) ? undefined : this.#describe(slot);
   }
 
-  async acquire(): Promise<Netns> {
+  /** @throws CommandError */
+  async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
     const netns = this.#ready.shift() ?? (await this.#make());
     this.#fill();
+    if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) await run(limitEgress(netns.name, egressBytesPerSecond));
     return netns;
+  }
+
+  /** Nothing comes to instances or leaves them until `join`. */
+  async cutOff(): Promise<void> {
+    await runUnchecked(["ip", "-force", "-batch", "-"], { input: cutBatch(this.#options.prefix, [...this.#used]) });
+  }
+
+  async join(): Promise<void> {
+    await runUnchecked(["ip", "-force", "-batch", "-"], { input: joinBatch(this.#options.prefix, this.#options.subnet, [...this.#used]) });
   }
 
   /** Used namespaces are not used again: the next instance gets a fresh one. */
@@ -103,21 +120,33 @@ export class NetnsPool {
 
   async #make(): Promise<Netns> {
     const { prefix, subnet } = this.#options;
-    let slot = 0;
-    while (this.#used.has(slot)) slot++;
+    const slot = this.#freeSlot();
     this.#used.add(slot);
+    this.#nextSlot = slot + 1;
     const netns = this.#describe(slot);
     try {
       await run(["ip", "netns", "add", netns.name]);
       await run(["ip", "-batch", "-"], { input: hostBatch(prefix, subnet, slot) });
       await run(["ip", "-n", netns.name, "-batch", "-"], { input: innerBatch(subnet, slot) });
       await run(["nsenter", `--net=${netns.path}`, "sh", "-c", SYSCTL_SCRIPT]);
+      await run(limitEgress(netns.name, this.#options.egressBytesPerSecond));
+      // The kernel's own word against foreign source addresses, beside the firewall's.
+      await writeFile(`/proc/sys/net/ipv4/conf/${netns.hostInterface}/rp_filter`, "1");
       return netns;
     } catch (error) {
       await this.#remove(slot);
       this.#used.delete(slot);
       throw error;
     }
+  }
+
+  #freeSlot(): number {
+    const count = slotCount(this.#options.subnet);
+    for (let tried = 0; tried < count; tried++) {
+      const slot = (this.#nextSlot + tried) % count;
+      if (!this.#used.has(slot)) return slot;
+    }
+    throw new RangeError(`the subnet ${this.#options.subnet} has no address left`);
   }
 
   #describe(slot: number): Netns {

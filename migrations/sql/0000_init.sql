@@ -273,6 +273,8 @@ CREATE TABLE "nodes" (
 	"capacity" jsonb,
 	"facts" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"wake" jsonb,
+	"subnet" text,
+	"address" text,
 	"last_seen_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "nodes_name_unique" UNIQUE("name"),

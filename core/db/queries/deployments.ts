@@ -1,6 +1,7 @@
 /** Deployments of one tenant, with what the API shows of them. */
 import { and, desc, eq, inArray, lt } from "drizzle-orm";
 import type { AppId, BuildId, DeploymentId, ReleaseId, TenantId } from "../../contract/ids.ts";
+import type { Settings } from "../../contract/release-config.ts";
 import { statesBefore } from "../../domain/states.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, builds, deployments, instances, nodes, releases } from "../schema.ts";
@@ -11,6 +12,7 @@ export type BuildRow = typeof builds.$inferSelect;
 export interface DeploymentDetails {
   deployment: DeploymentRow;
   appName: string;
+  appSettings: Settings;
   build: BuildRow | null;
   releaseNumber: number | null;
   instances: (Pick<typeof instances.$inferSelect, "id" | "phase"> & { node: string })[];
@@ -33,7 +35,7 @@ export async function listDeployments(db: Db | Tx, tenantId: TenantId, appId: Ap
 
 function details(db: Db | Tx) {
   return db
-    .select({ deployment: deployments, appName: apps.name, build: builds, releaseNumber: releases.number })
+    .select({ deployment: deployments, appName: apps.name, appSettings: apps.settings, build: builds, releaseNumber: releases.number })
     .from(deployments)
     .innerJoin(apps, eq(apps.id, deployments.appId))
     .leftJoin(builds, eq(builds.id, deployments.buildId))

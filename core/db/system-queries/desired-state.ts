@@ -129,7 +129,13 @@ function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[]
       // A release made before one of them was known has its default.
       ...ResourceLimitsSchema.parse(settings),
     },
+    ...renderNetwork(settings),
   };
+}
+
+function renderNetwork({ ingress, egress, egressBytesPerSecond }: Settings): Pick<DesiredInstance, "network"> {
+  const network = { ...(ingress ? { ingress } : {}), ...(egress ? { egress } : {}), ...(egressBytesPerSecond ? { egressBytesPerSecond } : {}) };
+  return Object.keys(network).length === 0 ? {} : { network };
 }
 
 /** Without its secrets an instance is not run: it says why instead. */

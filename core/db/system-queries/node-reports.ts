@@ -1,7 +1,8 @@
 /** What nodes say, written down. */
-import { eq, sql } from "drizzle-orm";
+import { and, eq, gt, ne, sql } from "drizzle-orm";
 import type { AppId, DeploymentId, InstanceId, NodeId } from "../../contract/ids.ts";
 import type { FromNode } from "../../contract/node-channel.ts";
+import { NODE_LOST_AFTER_MS } from "../../domain/rollout-instances.ts";
 import type { Db, Tx } from "../client.ts";
 import { appEvents, deployments, instances, nodes } from "../schema.ts";
 import { countInstances } from "./usage.ts";
@@ -18,13 +19,39 @@ export async function findNode(db: Db, id: NodeId): Promise<{ id: NodeId; name: 
   return row;
 }
 
-/** A generation that the agent has but the database lacks (it was restored from a backup) becomes the database's. */
-export async function writeHello(db: Db, nodeId: NodeId, hello: Message<"hello">, now: Date): Promise<void> {
-  await db
+/**
+ * A generation that the agent has but the database lacks (it was restored from a backup) becomes the database's. Gives the
+ * name of another node that is up and has some of the same addresses: then nothing was written.
+ */
+export async function writeHello(db: Db, nodeId: NodeId, hello: Message<"hello">, now: Date): Promise<string | undefined> {
+  return db.transaction(async (tx) => {
+    const taken = hello.network && (await nodeWithin(tx, nodeId, hello.network.subnet, now));
+    if (taken === undefined) await updateNode(tx, nodeId, hello, now);
+    // Nothing is placed on it, and what it had is nobody's.
+    else await tx.update(nodes).set({ subnet: null, address: null, lastSeenAt: new Date(0) }).where(eq(nodes.id, nodeId));
+    return taken;
+  });
+}
+
+async function nodeWithin(tx: Tx, nodeId: NodeId, subnet: string, now: Date): Promise<string | undefined> {
+  // Two that come at once must see each other.
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('node-subnets', 0))`);
+  const [taken] = await tx
+    .select({ name: nodes.name })
+    .from(nodes)
+    .where(and(ne(nodes.id, nodeId), sql`${nodes.subnet}::inet && ${subnet}::inet`, gt(nodes.lastSeenAt, new Date(now.getTime() - NODE_LOST_AFTER_MS))))
+    .limit(1);
+  return taken?.name;
+}
+
+async function updateNode(tx: Tx, nodeId: NodeId, hello: Message<"hello">, now: Date): Promise<void> {
+  await tx
     .update(nodes)
     .set({
       capacity: hello.capacity,
       wake: hello.wake ?? null,
+      subnet: hello.network?.subnet ?? null,
+      address: hello.network?.address ?? null,
       facts: { ...hello.facts, version: hello.version },
       seenGeneration: hello.generation,
       generation: sql`greatest(${nodes.generation}, ${hello.generation})`,

@@ -50,7 +50,7 @@ export interface RouteInstance {
   wake: WakeAddress | null;
 }
 
-/** The routes of all apps, or of these; an app that is gone has no route here. */
+/** The routes of all apps, or of these; an app that is gone or private has no route here. */
 export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId[]): Promise<Route[]> {
   if (appIds?.length === 0) return [];
   const settings = sql`coalesce(${releases.settings}, ${apps.settings})`;
@@ -79,7 +79,7 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
         .from(apps)
         .innerJoin(tenants, eq(tenants.id, apps.tenantId))
         .leftJoin(releases, eq(releases.id, apps.liveReleaseId))
-        .where(and(isNull(apps.deletedAt), appIds ? inArray(apps.id, [...appIds]) : undefined));
+        .where(and(isNull(apps.deletedAt), sql`not coalesce((${settings}->>'private')::boolean, false)`, appIds ? inArray(apps.id, [...appIds]) : undefined));
       const found = await tx
         .select({
           id: instances.id,

@@ -16,6 +16,9 @@ export const nodes = pgTable("nodes", {
   facts: jsonb("facts").$type<Record<string, string>>().notNull().default({}),
   /** Where gateways wake its instances, with the secret that allows that and nothing else. */
   wake: jsonb("wake").$type<WakeAddress>(),
+  /** Of its instances' addresses; where other nodes send for them. */
+  subnet: text("subnet"),
+  address: text("address"),
   lastSeenAt: at("last_seen_at"),
   createdAt: createdAt(),
 });

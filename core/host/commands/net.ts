@@ -5,6 +5,14 @@ export const GATEWAY_ADDRESS = "169.254.1.1";
 /** Addresses at the start of the subnet that no slot gets. */
 const RESERVED = 16;
 
+/** Where every node's resolver answers its instances: the first address of the subnet. */
+export const hostAddress = (subnet: string) => addressAt(subnet, 1);
+export const DNS_PORT = 53;
+
+/** The host's own address on the private network. */
+export const resolverName = (prefix: string) => `${prefix}d0`;
+/** The tunnel to other nodes. */
+export const fabricName = (prefix: string) => `${prefix}x0`;
 /** Interfaces of instances; rules match them as `<prefix>i*`. */
 export const interfaceName = (prefix: string, slot: number) => `${prefix}i${slot}`;
 export const netnsName = (prefix: string, slot: number) => `${prefix}-i${slot}`;
@@ -26,6 +34,23 @@ export function addressAt(subnet: string, offset: number): string {
 
 /** The address of an instance's slot. @throws RangeError when the subnet has none left */
 export const slotAddress = (subnet: string, slot: number) => addressAt(subnet, RESERVED + slot);
+
+/** How many slots the subnet has addresses for. */
+export const slotCount = (subnet: string) => 2 ** (32 - Number(subnet.split("/")[1])) - 1 - RESERVED;
+
+/** So much goes out at once after a pause: enough for a whole large packet, and for a twentieth of a second. */
+const SHORTEST_BURST_BYTES = 65_536;
+
+/** Holds back what an instance sends above its rate. Inside: its own end belongs to the host too, and who sends waits instead of losing packets. */
+export const limitEgress = (netns: string, bytesPerSecond: number) => [
+  "tc", "-n", netns, "qdisc", "replace", "dev", "eth0", "root", "tbf",
+  "rate", `${bytesPerSecond}bps`, "burst", `${Math.max(SHORTEST_BURST_BYTES, Math.ceil(bytesPerSecond / 20))}`, "latency", "100ms",
+];
+
+/** For `ip -batch`: their links down, which cuts connections off and ends none; or up again, with the routes that went. */
+export const cutBatch = (prefix: string, slots: readonly number[]) => slots.map((slot) => `link set ${interfaceName(prefix, slot)} down\n`).join("");
+export const joinBatch = (prefix: string, subnet: string, slots: readonly number[]) =>
+  slots.map((slot) => `link set ${interfaceName(prefix, slot)} up\nroute replace ${slotAddress(subnet, slot)}/32 dev ${interfaceName(prefix, slot)}\n`).join("");
 
 /** First batch, in the host's namespace. */
 export function hostBatch(prefix: string, subnet: string, slot: number): string {

@@ -1,0 +1,232 @@
+/**
+ * What this node's instances see of each other and of their tenants' instances elsewhere: the firewall's elements, the ways
+ * to other nodes and the names. What the API last said stays on disk, so that it holds while the API is away.
+ */
+import { readFile, rename, writeFile } from "node:fs/promises";
+import type { InstanceId, TenantId } from "../core/contract/ids.ts";
+import type { DesiredInstance, FromNode, InstanceReport } from "../core/contract/node-channel.ts";
+import { PrivateNetworkSchema, type PrivateNetwork, type Service, type ServiceInstance } from "../core/contract/private-network.ts";
+import { wakePath, WokenSchema, type WakeAddress, type Woken } from "../core/contract/wake.ts";
+import { IDS_PER_RANGE } from "../core/domain/id-ranges.ts";
+import { contains, overlap, rangeOf } from "../core/domain/ipv4.ts";
+import type { Fabric } from "../core/host/fabric.ts";
+import type { Firewall } from "../core/host/firewall.ts";
+import type { TunnelPeer } from "../core/host/commands/firewall.ts";
+import { firewallElements, type LocalMember, type Member } from "../core/host/commands/firewall-elements.ts";
+import { hostAddress } from "../core/host/commands/net.ts";
+import type { Netns } from "../core/host/net.ts";
+import type { Log } from "../core/log.ts";
+import type { ResolverTable } from "./resolver/table.ts";
+
+/** A little less than what resolvers in images wait for one answer: they ask again, and the waking goes on meanwhile. */
+const WAKE_WAIT_MS = 4500;
+const TABLE_DELAY_MS = 10;
+
+export interface PrivateNetworkOptions {
+  subnet: string;
+  firewall: Firewall;
+  /** Absent: this node has no address for others. */
+  fabric: Fabric | undefined;
+  /** What the API last said. */
+  stateFile: string;
+  /** This node's instances as they are now. */
+  reports: () => readonly InstanceReport[];
+  wake: (id: InstanceId) => Promise<Omit<Woken, "ms">> | undefined;
+  /** Names have changed. */
+  onTable: (table: ResolverTable) => void;
+  say: (message: FromNode) => void;
+  log: Log;
+}
+
+export class PrivateNetworkState {
+  readonly #options: PrivateNetworkOptions;
+  readonly #locals = new Map<InstanceId, LocalMember & { tenantId: TenantId }>();
+  #said: PrivateNetwork = { type: "network", nodes: [], tenants: [] };
+  #peers: readonly TunnelPeer[] = [];
+  #tableDue: NodeJS.Timeout | undefined;
+  readonly #waking = new Map<string, Promise<string[]>>();
+  readonly #watchers = new Set<() => void>();
+
+  constructor(options: PrivateNetworkOptions) {
+    this.#options = options;
+  }
+
+  /** Takes up what is there, before anything else happens with it. @throws CommandError */
+  async open(adopted: readonly { desired: DesiredInstance; netns: Netns }[]): Promise<void> {
+    const { stateFile, firewall, fabric, log } = this.#options;
+    for (const { desired, netns } of adopted) this.#locals.set(desired.id, toLocal(desired, netns));
+    const text = await readFile(stateFile, "utf8").catch(() => undefined);
+    try {
+      if (text !== undefined) this.#said = PrivateNetworkSchema.parse(JSON.parse(text));
+    } catch (error) {
+      log.warn({ err: error }, "what the API last said of the private network could not be read");
+    }
+    this.#peers = this.#peersOf(this.#said);
+    await firewall.open(this.#elements(), this.#peers);
+    await fabric?.open();
+    await this.#connectPeers();
+    this.changed();
+  }
+
+  /** Before it has a process. Resolves when the rules for it hold. @throws CommandError */
+  async join(desired: DesiredInstance, netns: Netns): Promise<void> {
+    this.#locals.set(desired.id, toLocal(desired, netns));
+    await this.#options.firewall.set(this.#elements(), this.#peers);
+    this.changed();
+  }
+
+  /** Its address is nobody's from now on. What the firewall cannot do now it does with the next change, before the address is another's. */
+  async leave(id: InstanceId): Promise<void> {
+    const { firewall, log } = this.#options;
+    if (!this.#locals.delete(id)) return;
+    this.changed();
+    await firewall.set(this.#elements(), this.#peers).catch((error: unknown) => log.error({ err: error, instanceId: id }, "the firewall did not forget an instance"));
+  }
+
+  async accept(said: PrivateNetwork): Promise<void> {
+    this.#said = said;
+    const peers = this.#peersOf(said);
+    if (JSON.stringify(peers) !== JSON.stringify(this.#peers)) this.#peers = peers;
+    await this.#options.firewall.set(this.#elements(), this.#peers);
+    await this.#connectPeers();
+    this.changed();
+    const { stateFile } = this.#options;
+    await writeFile(`${stateFile}.new`, JSON.stringify(said), { mode: 0o600 });
+    await rename(`${stateFile}.new`, stateFile);
+  }
+
+  /** Something here has changed: names follow. */
+  changed(): void {
+    for (const look of this.#watchers) look();
+    this.#tableDue ??= setTimeout(() => {
+      this.#tableDue = undefined;
+      this.#options.onTable(this.table());
+    }, TABLE_DELAY_MS);
+  }
+
+  close(): void {
+    clearTimeout(this.#tableDue);
+  }
+
+  /** Who asks, by address, and what each tenant's names stand for. */
+  table(): ResolverTable {
+    const reports = this.#reports();
+    return {
+      clients: Object.fromEntries([...this.#locals.values()].map(({ address, tenantId }) => [address, tenantId])),
+      tenants: Object.fromEntries(
+        this.#said.tenants.map(({ id, services }) => [
+          id,
+          Object.fromEntries(
+            services.map((service) => {
+              const serving = this.#serving(service, reports);
+              return [service.name, { addresses: serving.filter(({ asleep }) => !asleep).map(({ address }) => address), mayWake: service.isLive }];
+            }),
+          ),
+        ]),
+      ),
+    };
+  }
+
+  /** Addresses at which the app answers now, after waking one of its instances if all sleep; none when that takes too long. */
+  async wake(tenantId: TenantId, name: string): Promise<string[]> {
+    const service = this.#service(tenantId, name);
+    if (!service?.isLive) return [];
+    const awake = this.#awake(service);
+    if (awake.length > 0) return awake;
+    const waking = this.#waking.get(service.appId) ?? this.#wakeOne(service);
+    this.#waking.set(service.appId, waking);
+    void waking.finally(() => this.#waking.delete(service.appId)).catch(() => {});
+    return waking;
+  }
+
+  async #wakeOne(service: Service): Promise<string[]> {
+    const { say, wake, log } = this.#options;
+    const signal = AbortSignal.timeout(WAKE_WAIT_MS);
+    const sleepers = this.#serving(service, this.#reports());
+    const chosen = sleepers.find(({ id }) => this.#locals.has(id)) ?? sleepers[Math.floor(Math.random() * sleepers.length)];
+    if (chosen === undefined) {
+      say({ type: "wanted", appId: service.appId });
+      return this.#untilAwake(service, signal);
+    }
+    try {
+      const late = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
+      const node = this.#said.nodes.find(({ id }) => id === chosen.nodeId);
+      const woken = await Promise.race([this.#locals.has(chosen.id) ? wake(chosen.id) : askNode(node?.wake, chosen.id, signal), late]);
+      return woken === undefined ? [] : [woken.address];
+    } catch (error) {
+      log.warn({ err: error instanceof Error ? error.message : error, instanceId: chosen.id }, "an instance was not woken for its name");
+      return [];
+    }
+  }
+
+  async #untilAwake({ appId }: Service, signal: AbortSignal): Promise<string[]> {
+    for (;;) {
+      const service = this.#said.tenants.flatMap(({ services }) => services).find((each) => each.appId === appId);
+      const awake = service === undefined ? [] : this.#awake(service);
+      if (awake.length > 0 || signal.aborted) return awake;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#watchers.add(resolve);
+      signal.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+      this.#watchers.delete(resolve);
+    }
+  }
+
+  #service(tenantId: TenantId, name: string): Service | undefined {
+    return this.#said.tenants.find(({ id }) => id === tenantId)?.services.find((service) => service.name === name);
+  }
+
+  #awake(service: Service): string[] {
+    return this.#serving(service, this.#reports()).flatMap(({ asleep, address }) => (asleep ? [] : [address]));
+  }
+
+  /** Instances that answer, or would when they are woken. Of those that are here, this node knows better than what was said. */
+  #serving({ instances }: Service, reports: ReadonlyMap<InstanceId, InstanceReport>): ServiceInstance[] {
+    return instances.flatMap((instance) => {
+      if (!contains(this.#options.subnet, instance.address)) return instance.serves && this.#isPeers(instance) ? [instance] : [];
+      const report = reports.get(instance.id);
+      const local = this.#locals.get(instance.id);
+      if (!instance.serves || report?.phase !== "ready" || local === undefined) return [];
+      return [{ ...instance, address: local.address, asleep: report.temperature !== undefined && report.temperature.is !== "running" }];
+    });
+  }
+
+  #reports(): Map<InstanceId, InstanceReport> {
+    return new Map(this.#options.reports().map((report) => [report.id, report]));
+  }
+
+  #elements() {
+    const tenants = this.#said.tenants.flatMap(({ uidBase, services }) => services.map((service) => ({ tenant: tenantNumber(uidBase), service })));
+    const remotes = tenants.flatMap(({ tenant, service }): Member[] => service.instances.filter((instance) => this.#isPeers(instance)).map(({ address }) => ({ address, tenant, app: service.name })));
+    return firewallElements({ locals: [...this.#locals.values()], remotes, hosts: this.#peers.map(({ subnet }) => hostAddress(subnet)) });
+  }
+
+  /** Whether the address is where its node's addresses are: no node can be said to have another's. */
+  #isPeers({ nodeId, address }: ServiceInstance): boolean {
+    const node = this.#said.nodes.find(({ id }) => id === nodeId);
+    return node !== undefined && contains(node.subnet, address) && this.#peers.some(({ subnet }) => subnet === node.subnet);
+  }
+
+  #peersOf({ nodes }: PrivateNetwork): TunnelPeer[] {
+    if (this.#options.fabric === undefined) return [];
+    const others = nodes.filter(({ subnet }) => !overlap(rangeOf(subnet), rangeOf(this.#options.subnet)));
+    return others.flatMap(({ subnet, address }) => (address === undefined ? [] : [{ subnet, address }]));
+  }
+
+  async #connectPeers(): Promise<void> {
+    await this.#options.fabric?.set(this.#peers);
+  }
+}
+
+const tenantNumber = (uidBase: number) => uidBase / IDS_PER_RANGE;
+
+function toLocal({ tenantId, uidBase, appName, network = {} }: DesiredInstance, { address, hostInterface }: Netns) {
+  return { address, tenantId, tenant: tenantNumber(uidBase), app: appName, interface: hostInterface, network };
+}
+
+/** The agent of the node that has it: `wake-server.ts`. */
+async function askNode(at: WakeAddress | undefined, id: InstanceId, signal: AbortSignal): Promise<Woken | undefined> {
+  if (at === undefined) return undefined;
+  const response = await fetch(new URL(wakePath(id), at.url), { method: "POST", headers: { authorization: `Bearer ${at.token}` }, signal });
+  return response.ok ? WokenSchema.parse(await response.json()) : undefined;
+}
