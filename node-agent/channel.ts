@@ -1,7 +1,8 @@
 /** The one outbound connection to the API: desired state in, reports and log lines out. */
 import WebSocket from "ws";
-import { NODE_CHANNEL_PATH, NODE_TOKEN_PATH, NodeTokenSchema, ToNodeSchema, type FromNode, type ToNode } from "../core/contract/node-channel.ts";
+import { NODE_CHANNEL_PATH, ToNodeSchema, type FromNode, type ToNode } from "../core/contract/node-channel.ts";
 import type { Log } from "../core/log.ts";
+import { fetchNodeToken } from "./node-token.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5000;
@@ -45,7 +46,7 @@ export class NodeChannel {
 
   async #connect(): Promise<void> {
     const { apiUrl, log } = this.#options;
-    const token = await this.#fetchToken();
+    const token = await fetchNodeToken(apiUrl, this.#options.token);
     if (this.#closed) return;
     const url = new URL(NODE_CHANNEL_PATH, apiUrl);
     url.protocol = url.protocol.replace("http", "ws");
@@ -84,14 +85,6 @@ export class NodeChannel {
     // Half of the pause is random: a fleet does not come back as one.
     const pause = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#attempt++);
     this.#retry = setTimeout(() => this.connect(), pause * (0.5 + this.#options.random() / 2));
-  }
-
-  /** A JWT for this connection: the node's own token goes to one place alone. */
-  async #fetchToken(): Promise<string> {
-    const { apiUrl, token } = this.#options;
-    const response = await fetch(new URL(NODE_TOKEN_PATH, apiUrl), { method: "POST", headers: { authorization: `Bearer ${token}` }, signal: AbortSignal.timeout(CONNECT_TIMEOUT_MS) });
-    if (!response.ok) throw new Error(`the API gives no token: ${response.status}`);
-    return NodeTokenSchema.parse(await response.json()).token;
   }
 
   /** False when there is no connection, or when it is too slow for more. */
