@@ -20,7 +20,9 @@ import { logFiles } from "./logs.ts";
 import { NotReady } from "./not-ready.ts";
 import { accepts, planInstances } from "./plan.ts";
 import type { PrivateNetworkState } from "./private-network.ts";
+import { unmountScratch } from "./mounts.ts";
 import type { Entered } from "./sessions.ts";
+import type { ImageName, Volumes } from "./volumes.ts";
 
 /** Logs of instances that are gone, kept for those who ask why. */
 const KEPT_LOGS = 200;
@@ -36,6 +38,7 @@ export interface AgentDeps {
   pool: NetnsPool;
   network: PrivateNetworkState;
   exits: Exits;
+  volumes: Volumes;
   log: Log;
   /** A report is due. */
   onChange: () => void;
@@ -47,6 +50,7 @@ export class Agent {
   readonly #tenants = new Map<TenantId, Promise<string>>();
   readonly #lastUsage: LastUsage;
   #generation = 0;
+  #written: Promise<void> = Promise.resolve();
   #evicting: NodeJS.Timeout | undefined;
 
   constructor(deps: AgentDeps) {
@@ -72,6 +76,7 @@ export class Agent {
     // crun keeps whole specs there, variables of containers among them.
     await mountMemory(host.runtime.stateDir);
     await store.open();
+    await this.#deps.volumes.open();
     const saved = await this.#orNothing(this.#readDesired());
     const states = await Promise.all((await readdir(host.instancesDir)).map((id) => this.#orNothing(readSaved(host.instancesDir, id))));
     await host.secrets.open(new Set([...states.flatMap((state) => state?.desired.id ?? []), ...(saved?.instances ?? []).map(({ id }) => id)]));
@@ -83,6 +88,7 @@ export class Agent {
         return state && netns ? [{ desired: state.desired, netns }] : [];
       }),
     );
+    if (saved?.volumes) this.#deps.volumes.want(saved.volumes);
     for (const state of states) {
       if (!state) continue;
       const instance = this.#make(state.desired, state);
@@ -99,10 +105,16 @@ export class Agent {
     if (!accepts(this.#generation, received)) return false;
     const desired = this.#deps.host.secrets.keep(received);
     this.#apply(desired);
-    const path = join(this.#deps.dataDir, "desired.json");
-    await writeFile(`${path}.new`, JSON.stringify(desired), { mode: 0o600 });
-    await rename(`${path}.new`, path);
+    // One after the other: the last one stays.
+    const written = this.#written.then(() => this.#writeDesired(desired));
+    this.#written = written.catch(() => {});
+    await written;
     return true;
+  }
+
+  /** An instance that is here has it, or will. */
+  usesVolume(image: ImageName): boolean {
+    return [...this.#instances.values()].some((instance) => instance.mountsVolume(image));
   }
 
   entries(): Iterable<readonly [InstanceId, Instance]> {
@@ -155,10 +167,13 @@ export class Agent {
   /** Lets go without touching a container. */
   close(): void {
     clearInterval(this.#evicting);
+    this.#deps.volumes.close();
   }
 
   #apply(desired: DesiredState): void {
     this.#generation = desired.generation;
+    // One of an API that knows none says nothing of them.
+    if (desired.volumes) this.#deps.volumes.want(desired.volumes);
     for (const action of planInstances(desired.instances, new Set(this.#instances.keys()))) {
       if (action.kind === "start") this.#start(action.instance);
       else if (action.kind === "refresh") this.#instances.get(action.instance.id)?.refresh(action.instance);
@@ -178,6 +193,7 @@ export class Agent {
     void instance?.end().then(
       () => {
         this.#instances.delete(id);
+        this.#deps.volumes.look();
         this.#deps.onChange();
       },
       (error: unknown) => this.#deps.log.error({ err: error, instanceId: id }, "an instance was not removed"),
@@ -185,8 +201,8 @@ export class Agent {
   }
 
   #make(desired: DesiredInstance, saved?: NonNullable<Awaited<ReturnType<typeof readSaved>>>): Instance {
-    const { host, store, pool, network, exits, log, onChange } = this.#deps;
-    return new Instance({ host, store, pool, network, exits, lastUsage: this.#lastUsage, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
+    const { host, store, pool, network, exits, volumes, log, onChange } = this.#deps;
+    return new Instance({ host, store, pool, network, exits, volumes, lastUsage: this.#lastUsage, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
   }
 
   /** One id-mapped bind of the whole store per tenant, made when its first instance comes. */
@@ -212,6 +228,12 @@ export class Agent {
     });
   }
 
+  async #writeDesired(desired: DesiredState): Promise<void> {
+    const path = join(this.#deps.dataDir, "desired.json");
+    await writeFile(`${path}.new`, JSON.stringify(desired), { mode: 0o600 });
+    await rename(`${path}.new`, path);
+  }
+
   async #readDesired(): Promise<DesiredState | undefined> {
     const text = await readFile(join(this.#deps.dataDir, "desired.json"), "utf8").catch(() => undefined);
     return text === undefined ? undefined : DesiredStateSchema.parse(JSON.parse(text));
@@ -223,6 +245,7 @@ export class Agent {
     const keep = new Set(known);
     for (const id of (await readdir(instancesDir)).filter((name) => !keep.has(name))) {
       for (const mounted of ["root", "disk"]) await unmount(join(instancesDir, id, mounted));
+      await unmountScratch(join(instancesDir, id));
       await rm(join(instancesDir, id), { recursive: true, force: true });
     }
   }

@@ -7,6 +7,7 @@ import { instanceSpec, type Bind } from "../core/sandbox/spec.ts";
 import { BadImage } from "./bad-image.ts";
 import type { ContainerHost } from "./container.ts";
 import { BadUser, resolveUser, type ResolvedUser } from "./image-user.ts";
+import { giveIfEmpty } from "./mounts.ts";
 import { BadPath, ensureDirectory, ensureSymlink, readWithin, writeWithin } from "./rootfs.ts";
 import { SECRETS_PATH, type SecretValues } from "./secrets.ts";
 
@@ -23,6 +24,8 @@ export interface BundleContainer extends Pick<DesiredInstance, "id" | "uidBase" 
   cgroupsPath: string;
   /** The disk that its reads and writes are limited on. */
   ioDevice: string | undefined;
+  /** Volumes and scratch, mounted: `mounts.ts`. */
+  mounted: readonly Bind[];
 }
 
 /** `secrets`: what it gets of its instance's. @throws BadImage */
@@ -34,7 +37,8 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
     const passwd = readWithin(rootPath, "/etc/passwd", PASSWD_MAX_BYTES);
     const group = readWithin(rootPath, "/etc/group", PASSWD_MAX_BYTES);
     const user = resolveUser(container.user, passwd, group);
-    for (const path of [cwd, ...container.volumes]) ensureDirectory(rootPath, path, uidBase);
+    for (const path of [cwd, ...container.volumes, ...container.mounted.map(({ destination }) => destination)]) ensureDirectory(rootPath, path, uidBase);
+    for (const each of container.mounted) giveIfEmpty(each, uidBase + user.uid, uidBase + user.gid);
     ensureSymlink(rootPath, "/etc/mtab", "/proc/mounts", uidBase);
     writeEtc(host, container, netns);
     const spec = instanceSpec({
@@ -47,7 +51,7 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
       uidBase,
       netnsPath: netns.path,
       cgroupsPath: container.cgroupsPath,
-      binds: writeSecrets(host, container, user, secrets),
+      binds: [...container.mounted, ...writeSecrets(host, container, user, secrets)],
       limits: { ...container.limits, openFiles: host.openFiles },
       ioDevice: container.ioDevice,
     });

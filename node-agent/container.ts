@@ -9,8 +9,10 @@ import type { Disks } from "../core/host/disks.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
+import type { Bind } from "../core/sandbox/spec.ts";
 import { createError } from "./bad-image.ts";
 import { writeBundle } from "./bundle.ts";
+import { unmountScratch } from "./mounts.ts";
 import { RootDisk } from "./root-disk.ts";
 import type { SessionHost } from "./session-peers.ts";
 import type { SecretStore, SecretValues } from "./secrets.ts";
@@ -62,8 +64,8 @@ export class Container {
   }
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
-  writeBundle(netns: Netns, secrets?: SecretValues): void {
-    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, ioDevice: this.#host.ioDevice ?? this.#root.loop }, netns, secrets);
+  writeBundle(netns: Netns, mounted: readonly Bind[], secrets?: SecretValues): void {
+    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
   }
 
   /** For programs beside the app: they run as its own process was created. */
@@ -155,6 +157,7 @@ export class Container {
   async remove(): Promise<void> {
     await this.forget();
     await this.#root.unmount({ giveUp: true });
+    await unmountScratch(this.dir);
     await rm(join(this.#host.socketDir, this.#desired.id), { recursive: true, force: true });
     await rm(this.dir, { recursive: true, force: true });
     this.#host.secrets.remove(this.#desired.id);

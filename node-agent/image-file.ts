@@ -1,8 +1,9 @@
 /** A file with an ext4 in it: made, checked, grown, mounted. Only Berth makes them: a tenant writes through the kernel alone. */
-import { chown, mkdir, mkdtemp, open, rename, rm } from "node:fs/promises";
+import { chown, mkdir, mkdtemp, open, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { CHECK_REPAIRED, checkExt4, devicesOf, growExt4, makeExt4, mountExt4, rereadSize, reserve, VISIBLE } from "../core/host/commands/ext4.ts";
-import { mountPoints } from "../core/host/mounts.ts";
+import { CHECK_REPAIRED, checkExt4, growExt4, makeVolume, rereadSize, reserve, VISIBLE } from "../core/host/commands/ext4.ts";
+import { loopsOf, mountDisk } from "../core/host/disks.ts";
+import { isMountPoint } from "../core/host/mounts.ts";
 import { run, runUnchecked } from "../core/host/spawn.ts";
 import { IDS_PER_RANGE } from "../core/domain/id-ranges.ts";
 
@@ -10,18 +11,18 @@ const MAKE_TIMEOUT_MS = 300_000;
 /** https://docs.kernel.org/filesystems/ext4/super.html */
 const SUPERBLOCK_AT = 1024;
 const SUPERBLOCK_BYTES = 1024;
+/** What else is on the host needs some, too. */
+const MIN_FREE_BYTES = 512 * 2 ** 20;
 const EXT4_MAGIC = 0xef53;
 
 export interface NewImage {
   sizeBytes: number;
   /** First host id of the tenant's own: what containers see of it belongs to their root. */
   uidBase: number;
-  /** It outlives its instance: its blocks are reserved, and it has a journal. */
-  isKept: boolean;
 }
 
 /** Whole or not there. */
-export async function makeImage(path: string, { sizeBytes, uidBase, isKept }: NewImage): Promise<void> {
+export async function makeImage(path: string, { sizeBytes, uidBase }: NewImage): Promise<void> {
   if (uidBase < IDS_PER_RANGE) throw new RangeError(`${uidBase} is no tenant's id`);
   const made = `${path}.new`;
   const template = await mkdtemp(`${path}.tree-`);
@@ -29,15 +30,22 @@ export async function makeImage(path: string, { sizeBytes, uidBase, isKept }: Ne
     await mkdir(join(template, VISIBLE), { mode: 0o755 });
     await chown(join(template, VISIBLE), uidBase, uidBase);
     await rm(made, { force: true });
+    await requireRoom(dirname(path), sizeBytes);
     const file = await open(made, "w", 0o600);
     await file.truncate(sizeBytes).finally(() => file.close());
-    if (isKept) await run(reserve(made, sizeBytes), { timeoutMs: MAKE_TIMEOUT_MS });
-    await run(makeExt4(made, template, isKept), { timeoutMs: MAKE_TIMEOUT_MS });
+    await run(reserve(made, sizeBytes), { timeoutMs: MAKE_TIMEOUT_MS });
+    await run(makeVolume(made, template), { timeoutMs: MAKE_TIMEOUT_MS });
     await publish(made, path);
   } finally {
     await rm(template, { recursive: true, force: true });
     await rm(made, { force: true });
   }
+}
+
+/** Asked before it is taken: the host's disk would be full for everybody until that fails. @throws Error */
+export async function requireRoom(dir: string, bytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dir);
+  if (bavail * bsize < bytes + MIN_FREE_BYTES) throw new Error("the node has no room for it");
 }
 
 /** From here on it is there, also after a crash of the host. */
@@ -58,30 +66,34 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   return (buffer.readUInt32LE(0x04) + buffer.readUInt32LE(0x150) * 2 ** 32) * (1024 << buffer.readUInt32LE(0x18));
 }
 
-/** A former life of this agent may have mounted it already, in the namespace that outlives it. */
-export async function mountImage(path: string, target: string, isKept: boolean): Promise<void> {
-  if ((await mountPoints()).has(target)) return;
+/** Once: mounted a second time it would be written from two sides. A former life of this agent may have done it. */
+export async function mountImage(path: string, target: string): Promise<void> {
+  if (isMountPoint(target)) return;
   await mkdir(target, { recursive: true, mode: 0o711 });
-  if (isKept) await check(checkExt4(path));
-  await run(mountExt4(path, target, isKept));
+  const [device] = loopsOf(path);
+  if (device !== undefined) throw new Error(`it is still in use (${device})`);
+  await check(checkExt4(path));
+  mountDisk(path, target);
 }
 
-/** False: something still uses it. Never lazily: mounted a second time it would be written from two sides. */
+/** False: something still uses it. Never lazily, for the same reason. */
 export async function unmountImage(target: string): Promise<boolean> {
-  if (!(await mountPoints()).has(target)) return true;
+  if (!isMountPoint(target)) return true;
   await runUnchecked(["umount", target]);
-  return !(await mountPoints()).has(target);
+  return !isMountPoint(target);
 }
 
 /** To that size, while it is mounted where the kernel allows (CAP_SYS_RESOURCE), else when it is not. False: later. */
 export async function growImage(path: string, sizeBytes: number, isMounted: boolean): Promise<boolean> {
+  await requireRoom(dirname(path), sizeBytes - (await stat(path)).size);
   await run(reserve(path, sizeBytes), { timeoutMs: MAKE_TIMEOUT_MS });
   if (!isMounted) {
     await check([...checkExt4(path), "-f"]);
     await run(growExt4(path), { timeoutMs: MAKE_TIMEOUT_MS });
     return true;
   }
-  const device = (await run(devicesOf(path))).stdout.trim().split("\n")[0] ?? "";
+  const [device] = loopsOf(path);
+  if (device === undefined) return false;
   await run(rereadSize(device));
   return (await runUnchecked(growExt4(device), { timeoutMs: MAKE_TIMEOUT_MS })).code === 0;
 }

@@ -7,6 +7,7 @@ import type { Exits } from "./exits.ts";
 import type { LastUsage } from "./last-usage.ts";
 import type { LayerStore } from "./layer-store.ts";
 import type { PrivateNetworkState } from "./private-network.ts";
+import type { Volumes } from "./volumes.ts";
 
 export interface InstanceDeps {
   host: ContainerHost;
@@ -15,6 +16,7 @@ export interface InstanceDeps {
   network: PrivateNetworkState;
   exits: Exits;
   lastUsage: LastUsage;
+  volumes: Volumes;
   /** The layer store as this tenant's ids see it. */
   tenantLayers: (desired: DesiredInstance) => Promise<string>;
   log: Log;

@@ -19,6 +19,7 @@ import { InstanceNetwork } from "./instance-network.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
+import { mountAll } from "./mounts.ts";
 import { crashProblem, exitedEarly, NotReady, problemOf } from "./not-ready.ts";
 import { BACKOFF_RESET_MS, explainExec, layerName, restartPauseMs } from "./plan.ts";
 import { isWell, type Patient } from "./probe.ts";
@@ -27,6 +28,7 @@ import { startTimeOf } from "./process.ts";
 import type { Entered } from "./sessions.ts";
 import { Sleeping, warm } from "./sleeping.ts";
 import { stopwatch } from "./stopwatch.ts";
+import type { ImageName } from "./volumes.ts";
 
 const LOG_TAIL_LINES = 20;
 
@@ -72,6 +74,10 @@ export class Instance {
 
   get layerNames(): string[] {
     return this.#desired.layers.map((layer) => layerName(layer.diffId));
+  }
+
+  mountsVolume({ id, version }: ImageName): boolean {
+    return this.#desired.mounts?.some(({ image }) => image?.id === id && image.version === version) === true;
   }
 
   /** Layers' URLs grow old: newer ones are for pulls to come. */
@@ -261,9 +267,10 @@ export class Instance {
     if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
     await pullLayers(this.#deps.store, this.#desired.layers, this.#stop.signal, this.#log);
     lap("pull");
-    const [netns] = await Promise.all([this.#network.connect(), this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
+    const mounting = mountAll({ volumes: this.#deps.volumes, disks: this.#deps.host.disks }, this.#container.dir, this.#desired);
+    const [netns, mounted] = await Promise.all([this.#network.connect(), mounting, this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
     lap("mount");
-    this.#container.writeBundle(netns, secrets);
+    this.#container.writeBundle(netns, mounted, secrets);
     this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
     if (this.#stop.signal.aborted) throw new Error("told to stop");
     lap("prepare");

@@ -28,6 +28,7 @@ import { SecretStore } from "./secrets.ts";
 import { Sessions } from "./sessions.ts";
 import { SleepWatch } from "./sleep-watch.ts";
 import { Unpacker } from "./unpack.ts";
+import { Volumes } from "./volumes.ts";
 import { openWakeServer } from "./wake-server.ts";
 
 /** Reports are sent at once when something changes, bundled over this moment, and again from time to time. */
@@ -109,7 +110,8 @@ const network = new PrivateNetworkState({
 });
 const servers = config.BERTH_RESOLVERS.length > 0 ? config.BERTH_RESOLVERS : await hostResolvers();
 const resolver = new Resolver({ address: hostAddress(subnet), port: DNS_PORT, servers, wake: (tenantId, name) => network.wake(tenantId, name), log });
-const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, network, exits, log, onChange: reportSoon });
+const volumes = new Volumes({ dir: join(dataDir, "volumes"), api: { apiUrl: config.BERTH_API_URL, token: config.BERTH_NODE_TOKEN }, isUsed: (image) => agent.usesVolume(image), onChange: reportSoon, log });
+const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, network, exits, volumes, log, onChange: reportSoon });
 const logRequests = new Map<string, AbortController>();
 const sessions = new Sessions({ enter: (id) => agent.enter(id), send: (message) => channel.send(message), idleMs: config.BERTH_SESSION_IDLE_MS, log });
 const channel = new NodeChannel({
@@ -164,7 +166,8 @@ function report(sampled: readonly InstanceUsage[] = []): void {
   clearTimeout(reportDue);
   reportDue = undefined;
   const usage = [...sampled, ...agent.lastUsage()];
-  channel.send({ type: "report", generation: agent.generation, instances: agent.report(), ...(usage.length > 0 ? { usage } : {}) });
+  const images = volumes.report();
+  channel.send({ type: "report", generation: agent.generation, instances: agent.report(), ...(usage.length > 0 ? { usage } : {}), ...(images === undefined ? {} : { volumes: images }) });
 }
 
 function hello(): FromNode {

@@ -8,12 +8,13 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm, stat } from "node:fs/promises";
 import { request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
+import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { NODE_SNAPSHOT_PATH, SNAPSHOT_DIGEST_HEADER, SNAPSHOT_IMAGE_BYTES_HEADER, type DesiredVolume } from "../core/contract/node-volumes.ts";
 import { checkExt4Whole, compress, copySparse, decompress, freeze, reserve, sha256, thaw } from "../core/host/commands/ext4.ts";
 import { run, runUnchecked } from "../core/host/spawn.ts";
-import { check, growImage, publish, sizeOf } from "./image-file.ts";
+import { check, growImage, publish, requireRoom, sizeOf } from "./image-file.ts";
 import { fetchNodeToken } from "./node-token.ts";
 
 /** An app waits with its writes so long at most. */
@@ -22,6 +23,8 @@ const COPY_TIMEOUT_MS = 3_600_000;
 
 /** A consistent copy, while the app runs on. `mountedAt`: where the image is mounted; undefined: nothing writes to it. */
 export async function copyImage(image: string, copy: string, mountedAt: string | undefined, signal: AbortSignal): Promise<void> {
+  // At most: holes are left out.
+  await requireRoom(dirname(copy), (await stat(image)).size);
   if (mountedAt === undefined) return void (await run(copySparse(image, copy), { timeoutMs: COPY_TIMEOUT_MS, signal }));
   await run(freeze(mountedAt));
   try {
@@ -81,6 +84,7 @@ export async function fetchImage({ source, sizeBytes }: Pick<DesiredVolume, "sou
   if (source === undefined) throw new Error("there is no snapshot to make it from");
   const [packed, made] = [`${path}.zst.new`, `${path}.new`];
   try {
+    await requireRoom(dirname(path), source.sizeBytes + Math.max(sizeBytes, source.imageBytes));
     const response = await fetch(source.url, { signal });
     if (!response.ok || response.body === null) throw new Error(`the snapshot cannot be fetched: ${response.status}`);
     const hash = createHash("sha256");

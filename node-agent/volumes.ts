@@ -6,7 +6,7 @@ import { mkdir, readdir, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { DesiredMount, DesiredVolume, VolumesReport } from "../core/contract/node-volumes.ts";
 import { thaw, VISIBLE } from "../core/host/commands/ext4.ts";
-import { mountPoints } from "../core/host/mounts.ts";
+import { isMountPoint, mountPoints } from "../core/host/mounts.ts";
 import { runUnchecked } from "../core/host/spawn.ts";
 import type { Log } from "../core/log.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
@@ -16,8 +16,9 @@ import { copyImage, fetchImage, packCopy, uploadSnapshot, type Packed } from "./
 
 const RETRY_EVERY_MS = 5000;
 const MEASURE_EVERY_MS = 30_000;
-/** Bytes are in the host's cache and on the network for a while; what takes longer is tried again from the start. */
-const UPLOAD_TRIES = 5;
+/** Some minutes without the API or its store. */
+const UPLOAD_TRIES = 12;
+const UPLOAD_PAUSE_MAX_MS = 30_000;
 
 export interface VolumesOptions {
   dir: string;
@@ -37,18 +38,22 @@ interface Image {
   desired: DesiredVolume;
   /** One thing at a time. */
   busy: Promise<unknown>;
+  /** A look at it waits for its turn. */
+  isDue: boolean;
   state: VolumesReport["images"][number]["state"];
-  sizeBytes?: number;
-  usedBytes?: number;
-  problem?: string;
-  taking?: Taking;
+  sizeBytes: number | undefined;
+  usedBytes: number | undefined;
+  problem: string | undefined;
+  /** The kernel does not let a mounted file system grow. */
+  growsLater: boolean;
+  taking: Taking | undefined;
 }
 
 interface Taking {
   id: string;
   aborted: AbortController;
   /** Why it cannot be taken. */
-  problem?: string;
+  problem: string | undefined;
 }
 
 const keyOf = ({ id, version }: ImageName) => `${id}/${version}`;
@@ -87,7 +92,7 @@ export class Volumes {
     }
     for (const one of desired) {
       const image = this.#images.get(keyOf(one));
-      if (image === undefined) this.#images.set(keyOf(one), { desired: one, busy: Promise.resolve(), state: "making" });
+      if (image === undefined) this.#images.set(keyOf(one), newImage(one));
       else image.desired = one;
     }
     this.look();
@@ -96,7 +101,8 @@ export class Volumes {
   /** Brings every image closer to what is wanted of it; an instance that ended may have been in the way. */
   look(): void {
     for (const image of this.#images.values()) {
-      void this.#alone(image, () => this.#bring(image));
+      if (!image.isDue) void this.#alone(image, () => this.#bring(image));
+      image.isDue = true;
       this.#takeOrDrop(image);
     }
   }
@@ -123,14 +129,13 @@ export class Volumes {
       const image = name === null ? undefined : this.#images.get(keyOf(name));
       if (name === null || image === undefined || image.desired.want === "gone") throw new NotReady({ code: "volume_failed", detail: `The volume «${volume}» is not on this node.` });
       const target = this.#pathOf(name);
-      if (!(await mountPoints()).has(target)) {
+      if (!isMountPoint(target)) {
+        const refuse = (why: string) => new NotReady({ code: "volume_failed", detail: `The volume «${volume}» cannot be mounted: ${why}.` });
         await this.#alone(image, async () => {
           await this.#bring(image);
-          if (image.state === "whole") await mountImage(`${target}.img`, target, true).catch((error: unknown) => (image.problem = textOf(error)));
+          if (image.state !== "whole") throw refuse(image.problem ?? "its node does not have it any more");
+          await mountImage(`${target}.img`, target).catch((error: unknown) => Promise.reject(refuse(textOf(error))));
         });
-        if (image.state !== "whole" || image.problem !== undefined) {
-          throw new NotReady({ code: "volume_failed", detail: `The volume «${volume}» cannot be mounted: ${image.problem ?? "its node does not have it any more"}.` });
-        }
       }
       binds.push({ source: join(target, VISIBLE), destination: path, readOnly });
     }
@@ -148,10 +153,11 @@ export class Volumes {
   }
 
   async #bring(image: Image): Promise<void> {
+    image.isDue = false;
     const before = JSON.stringify([image.state, image.sizeBytes, image.problem]);
     try {
       await (image.desired.want === "gone" ? this.#remove(image) : this.#keep(image));
-      delete image.problem;
+      image.problem = undefined;
     } catch (error) {
       image.problem = textOf(error);
       this.#options.log.warn({ volume: keyOf(image.desired), err: error }, "a volume is not as it should be");
@@ -178,30 +184,26 @@ export class Volumes {
       image.state = desired.want === "make" ? "making" : "missing";
       if (desired.want !== "make") return;
       await mkdir(join(this.#options.dir, desired.id), { recursive: true, mode: 0o711 });
-      if (desired.source === undefined) await makeImage(path, { ...desired, isKept: true });
+      if (desired.source === undefined) await makeImage(path, desired);
       else await fetchImage(desired, path, AbortSignal.timeout(6 * 3_600_000));
       image.sizeBytes = await sizeOf(path);
     }
     image.state = "whole";
-    const isMounted = (await mountPoints()).has(target);
-    if (isMounted && !this.#options.isUsed(desired) && (await unmountImage(target))) return this.#grow(image, path, false);
-    await this.#grow(image, path, isMounted);
-  }
-
-  async #grow(image: Image, path: string, isMounted: boolean): Promise<void> {
-    const { sizeBytes } = image.desired;
-    if ((image.sizeBytes ?? 0) >= sizeBytes || (isMounted && image.usedBytes === -1)) return;
-    if (await growImage(path, sizeBytes, isMounted)) image.sizeBytes = await sizeOf(path);
+    const isMounted = isMountPoint(target) && (this.#options.isUsed(desired) || !(await unmountImage(target)));
+    if (!isMounted) image.growsLater = false;
+    if (image.sizeBytes === undefined || image.sizeBytes >= desired.sizeBytes || image.growsLater) return;
+    image.growsLater = !(await growImage(path, desired.sizeBytes, isMounted));
+    if (!image.growsLater) image.sizeBytes = await sizeOf(path);
   }
 
   #takeOrDrop(image: Image): void {
     const { snapshot } = image.desired;
     if (image.taking !== undefined && image.taking.id !== snapshot?.id) {
       image.taking.aborted.abort();
-      delete image.taking;
+      image.taking = undefined;
     }
     if (snapshot === undefined || image.taking !== undefined) return;
-    const taking: Taking = { id: snapshot.id, aborted: new AbortController() };
+    const taking: Taking = { id: snapshot.id, aborted: new AbortController(), problem: undefined };
     image.taking = taking;
     this.#take(image, taking).catch((error: unknown) => {
       if (taking.aborted.signal.aborted) return;
@@ -219,7 +221,7 @@ export class Volumes {
       await this.#alone(image, async () => {
         signal.throwIfAborted();
         if ((await sizeOf(`${target}.img`)) === undefined) throw new Error("its node does not have the volume any more");
-        await copyImage(`${target}.img`, copy, (await mountPoints()).has(target) ? target : undefined, signal);
+        await copyImage(`${target}.img`, copy, isMountPoint(target) ? target : undefined, signal);
       });
       await this.#upload(id, await packCopy(copy, packed, signal), signal);
     } finally {
@@ -234,19 +236,22 @@ export class Volumes {
       } catch (error) {
         if (signal.aborted || tries === UPLOAD_TRIES) throw error;
         this.#options.log.warn({ snapshot: id, err: error }, "a snapshot was not stored, it is tried again");
-        await new Promise((resolve) => setTimeout(resolve, 1000 * 2 ** tries));
+        await new Promise((resolve) => setTimeout(resolve, Math.min(UPLOAD_PAUSE_MAX_MS, 1000 * 2 ** tries)));
       }
     }
   }
 
   async #measure(): Promise<void> {
-    const mounted = await mountPoints();
     for (const image of this.#images.values()) {
       const target = this.#pathOf(image.desired);
-      const found = mounted.has(target) ? await statfs(target).catch(() => undefined) : undefined;
+      const found = isMountPoint(target) ? await statfs(target).catch(() => undefined) : undefined;
       if (found !== undefined) image.usedBytes = (found.blocks - found.bfree) * found.bsize;
     }
   }
+}
+
+function newImage(desired: DesiredVolume): Image {
+  return { desired, busy: Promise.resolve(), isDue: false, state: "making", sizeBytes: undefined, usedBytes: undefined, problem: undefined, growsLater: false, taking: undefined };
 }
 
 function isLeftover(name: string): boolean {
@@ -259,5 +264,5 @@ async function removeIfEmpty(dir: string): Promise<void> {
 
 function textOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return /No space left on device/i.test(text) ? "the node has no room for it" : text.slice(-500);
+  return text.slice(-500);
 }

@@ -2,7 +2,7 @@
  * Disks of bounded size, in bytes and in inodes: sparse files with an ext4 of their own. Making and mounting one takes two
  * milliseconds and starts no program. `docs/decisions/writable-layer.md`.
  */
-import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, globSync, openSync, readFileSync, readSync, renameSync, writeSync } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EXT4_OPTIONS, imageBytes, isClean, loopConfig, makeExt4, SUPERBLOCK_BYTES, type DiskSize } from "./commands/disk.ts";
@@ -90,6 +90,11 @@ export function mountDisk(image: string, target: string): string {
     closeSync(control);
     closeSync(file);
   }
+}
+
+/** The devices that hold the file now, such as `/dev/loop12`. */
+export function loopsOf(image: string): string[] {
+  return globSync("/sys/block/loop*/loop/backing_file").flatMap((file) => (readFileSync(file, "utf8").trim() === image ? [`/dev/${file.split("/")[3]}`] : []));
 }
 
 /** Before the last unmounting of what nobody wants any more: nothing that is in memory alone is written to the disk first. */

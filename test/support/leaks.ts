@@ -1,4 +1,4 @@
-/** What tests may leave behind on a host: processes, mounts, network namespaces, links, nft tables, cgroups. */
+/** What tests may leave behind on a host: processes, mounts, network namespaces, links, nft tables, cgroups, loop devices. */
 import { globSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runUnchecked } from "../../core/host/spawn.ts";
@@ -21,8 +21,20 @@ export async function snapshot(): Promise<Set<string>> {
     ...(await names("nft table", ["nft", "list", "tables"], /^table (.+)$/)),
     ...readFileSync("/proc/self/mountinfo", "utf8").split("\n").flatMap((line) => line.split(" ")[4] ?? []).filter((path) => path !== IPROUTE2).map((path) => `mount ${path}`),
     ...globSync(["/sys/fs/cgroup/berth-*", "/sys/fs/cgroup/*/berth-*"]).map((path) => `cgroup ${path}`),
+    ...loops(),
     ...processesOfThisRun(),
   ]);
+}
+
+/** Files that loop devices hold. */
+function loops(): string[] {
+  return globSync("/sys/block/loop*/loop/backing_file").flatMap((path) => {
+    try {
+      return [`loop device of ${readFileSync(path, "utf8").trim()}`];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** The first `ip netns add` since the host started makes this a mount, once and for all. */
@@ -61,7 +73,7 @@ function foreignBerths(): { prefix: string; dataDir: string }[] {
 }
 
 function belongsTo(leak: string, { prefix, dataDir }: { prefix: string; dataDir: string }): boolean {
-  const starts = [`network namespace ${prefix}-`, `link ${prefix}`, `nft table inet berth_${prefix}`, `mount ${dataDir}/`];
+  const starts = [`network namespace ${prefix}-`, `link ${prefix}`, `nft table inet berth_${prefix}`, `mount ${dataDir}/`, `loop device of ${dataDir}/`];
   return starts.some((start) => leak.startsWith(start)) || leak.endsWith(`/berth-${prefix}`);
 }
 

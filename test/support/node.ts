@@ -2,7 +2,7 @@
 import { createHash, randomInt } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +12,7 @@ import { gzipSync } from "node:zlib";
 import { WebSocketServer, type WebSocket } from "ws";
 import { newId, type AppId, type InstanceId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
+import { NODE_SNAPSHOT_PATH, SNAPSHOT_DIGEST_HEADER, SNAPSHOT_IMAGE_BYTES_HEADER, type DesiredVolume, type VolumesReport } from "../../core/contract/node-volumes.ts";
 import type { ImageLayer } from "../../core/contract/release-config.ts";
 import { ResourceLimitsSchema } from "../../core/contract/resource-limits.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
@@ -74,6 +75,11 @@ export class TestNode {
   onPull: ((digest: string) => Promise<void> | void) | undefined;
   generation = 1;
   desired: DesiredInstance[] = [];
+  volumes: DesiredVolume[] = [];
+  /** What the agent brought of snapshots, by id. */
+  readonly snapshots = new Map<string, { bytes: Buffer; digest: string; imageBytes: number }>();
+  /** Called before a snapshot is taken in: a status to answer it with instead. */
+  onSnapshot: ((id: string) => Promise<number | undefined> | number | undefined) | undefined;
   readonly #blobs = new Map<string, Buffer>();
   readonly #server: Server;
   readonly #sockets = new Set<WebSocket>();
@@ -203,6 +209,24 @@ export class TestNode {
     this.send(this.#state());
   }
 
+  /** Makes exactly these its images of volumes; what it was told of others before is not said again. */
+  wantVolumes(...volumes: DesiredVolume[]): void {
+    this.volumes = volumes;
+    this.want(...this.desired);
+  }
+
+  /** Waits for what the agent says of an image. */
+  async untilVolume({ id, version }: Pick<DesiredVolume, "id" | "version">, wanted: (said: VolumesReport["images"][number]) => boolean): Promise<void> {
+    const said = () => this.heard.findLast((message) => message.type === "report")?.volumes?.images.find((image) => image.id === id && image.version === version);
+    await until(() => said() !== undefined && wanted(said() as never), UNTIL_MS, () => `the last is ${JSON.stringify(said())}\n${this.#log}`);
+  }
+
+  /** What a new image is made from. */
+  sourceOf(id: string): DesiredVolume["source"] {
+    const { bytes, digest, imageBytes } = this.snapshots.get(id) ?? { bytes: Buffer.of(), digest: "", imageBytes: 0 };
+    return { url: `http://127.0.0.1:${this.port}${NODE_SNAPSHOT_PATH}/${id}`, digest, sizeBytes: bytes.length, imageBytes };
+  }
+
   /** These beside those that are wanted already. */
   add(...instances: DesiredInstance[]): void {
     this.want(...this.desired, ...instances);
@@ -279,7 +303,17 @@ export class TestNode {
   }
 
   #state(): DesiredState {
-    return { type: "desired", generation: this.generation, instances: this.desired };
+    return { type: "desired", generation: this.generation, instances: this.desired, volumes: this.volumes };
+  }
+
+  async #serveSnapshot(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const id = request.url?.split("/").at(-1) ?? "";
+    if (request.method === "GET") return void response.end(this.snapshots.get(id)?.bytes);
+    const status = await this.onSnapshot?.(id);
+    if (status !== undefined) return void response.writeHead(status).end();
+    const bytes = Buffer.concat(await request.toArray());
+    this.snapshots.set(id, { bytes, digest: String(request.headers[SNAPSHOT_DIGEST_HEADER]), imageBytes: Number(request.headers[SNAPSHOT_IMAGE_BYTES_HEADER]) });
+    response.writeHead(204).end();
   }
 
   #serve(): void {
@@ -288,6 +322,7 @@ export class TestNode {
         const known = request.headers.authorization === `Bearer ${TOKEN}`;
         return void response.writeHead(known ? 200 : 401, { "content-type": "application/json" }).end(JSON.stringify(known ? { token: CHANNEL_TOKEN, expiresInSeconds: 300 } : {}));
       }
+      if (request.url?.startsWith(NODE_SNAPSHOT_PATH)) return void this.#serveSnapshot(request, response);
       const digest = (request.url ?? "").slice(1);
       this.pulls.set(digest, (this.pulls.get(digest) ?? 0) + 1);
       const bytes = this.#blobs.get(digest);

@@ -1,11 +1,11 @@
-/** Commands that make, check, grow and copy file systems in files. Pure. */
+/** Commands that make, check, grow and copy the file systems of volumes, which are files. Pure. */
 
 /** Directory within the file system that containers see: what is above it, `lost+found` among it, is Berth's. */
 export const VISIBLE = "data";
 
-/** `template`: a directory whose content it begins with. `hasJournal`: what is in it must survive the host's crash. */
-export function makeExt4(image: string, template: string, hasJournal: boolean): string[] {
-  return ["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", ...(hasJournal ? [] : ["-O", "^has_journal"]), "-E", "lazy_itable_init=1,nodiscard", "-d", template, image];
+/** For what outlives a crash of the host, with a journal; no block is kept back for root. `template`: a directory whose content it begins with. */
+export function makeVolume(image: string, template: string): string[] {
+  return ["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-E", "lazy_itable_init=1,nodiscard", "-d", template, image];
 }
 
 /** Replays what a crash left, and repairs what is safe to repair. */
@@ -26,11 +26,6 @@ export function growExt4(imageOrDevice: string): string[] {
   return ["resize2fs", imageOrDevice];
 }
 
-/** Neither devices nor setuid programs of a tenant have power on the host. */
-export function mountExt4(image: string, target: string, hasJournal: boolean): string[] {
-  return ["mount", "-t", "ext4", "-o", `loop,noatime,nodev,nosuid${hasJournal ? "" : ",nobarrier"}`, image, target];
-}
-
 /** All of its blocks are the file's own from now on: a full host does not break a promise. */
 export function reserve(file: string, sizeBytes: number): string[] {
   return ["fallocate", "--length", String(sizeBytes), file];
@@ -42,11 +37,6 @@ export const thaw = (target: string): string[] => ["fsfreeze", "--unfreeze", tar
 /** At once where the host's file system shares blocks (XFS, Btrfs); holes stay holes. */
 export function copySparse(from: string, to: string): string[] {
   return ["cp", "--sparse=always", "--reflink=auto", from, to];
-}
-
-/** The device behind an image, one a line. */
-export function devicesOf(image: string): string[] {
-  return ["losetup", "--noheadings", "--output", "NAME", "--associated", image];
 }
 
 export function rereadSize(device: string): string[] {

@@ -1,0 +1,52 @@
+/** What a container sees beside its own disk: volumes, which outlive it, and scratch, which goes with its instance. */
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DesiredInstance } from "../core/contract/node-channel.ts";
+import { mountDisk, type Disks } from "../core/host/disks.ts";
+import { limitWriteback, unlimitWriteback } from "../core/host/io-limits.ts";
+import { isMountPoint, unmount } from "../core/host/mounts.ts";
+import type { Bind } from "../core/sandbox/spec.ts";
+import { VISIBLE } from "../core/host/commands/ext4.ts";
+import type { Volumes } from "./volumes.ts";
+
+/** Bytes for each file or directory of scratch. */
+const BYTES_PER_INODE = 16_384;
+
+type Mounting = Pick<DesiredInstance, "mounts" | "scratch" | "uidBase" | "limits">;
+
+/** Mounts what a container names; `dir` is its own, and its scratch lies there. @throws NotReady */
+export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Disks }, dir: string, { mounts = [], scratch = [], uidBase, limits }: Mounting): Promise<Bind[]> {
+  const binds = await volumes.mount(mounts);
+  for (const [index, { path, sizeBytes }] of scratch.entries()) {
+    const target = join(dir, "scratch", String(index));
+    if (!isMountPoint(target)) {
+      mkdirSync(target, { recursive: true, mode: 0o711 });
+      await disks.prepare(`${target}.img`, { bytes: sizeBytes, inodes: Math.ceil(sizeBytes / BYTES_PER_INODE) });
+      const loop = mountDisk(`${target}.img`, target);
+      writeFileSync(`${target}.loop`, loop);
+      await limitWriteback(loop, limits);
+    }
+    const source = join(target, VISIBLE);
+    if (!existsSync(source)) {
+      mkdirSync(source, { mode: 0o755 });
+      chownSync(source, uidBase, uidBase);
+    }
+    binds.push({ source, destination: path, readOnly: false });
+  }
+  return binds;
+}
+
+/** Before the container's directory is removed. */
+export async function unmountScratch(dir: string): Promise<void> {
+  const scratch = join(dir, "scratch");
+  for (const name of existsSync(scratch) ? readdirSync(scratch) : []) {
+    const path = join(scratch, name);
+    if (name.endsWith(".loop")) unlimitWriteback(readFileSync(path, "utf8"));
+    else if (statSync(path).isDirectory()) await unmount(path);
+  }
+}
+
+/** As long as nothing is in it, what is mounted belongs to the user of who mounts it: an image with a USER can write there. */
+export function giveIfEmpty({ source, readOnly }: Bind, uid: number, gid: number): void {
+  if (!readOnly && readdirSync(source).length === 0) chownSync(source, uid, gid);
+}
