@@ -7,7 +7,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FromGateway, Route, ToGateway } from "../core/contract/gateway-channel.ts";
-import type { AppId } from "../core/contract/ids.ts";
+import type { AppId, InstanceId } from "../core/contract/ids.ts";
 import type { Log } from "../core/log.ts";
 import { slotName, type ConfigOptions } from "./commands/config.ts";
 import { observe, outcome, parseStats, render, SHOW_STATS } from "./commands/runtime.ts";
@@ -80,7 +80,7 @@ export class Controller {
       this.#dirty.add(slot);
       this.#wake();
     };
-    this.#sleepers = new Sleepers({ log: options.log, onChange });
+    this.#sleepers = new Sleepers({ log: options.log, onChange, onWoken: (slot, instanceId) => void this.#rouse(slot, instanceId).finally(() => onChange(slot)) });
     for (const [slot, route] of this.#mirror.routes) {
       this.#slotOf.set(route.appId, slot);
       this.#sleepers.doze.setRoute(slot, route, performance.now(), false);
@@ -162,9 +162,20 @@ export class Controller {
   /** A request is held for the slot: its instances are woken where they sleep; what else there is to do is the API's. */
   async want(slot: string): Promise<void> {
     const { holdTimeoutMs } = this.policyOf(slot);
-    if (holdTimeoutMs !== undefined && (await this.#sleepers.wake(slot, holdTimeoutMs))) return;
+    if (holdTimeoutMs === undefined) return;
+    const { serves, notWoken } = await this.#sleepers.wake(slot, holdTimeoutMs);
     const appId = this.appOf(slot);
-    if (appId !== undefined && !this.policyOf(slot).hasServer) this.#o.send({ type: "wanted", appId });
+    if (!serves && appId !== undefined && !this.policyOf(slot).hasServer) this.#o.send({ type: "wanted", appId, notWoken });
+  }
+
+  /** One that is awake gets what is held, past the loop, which may be busy with others. What fails here the loop does. */
+  async #rouse(slot: string, name: InstanceId): Promise<void> {
+    const admin = this.#running?.admin;
+    if (admin === undefined || this.#observed.get(slot)?.servers.get(name)?.asleep !== true) return;
+    const command: Command = { kind: "set-asleep", slot, name, asleep: false };
+    const answer = await admin.send(render(command, this.#config.files)).catch(() => undefined);
+    if (answer === undefined || !this.#learn(command, answer)) return;
+    if (this.policyOf(slot).hasServer) this.#o.release(slot);
   }
 
   appOf(slot: string): AppId | undefined {

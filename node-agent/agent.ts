@@ -122,7 +122,7 @@ export class Agent {
   }
 
   /** Undefined: there is no such instance. The answer comes when it takes requests. @throws NotReady */
-  wake(id: InstanceId): Promise<Omit<Woken, "ms">> | undefined {
+  wake(id: InstanceId): Promise<Woken> | undefined {
     const instance = this.#instances.get(id);
     return instance?.sleeping.wake("request").then((was) => {
       const { endpoint } = instance;

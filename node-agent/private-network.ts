@@ -6,7 +6,7 @@ import { readFile, rename, writeFile } from "node:fs/promises";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
 import type { DesiredInstance, FromNode, InstanceReport } from "../core/contract/node-channel.ts";
 import { PrivateNetworkSchema, type PrivateNetwork, type Service, type ServiceInstance } from "../core/contract/private-network.ts";
-import { wakePath, WokenSchema, type WakeAddress, type Woken } from "../core/contract/wake.ts";
+import type { WakeAddress, Woken } from "../core/contract/wake.ts";
 import { IDS_PER_RANGE } from "../core/domain/id-ranges.ts";
 import { contains, overlap, rangeOf } from "../core/domain/ipv4.ts";
 import type { Fabric } from "../core/host/fabric.ts";
@@ -16,6 +16,7 @@ import { firewallElements, type LocalMember, type Member } from "../core/host/co
 import { hostAddress } from "../core/host/commands/net.ts";
 import type { Netns } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
+import { Waker } from "../core/waker.ts";
 import type { ResolverTable } from "./resolver/table.ts";
 
 /** A little less than what resolvers in images wait for one answer: they ask again, and the waking goes on meanwhile. */
@@ -31,7 +32,7 @@ export interface PrivateNetworkOptions {
   stateFile: string;
   /** This node's instances as they are now. */
   reports: () => readonly InstanceReport[];
-  wake: (id: InstanceId) => Promise<Omit<Woken, "ms">> | undefined;
+  wake: (id: InstanceId) => Promise<Woken> | undefined;
   /** Names have changed. */
   onTable: (table: ResolverTable) => void;
   say: (message: FromNode) => void;
@@ -44,6 +45,8 @@ export class PrivateNetworkState {
   #said: PrivateNetwork = { type: "network", nodes: [], tenants: [] };
   #peers: readonly TunnelPeer[] = [];
   #tableDue: NodeJS.Timeout | undefined;
+  /** Of other nodes. */
+  readonly #waker = new Waker();
   readonly #waking = new Map<string, Promise<string[]>>();
   readonly #watchers = new Set<() => void>();
 
@@ -106,6 +109,7 @@ export class PrivateNetworkState {
 
   close(): void {
     clearTimeout(this.#tableDue);
+    this.#waker.close();
   }
 
   /** Who asks, by address, and what each tenant's names stand for. */
@@ -151,12 +155,20 @@ export class PrivateNetworkState {
     try {
       const late = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
       const node = this.#said.nodes.find(({ id }) => id === chosen.nodeId);
-      const woken = await Promise.race([this.#locals.has(chosen.id) ? wake(chosen.id) : askNode(node?.wake, chosen.id, signal), late]);
+      const woken = await Promise.race([this.#locals.has(chosen.id) ? wake(chosen.id) : this.#askNode(node?.wake, chosen.id), late]);
       return woken === undefined ? [] : [woken.address];
     } catch (error) {
       log.warn({ err: error instanceof Error ? error.message : error, instanceId: chosen.id }, "an instance was not woken for its name");
       return [];
     }
+  }
+
+  /** The agent of the node that has it: `wake-server.ts`. */
+  async #askNode(at: WakeAddress | undefined, id: InstanceId): Promise<Woken | undefined> {
+    if (at === undefined) return undefined;
+    const outcome = await this.#waker.wake(at, id, WAKE_WAIT_MS, 0);
+    if (outcome.kind === "woken") return outcome.woken;
+    throw new Error(outcome.detail);
   }
 
   async #untilAwake({ appId }: Service, signal: AbortSignal): Promise<string[]> {
@@ -222,11 +234,4 @@ const tenantNumber = (uidBase: number) => uidBase / IDS_PER_RANGE;
 
 function toLocal({ tenantId, uidBase, appName, network = {} }: DesiredInstance, { address, hostInterface }: Netns) {
   return { address, tenantId, tenant: tenantNumber(uidBase), app: appName, interface: hostInterface, network };
-}
-
-/** The agent of the node that has it: `wake-server.ts`. */
-async function askNode(at: WakeAddress | undefined, id: InstanceId, signal: AbortSignal): Promise<Woken | undefined> {
-  if (at === undefined) return undefined;
-  const response = await fetch(new URL(wakePath(id), at.url), { method: "POST", headers: { authorization: `Bearer ${at.token}` }, signal });
-  return response.ok ? WokenSchema.parse(await response.json()) : undefined;
 }

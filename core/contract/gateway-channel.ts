@@ -98,7 +98,7 @@ export const FromGatewaySchema = z.discriminatedUnion("type", [
   z.object({ type: z.literal("served"), process: z.string().min(1).max(128), instances: z.array(z.object({ instanceId: idSchema("instance"), requests: z.number().int().nonnegative(), errors: z.number().int().nonnegative() })).max(1000) }),
   /** For the autoscaler, of apps whose load has changed. Nobody counts it, and what is lost is said again. `requests` are of `periodMs`. */
   z.object({ type: z.literal("load"), periodMs: z.number().int().nonnegative(), apps: z.array(AppLoadSchema) }),
-  /** A request is being held for this app. */
-  z.object({ type: z.literal("wanted"), appId: idSchema("app") }),
+  /** A request is being held for this app; these instances of it could not be woken. */
+  z.object({ type: z.literal("wanted"), appId: idSchema("app"), notWoken: z.array(idSchema("instance")).max(1000).optional() }),
 ]);
 export type FromGateway = z.infer<typeof FromGatewaySchema>;

@@ -6,16 +6,18 @@ local self_socket = os.getenv("BERTH_SELF_SOCKET")
 local max_per_app = tonumber(os.getenv("BERTH_MAX_PER_APP"))
 local alone_s = tonumber(os.getenv("BERTH_HOLD_ALONE_MS")) / 1000
 -- The controller answers within a few seconds, with «again» if it must: one that is silent for so long is not there.
-local ASK_TIMEOUT_MS = 10 * 1000
+local ASK_TIMEOUT_S = 10
 -- What the controller says when the request goes no further, and the page for it.
 local ENDS = { timeout = "wake-timeout", full = "too-many", gone = "unknown-host" }
 
 local function ask(slot, waited_ms)
-  local client = core.httpclient()
-  local url = string.format("http://controller/hold?slot=%s&waitedMs=%d", slot, waited_ms)
-  local answer = client:get{ url = url, dst = "unix@" .. socket, timeout = ASK_TIMEOUT_MS }
-  if answer ~= nil and answer.status == 200 then return answer.body end
-  return nil
+  local controller = core.tcp()
+  controller:settimeout(ASK_TIMEOUT_S)
+  if not controller:connect("unix@" .. socket) then return nil end
+  controller:send(slot .. " " .. waited_ms .. "\n")
+  local answer = controller:receive("*l")
+  controller:close()
+  return answer
 end
 
 local function seconds()

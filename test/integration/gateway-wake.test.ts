@@ -1,36 +1,16 @@
 /** A request to an app that sleeps: held, its instance woken by its node's agent, and answered. There is no API behind it. */
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import { connect, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Endpoint } from "../../core/contract/gateway-channel.ts";
 import type { Temperature } from "../../core/domain/temperature.ts";
 import { TestGateway, until } from "../support/gateway.ts";
 import { HTTPD, shell, TestNode } from "../support/node.ts";
+import { standInAgent } from "../support/wake.ts";
 
 const FREEZE_AFTER_MS = 400;
 const SLEEP = { freezeAfterMs: FREEZE_AFTER_MS, standbyAfterMs: null, coldAfterMs: null };
-const TOKEN = "t".repeat(32);
-
-/** An agent's place: answers as it is told to, and counts. */
-async function standIn(answer: (id: string) => Promise<number> | number) {
-  const woken: string[] = [];
-  const server = createServer((request, response) => {
-    const id = (request.url ?? "").slice("/wake/".length);
-    if (request.headers.authorization !== `Bearer ${TOKEN}`) return void response.writeHead(401).end();
-    woken.push(id);
-    void Promise.resolve(answer(id)).then((status) => response.writeHead(status).end("{}"));
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const stop = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { woken, stop, wake: { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: TOKEN } };
-}
-
 describe("waking through the gateway", () => {
   let gateway: TestGateway;
   before(async () => {
@@ -45,7 +25,7 @@ describe("waking through the gateway", () => {
 
   test("what sleeps is woken once by 500 requests, and all are answered", async () => {
     const app = await hello();
-    const agent = await standIn(() => sleep(150).then(() => 200));
+    const agent = await standInAgent(() => sleep(150).then(() => true));
     await gateway.route("herd", [], { freezeAfterMs: 60_000, endpoints: [{ ...plain(app), wake: agent.wake, temperature: "standby" }] });
     const answers = await Promise.all(Array.from({ length: 500 }, () => gateway.get("herd")));
     assert.deepEqual([...new Set(answers.map(({ status, body }) => `${status} ${body}`))], ["200 hello"]);
@@ -56,7 +36,7 @@ describe("waking through the gateway", () => {
 
   test("a client that leaves causes no second wake", async () => {
     const app = await hello();
-    const agent = await standIn(() => sleep(400).then(() => 200));
+    const agent = await standInAgent(() => sleep(400).then(() => true));
     await gateway.route("leaver", [], { freezeAfterMs: 60_000, endpoints: [{ ...plain(app), wake: agent.wake, temperature: "frozen" }] });
     // On a busy host it is not routed yet when it is first asked for: that is a 404, and no wake.
     await until(async () => {
@@ -73,8 +53,8 @@ describe("waking through the gateway", () => {
 
   test("an instance that does not start: another node's answers; without one the answer is 503 with a code, and the API is told", async () => {
     const app = await hello();
-    const broken = await standIn(() => 503);
-    const works = await standIn(() => 200);
+    const broken = await standInAgent(() => false);
+    const works = await standInAgent(() => true);
     const lame = { ...plain(await hello()), wake: broken.wake, temperature: "standby" as const };
     const route = await gateway.route("lame", [], { holdTimeoutMs: 1200, freezeAfterMs: 60_000, endpoints: [lame] });
     const answer = await gateway.get("lame", { headers: { accept: "application/json" } });
@@ -90,7 +70,7 @@ describe("waking through the gateway", () => {
 
   test("an agent that is away does not keep a request from an instance that may run", async () => {
     const app = await hello();
-    const agent = await standIn(() => 200);
+    const agent = await standInAgent(() => true);
     agent.stop();
     await gateway.route("away", [], { freezeAfterMs: 60_000, endpoints: [{ ...plain(app), wake: agent.wake, temperature: "frozen" }] });
     assert.equal((await gateway.get("away")).status, 200);
@@ -98,7 +78,7 @@ describe("waking through the gateway", () => {
 
   test("without the controller requests to sleepers go through by themselves", async () => {
     const app = await hello();
-    const agent = await standIn(() => 200);
+    const agent = await standInAgent(() => true);
     await gateway.route("alone", [], { freezeAfterMs: 60_000, endpoints: [{ ...plain(app), wake: agent.wake, temperature: "frozen" }] });
     await gateway.killController();
     assert.equal((await gateway.get("alone")).status, 200);

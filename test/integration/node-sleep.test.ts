@@ -4,10 +4,11 @@ import { connect } from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InstanceId } from "../../core/contract/ids.ts";
-import { WokenSchema, type Woken } from "../../core/contract/wake.ts";
+import type { Woken } from "../../core/contract/wake.ts";
 import type { Temperature } from "../../core/domain/temperature.ts";
 import { cpuMs, isFrozen } from "../../core/host/freezer.ts";
 import { HTTPD, shell, TestNode, until } from "../support/node.ts";
+import { askToWake } from "../support/wake.ts";
 
 const POLICY = { freezeAfterMs: 300, standbyAfterMs: null, coldAfterMs: null };
 /** A server whose loop ends in order at SIGTERM. */
@@ -32,11 +33,11 @@ describe("sleeping instances", () => {
     assert.ok(hello?.wake);
     return hello.wake;
   };
-  const wake = async (id: string, token = address().token) => fetch(`${address().url}/wake/${id}`, { method: "POST", headers: { authorization: `Bearer ${token}` } });
+  const wake = (id: string, token = address().token, path?: string) => askToWake({ ...address(), token }, { wake: id }, path);
   const woken = async (id: InstanceId): Promise<Woken> => {
-    const response = await wake(id);
-    assert.equal(response.status, 200, await response.clone().text());
-    return WokenSchema.parse(await response.json());
+    const said = await wake(id);
+    assert.ok(typeof said === "object" && said.type === "woken", JSON.stringify(said));
+    return said;
   };
 
   test("quiet for its time, it is frozen; woken, it answers at once, and stays awake for its time", async () => {
@@ -149,9 +150,9 @@ describe("sleeping instances", () => {
 
   test("who may not wake, and what is not there", async () => {
     const { desired } = await node.ready({ args: HTTPD, sleep: POLICY });
-    assert.equal((await wake(desired.id, "x".repeat(48))).status, 401);
-    assert.equal((await wake("ins_00000000000000000000000000")).status, 404);
-    assert.equal((await wake("../etc")).status, 404);
-    assert.equal((await fetch(`${address().url}/wake/${desired.id}`, { headers: { authorization: `Bearer ${address().token}` } })).status, 404);
+    assert.equal(await wake(desired.id, "x".repeat(48)), 401);
+    assert.equal(await wake(desired.id, address().token, "/other"), 404);
+    assert.deepEqual(await wake("ins_00000000000000000000000000"), { type: "failed", instanceId: "ins_00000000000000000000000000", detail: "there is no such instance here" });
+    assert.equal(await wake("../etc"), 1008);
   });
 });
