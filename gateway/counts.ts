@@ -46,6 +46,12 @@ export function collect(state: CountsState, process: string, backends: ReadonlyM
   const known = state.process === process;
   const seen: Record<string, Seen> = {};
   const waiting = { ...state.waiting };
+  // An app may have two slots.
+  const inFlight = new Map<AppId, number>();
+  for (const [slot, stats] of backends) {
+    const appId = appOf.get(slot);
+    if (appId !== undefined) inFlight.set(appId, (inFlight.get(appId) ?? 0) + stats.inFlight);
+  }
   for (const [slot, stats] of backends) {
     const now: Seen = [stats.requests, stats.responses2xx, stats.responses4xx, stats.responses5xx, stats.bytesIn, stats.bytesOut, stats.inFlight];
     if (now.some((value) => value !== 0)) seen[slot] = now;
@@ -56,7 +62,7 @@ export function collect(state: CountsState, process: string, backends: ReadonlyM
     const since = (index: number) => ((now[index] ?? 0) >= (before[index] ?? 0) ? (now[index] ?? 0) - (before[index] ?? 0) : (now[index] ?? 0));
     const [requests, responses2xx, responses4xx, responses5xx, bytesIn, bytesOut] = [since(0), since(1), since(2), since(3), since(4), since(5)];
     if (requests + responses2xx + responses4xx + responses5xx + bytesIn + bytesOut === 0 && stats.inFlight === before[6]) continue;
-    waiting[appId] = add(waiting[appId], { appId, requests, responses2xx, responses4xx, responses5xx, bytesIn, bytesOut, inFlight: stats.inFlight });
+    waiting[appId] = add(waiting[appId], { appId, requests, responses2xx, responses4xx, responses5xx, bytesIn, bytesOut, inFlight: inFlight.get(appId) ?? 0 });
   }
   return { ...state, process, seen, waiting };
 }

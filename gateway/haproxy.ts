@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { start } from "../core/host/spawn.ts";
 import { openAdminSocket, type AdminSocket } from "./admin-socket.ts";
-import { buildConfig, buildHostsMap, buildPages, buildSkeleton, buildTimeoutsMap, type ConfigOptions } from "./commands/config.ts";
+import { buildConfig, buildHostsMap, buildPages, buildSkeleton, buildSplitsMap, buildTimeoutsMap, type ConfigOptions } from "./commands/config.ts";
 import type { SlotWanted } from "./plan.ts";
 
 const START_TIMEOUT_MS = 15_000;
@@ -62,6 +62,7 @@ export async function startHaproxy(options: ConfigOptions, slots: ReadonlyMap<st
   for (const [name, content] of Object.entries(buildPages(options))) writeFileSync(join(files.pages, name), content);
   writeFileSync(files.hosts, buildHostsMap(slots));
   writeFileSync(files.timeouts, buildTimeoutsMap(slots));
+  writeFileSync(files.splits, buildSplitsMap(slots));
   writeFileSync(`${files.config}.new`, buildConfig(options, slots), { mode: 0o600 });
   renameSync(`${files.config}.new`, files.config);
   const [replaced] = former;

@@ -21,6 +21,8 @@ export interface SlotWanted {
   hosts: readonly string[];
   timeoutMs: number;
   servers: readonly ServerWanted[];
+  /** `parts.ts`; undefined: all its requests stay here. */
+  split?: string | undefined;
 }
 
 export interface ServerObserved {
@@ -34,6 +36,7 @@ export interface ServerObserved {
 export interface SlotObserved {
   hosts: ReadonlySet<string>;
   timeoutMs: number | undefined;
+  split?: string | undefined;
   servers: ReadonlyMap<string, ServerObserved>;
 }
 
@@ -47,6 +50,8 @@ export type Command =
   /** Refused while the server has connections: asked again later. */
   | { kind: "del-server"; slot: string; name: string }
   | { kind: "add-host" | "del-host"; slot: string; host: string }
+  | { kind: "add-split" | "set-split"; slot: string; split: string }
+  | { kind: "del-split"; slot: string }
   | { kind: "add-timeout" | "set-timeout"; slot: string; timeoutMs: number }
   | { kind: "del-timeout"; slot: string };
 
@@ -81,6 +86,10 @@ export function planSlot(slot: string, wanted: SlotWanted, observed: SlotObserve
   for (const server of ready) commands.push(...planReady(slot, server, observed.servers.get(server.name)));
   for (const host of wanted.hosts) if (!observed.hosts.has(host)) commands.push({ kind: "add-host", slot, host });
   for (const host of observed.hosts) if (!wanted.hosts.includes(host)) commands.push({ kind: "del-host", slot, host });
+  if (wanted.split !== observed.split) {
+    if (wanted.split === undefined) commands.push({ kind: "del-split", slot });
+    else commands.push({ kind: observed.split === undefined ? "add-split" : "set-split", slot, split: wanted.split });
+  }
   const draining = new Set(wanted.servers.filter((one) => one.state === "drain").map((one) => one.name));
   const staying = new Set(ready.map((one) => one.name));
   for (const [name, server] of observed.servers) {
@@ -116,6 +125,7 @@ function planReady(slot: string, { name, address, port, maxconn, asleep }: Serve
 export function applyCommand(observed: SlotObserved, command: Command): SlotObserved {
   const servers = new Map(observed.servers);
   const hosts = new Set(observed.hosts);
+  let { timeoutMs, split } = observed;
   const change = (name: string, to: Partial<ServerObserved>) => {
     const before = servers.get(name);
     if (before !== undefined) servers.set(name, { ...before, ...to });
@@ -147,18 +157,26 @@ export function applyCommand(observed: SlotObserved, command: Command): SlotObse
       break;
     case "add-timeout":
     case "set-timeout":
-      return { hosts, servers, timeoutMs: command.timeoutMs };
+      timeoutMs = command.timeoutMs;
+      break;
     case "del-timeout":
-      return { hosts, servers, timeoutMs: undefined };
+      timeoutMs = undefined;
+      break;
+    case "add-split":
+    case "set-split":
+      split = command.split;
+      break;
+    case "del-split":
+      split = undefined;
   }
-  return { hosts, servers, timeoutMs: observed.timeoutMs };
+  return { hosts, servers, timeoutMs, split };
 }
 
 export const NOTHING_OBSERVED: SlotObserved = { hosts: new Set(), timeoutMs: undefined, servers: new Map() };
 
 /** Whether a slot that lost its app may be given to another one: nothing of the former is left in HAProxy. */
 export function isClean(observed: SlotObserved): boolean {
-  return observed.hosts.size === 0 && observed.servers.size === 0 && observed.timeoutMs === undefined;
+  return observed.hosts.size === 0 && observed.servers.size === 0 && observed.timeoutMs === undefined && observed.split === undefined;
 }
 
 /**
@@ -179,7 +197,7 @@ export function chooseSlot(
 }
 
 /** Apps that the snapshot does not name any more. */
-export function gone(known: Iterable<AppId>, snapshot: readonly Route[]): AppId[] {
+export function gone(known: ReadonlySet<AppId>, snapshot: readonly Route[]): AppId[] {
   const named = new Set(snapshot.map((route) => route.appId));
   return [...known].filter((appId) => !named.has(appId));
 }

@@ -21,7 +21,7 @@ export const EndpointSchema = z.object({
 });
 export type Endpoint = z.infer<typeof EndpointSchema>;
 
-export const CanarySchema = z.object({
+const CanarySchema = z.object({
   /** Its own hosts lead to it alone. */
   hosts: z.array(z.string()),
   endpoints: z.array(EndpointSchema),
@@ -51,6 +51,8 @@ export const RouteSchema = z.object({
   holdTimeoutMs: z.number().int(),
   /** Its instances sleep when they were not asked for so long; absent: they do not. */
   freezeAfterMs: z.number().int().positive().optional(),
+  /** Of the gateway's own: what it made of `canary`, which has a backend of its own. */
+  part: z.literal("canary").optional(),
   /** A release on its way that gets a share of the requests. */
   canary: CanarySchema.optional(),
   /** What is answered by its instances is counted by instance, and said as `served`. */

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { SlotWanted } from "../plan.ts";
 import { FAILURES, PAGES, toErrorFile, toHtml, toLuaTable, toProblemText } from "./pages.ts";
+import { splitRules } from "./split.ts";
 
 export interface GatewayFiles {
   config: string;
@@ -11,6 +12,7 @@ export interface GatewayFiles {
   holdSocket: string;
   hosts: string;
   timeouts: string;
+  splits: string;
   pages: string;
   pidFile: string;
   log: string;
@@ -27,6 +29,7 @@ export function filesOf(dataDir: string): GatewayFiles {
     holdSocket: at("run/hold.sock"),
     hosts: at("hosts.map"),
     timeouts: at("timeouts.map"),
+    splits: at("splits.map"),
     pages: at("pages"),
     pidFile: at("haproxy.pid"),
     log: at("haproxy.log"),
@@ -98,6 +101,10 @@ export function buildHostsMap(slots: ReadonlyMap<string, SlotWanted>): string {
 
 export function buildTimeoutsMap(slots: ReadonlyMap<string, SlotWanted>): string {
   return [...slots].map(([slot, wanted]) => `${slot} ${wanted.timeoutMs}\n`).join("");
+}
+
+export function buildSplitsMap(slots: ReadonlyMap<string, SlotWanted>): string {
+  return [...slots].map(([slot, { split }]) => (split === undefined ? "" : `${slot} ${split}\n`)).join("");
 }
 
 /** File name → content, for the directory `pages`. */
@@ -178,6 +185,7 @@ function frontendSection(o: ConfigOptions): string {
     "http-request set-var(sess.requests) var(sess.requests),add(1)",
     "http-request set-header x-request-id %[var(sess.id)]%[var(sess.requests)]",
     "http-request lua.upgrade if { req.fhdr(upgrade) -m found }",
+    ...splitRules(o.files.splits),
     "use_backend %[var(txn.slot)]",
     "default_backend unknown",
   ]);

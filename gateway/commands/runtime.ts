@@ -2,7 +2,7 @@
 import type { Command, ServerObserved, SlotObserved } from "../plan.ts";
 import { hostKey, type GatewayFiles } from "./config.ts";
 
-type MapFiles = Pick<GatewayFiles, "hosts" | "timeouts">;
+type MapFiles = Pick<GatewayFiles, "hosts" | "timeouts" | "splits">;
 
 /** Names come from ids and host names that the contract has checked: no blank, no `;`, no line end. */
 export function render(command: Command, files: MapFiles): string {
@@ -30,6 +30,12 @@ export function render(command: Command, files: MapFiles): string {
       return `add map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
     case "set-timeout":
       return `set map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
+    case "add-split":
+      return `add map ${files.splits} ${command.slot} ${command.split}`;
+    case "set-split":
+      return `set map ${files.splits} ${command.slot} ${command.split}`;
+    case "del-split":
+      return `del map ${files.splits} ${command.slot}`;
     case "del-timeout":
       return `del map ${files.timeouts} ${command.slot}`;
   }
@@ -61,6 +67,9 @@ export interface BackendStats {
 export interface ServerStats extends ServerObserved {
   /** Requests that it works on, and that wait for it. */
   sessions: number;
+  /** Requests that it answered or left without an answer, and of them those with a status from 500 on or none. */
+  served: number;
+  errors: number;
 }
 
 export interface Stats {
@@ -83,7 +92,7 @@ export function parseStats(text: string): Stats {
   const at = {
     backend: column("pxname"), server: column("svname"), queued: column("qcur"), sessions: column("scur"), limit: column("slim"),
     bytesIn: column("bin"), bytesOut: column("bout"), status: column("status"), requests: column("req_tot"), r2: column("hrsp_2xx"),
-    r4: column("hrsp_4xx"), r5: column("hrsp_5xx"), address: column("addr"), weight: column("weight"),
+    r4: column("hrsp_4xx"), r5: column("hrsp_5xx"), r1: column("hrsp_1xx"), r3: column("hrsp_3xx"), rOther: column("hrsp_other"), broken: column("eresp"), address: column("addr"), weight: column("weight"),
   };
   const stats: Stats = { backends: new Map(), servers: new Map() };
   for (const line of lines.slice(1)) {
@@ -103,6 +112,8 @@ export function parseStats(text: string): Stats {
     stats.servers.set(slot, servers);
     servers.set(fields[at.server] ?? "", {
       address, port: Number(port), maxconn: number(at.limit), state: stateOf(fields[at.status] ?? ""), asleep: number(at.weight) === 0, sessions: number(at.sessions) + number(at.queued),
+      served: number(at.r1) + number(at.r2) + number(at.r3) + number(at.r4) + number(at.r5) + number(at.rOther) + number(at.broken),
+      errors: number(at.r5) + number(at.broken),
     });
   }
   return stats;
@@ -122,10 +133,10 @@ export function parseMap(text: string): [key: string, value: string][] {
 }
 
 /** All that HAProxy has, by slot; slots with nothing are left out. */
-export function observe(servers: Stats["servers"], hosts: string, timeouts: string): Map<string, SlotObserved> {
-  const slots = new Map<string, { hosts: Set<string>; timeoutMs: number | undefined; servers: Map<string, ServerObserved> }>();
+export function observe(servers: Stats["servers"], hosts: string, timeouts: string, splits: string): Map<string, SlotObserved> {
+  const slots = new Map<string, { hosts: Set<string>; timeoutMs: number | undefined; split: string | undefined; servers: Map<string, ServerObserved> }>();
   const slotOf = (name: string) => {
-    const slot = slots.get(name) ?? { hosts: new Set<string>(), timeoutMs: undefined, servers: new Map<string, ServerObserved>() };
+    const slot = slots.get(name) ?? { hosts: new Set<string>(), timeoutMs: undefined, split: undefined, servers: new Map<string, ServerObserved>() };
     slots.set(name, slot);
     return slot;
   };
@@ -134,5 +145,6 @@ export function observe(servers: Stats["servers"], hosts: string, timeouts: stri
   }
   for (const [host, slot] of parseMap(hosts)) slotOf(slot).hosts.add(host.replace(/\/$/, ""));
   for (const [slot, timeoutMs] of parseMap(timeouts)) slotOf(slot).timeoutMs = Number(timeoutMs);
+  for (const [slot, split] of parseMap(splits)) slotOf(slot).split = split;
   return slots;
 }

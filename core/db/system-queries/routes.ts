@@ -137,7 +137,7 @@ function renderCanary(row: RouteRow, strategy: Extract<Strategy, { kind: "canary
   const step = coming === null || coming.step === null ? undefined : strategy.steps[coming.step];
   if (coming === null || step === undefined) return undefined;
   return {
-    hosts: [appHost(`canary--${row.appName}`, row.tenantName, suffix)].filter(isHost),
+    hosts: [canaryHost(row, suffix)],
     endpoints: mine.filter((i) => isReady(i) && i.releaseId === row.targetReleaseId).flatMap((i) => toEndpoint(i, false)),
     percent: step.percent,
     name: `v${coming.number}`,
@@ -148,8 +148,11 @@ function renderCanary(row: RouteRow, strategy: Extract<Strategy, { kind: "canary
   };
 }
 
-/** Its first label may have become too long. */
-const isHost = (host: string) => host.indexOf(".") <= 63;
+/** No app has two hyphens in its name. Where the label would be too long, a host that nobody resolves. */
+function canaryHost({ appId, appName, tenantName }: RouteRow, suffix: string): string {
+  const host = appHost(`canary--${appName}`, tenantName, suffix);
+  return host.indexOf(".") <= 63 ? host : `canary.${appId}`;
+}
 
 /** The route that tells a gateway to forget an app. */
 export function goneRoute(appId: AppId): Route {
