@@ -4,19 +4,21 @@
  * for a look, timers do too, and what failed is looked at again.
  */
 import { randomUUID } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FromGateway, Route, ToGateway } from "../core/contract/gateway-channel.ts";
 import type { AppId, InstanceId } from "../core/contract/ids.ts";
 import type { Log } from "../core/log.ts";
 import { slotName, type ConfigOptions } from "./commands/config.ts";
 import { observe, outcome, parseStats, render, SHOW_STATS } from "./commands/runtime.ts";
-import { acknowledge, collect, CountsStateSchema, emptyCounts, newProcess, takeMessage, type CountsMessage, type CountsState } from "./counts.ts";
+import { readCounts, writeCounts } from "./counts-file.ts";
+import { acknowledge, collect, newProcess, takeMessage, type CountsMessage, type CountsState } from "./counts.ts";
 import { DrainWatch } from "./drain-watch.ts";
 import { adopt, formerRuns, isCurrent, startHaproxy, type Running } from "./haproxy.ts";
 import type { HoldPolicy } from "./holder.ts";
 import { LoadWatch } from "./load.ts";
 import { Mirror } from "./mirror.ts";
+import { canaryKey, keyOf, partsOf, splitOf, type PartKey } from "./parts.ts";
+import { ServedWatch } from "./served.ts";
 import { Sleepers } from "./sleepers.ts";
 import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, planSlot, wantedOf, type Command, type SlotObserved, type SlotWanted } from "./plan.ts";
 
@@ -27,8 +29,8 @@ const LOOK_COST_SHARE = 0.05;
 const AWAY_LOOK_MS = 1000;
 /** Behind everything: HAProxy's whole state is read again. */
 const OBSERVE_EVERY_MS = 30_000;
-/** A server without a route that still has connections after this long: its instance is gone, they are cut. */
-const CUT_AFTER_MS = 60_000;
+/** A server without a route that still has connections after this long: its instance is gone, whatever its grace time was; they are cut. */
+const CUT_AFTER_MS = 330_000;
 
 export interface ControllerOptions {
   config: ConfigOptions;
@@ -44,10 +46,11 @@ export interface ControllerOptions {
 export class Controller {
   readonly #o: ControllerOptions;
   readonly #mirror: Mirror;
-  readonly #slotOf = new Map<AppId, string>();
+  readonly #slotOf = new Map<PartKey, string>();
   readonly #drains = new DrainWatch();
   readonly #sleepers: Sleepers;
   readonly #load = new LoadWatch();
+  readonly #served = new ServedWatch();
   /** Slots whose app is gone and that were counted for the last time since. */
   readonly #counted = new Set<string>();
   readonly #busySince = new Map<string, number>();
@@ -58,7 +61,7 @@ export class Controller {
   #running: Running | undefined;
   #observed = new Map<string, SlotObserved>();
   #dirty = new Set<string>();
-  #unplaced = new Map<AppId, Route>();
+  #unplaced = new Map<PartKey, Route>();
   #counts: CountsState;
   /** The API has said which counts it has, on this connection. */
   #isAgreed = false;
@@ -82,9 +85,10 @@ export class Controller {
     };
     this.#sleepers = new Sleepers({ log: options.log, onChange, onWoken: (slot, instanceId) => void this.#rouse(slot, instanceId).finally(() => onChange(slot)) });
     for (const [slot, route] of this.#mirror.routes) {
-      this.#slotOf.set(route.appId, slot);
+      this.#slotOf.set(keyOf(route), slot);
       this.#sleepers.doze.setRoute(slot, route, performance.now(), false);
       this.#load.setRoute(slot, route);
+      this.#served.setRoute(slot, route);
     }
     this.#addFree(1);
     this.#counts = readCounts(options.config.files.counts);
@@ -115,10 +119,12 @@ export class Controller {
 
   onMessage(message: ToGateway): void {
     if (message.type === "counted") return this.#onCounted(message);
-    if (message.type === "route") this.#take(message.route);
+    const take = (route: Route) => partsOf(route).forEach((part) => this.#take(part));
+    if (message.type === "route") take(message.route);
     else {
-      for (const appId of gone([...this.#slotOf.keys(), ...this.#unplaced.keys()], message.routes)) this.#take({ ...GONE, appId });
-      for (const route of message.routes) this.#take(route);
+      const known = new Set([...this.#mirror.routes.values(), ...this.#unplaced.values()].map(({ appId }) => appId));
+      for (const appId of gone(known, message.routes)) take({ ...GONE, appId });
+      for (const route of message.routes) take(route);
       // What no route has named by now belongs to nobody.
       this.#hasSnapshot = true;
       for (const slot of this.#strays) this.#dirty.add(slot);
@@ -130,6 +136,7 @@ export class Controller {
   onConnected(): void {
     this.#drains.forgetReports();
     this.#load.forget();
+    this.#served.forget();
     this.#lookAt = 0;
     this.#isAgreed = false;
     this.#o.send({ type: "hello", version: this.#o.version, incarnation: this.#counts.incarnation });
@@ -184,27 +191,28 @@ export class Controller {
   }
 
   #take(route: Route): void {
-    const slot = this.#slotOf.get(route.appId) ?? this.#place(route);
+    const slot = this.#slotOf.get(keyOf(route)) ?? this.#place(route);
     if (slot === undefined) return;
     const before = this.#mirror.routes.get(slot);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(route)) return;
     this.#mirror.set(slot, route);
-    this.#slotOf.set(route.appId, slot);
+    this.#slotOf.set(keyOf(route), slot);
     this.#counted.delete(slot);
     this.#dirty.add(slot);
     this.#drains.setWanted(slot, route);
     this.#sleepers.doze.setRoute(slot, route, performance.now(), true);
     this.#load.setRoute(slot, route);
+    this.#served.setRoute(slot, route);
     this.#lookAt = 0;
   }
 
   /** Gives the app a slot; undefined when it needs none, or must wait until there are more. */
   #place(route: Route): string | undefined {
-    this.#unplaced.delete(route.appId);
+    this.#unplaced.delete(keyOf(route));
     if (route.hosts.length === 0) return undefined;
     const slot = chooseSlot(route, this.#free, this.#strays, this.#observed);
     if (slot === undefined) {
-      this.#unplaced.set(route.appId, route);
+      this.#unplaced.set(keyOf(route), route);
       return undefined;
     }
     this.#free.delete(slot);
@@ -243,17 +251,19 @@ export class Controller {
     if (Date.now() >= this.#countAt) await this.#count();
   }
 
-  /** At what goes on: for sleepers, and for the autoscaler. */
+  /** At what goes on: for sleepers, for the autoscaler, and for releases that are watched. */
   async #look(): Promise<void> {
-    const everyMs = Math.min(this.#sleepers.doze.lookEveryMs() ?? Infinity, this.#load.lookEveryMs ?? Infinity);
+    const everyMs = Math.min(this.#sleepers.doze.lookEveryMs() ?? Infinity, this.#load.lookEveryMs ?? Infinity, this.#served.lookEveryMs ?? Infinity);
     this.#lookAt = Infinity;
     if (everyMs === Infinity) return;
-    const stats = await this.#admin.send("show stat -1 2 -1");
+    const [stats = "", ...watched] = await Promise.all(["-1 2", ...this.#served.due(performance.now()).map((slot) => `${slot} 4`)].map((what) => this.#admin.send(`show stat ${what} -1`)));
     const before = process.cpuUsage();
     const { backends } = parseStats(stats);
     this.#sleepers.look(backends);
     const load = this.#load.look(backends, performance.now());
     if (load !== undefined) this.#o.send(load);
+    const served = watched.length === 0 ? undefined : this.#served.look(watched.map((text) => parseStats(text).servers), this.#running?.identity ?? "");
+    if (served !== undefined && !this.#o.send(served)) this.#served.forget();
     const { user, system } = process.cpuUsage(before);
     // One app's short time must not take the gateway's: HAProxy's part costs as much again. Never so late that a lease
     // would outlast what agents wait.
@@ -262,7 +272,7 @@ export class Controller {
   }
 
   #wantedOf(slot: string, route: Route): SlotWanted {
-    return wantedOf(route, (id) => this.#sleepers.doze.isAsleep(slot, id));
+    return { ...wantedOf(route, (id) => this.#sleepers.doze.isAsleep(slot, id)), split: splitOf(route, this.#slotOf.get(canaryKey(route.appId))) };
   }
 
   get #admin() {
@@ -312,8 +322,9 @@ export class Controller {
 
   async #observe(): Promise<void> {
     const { files } = this.#config;
-    const [stats, hosts, timeouts] = await Promise.all([this.#admin.send(SHOW_STATS), this.#admin.send(`show map ${files.hosts}`), this.#admin.send(`show map ${files.timeouts}`)]);
-    this.#observed = observe(parseStats(stats).servers, hosts, timeouts);
+    const maps = [files.hosts, files.timeouts, files.splits].map((file) => this.#admin.send(`show map ${file}`));
+    const [stats, hosts = "", timeouts = "", splits = ""] = await Promise.all([this.#admin.send(SHOW_STATS), ...maps]);
+    this.#observed = observe(parseStats(stats).servers, hosts, timeouts, splits);
     this.#observeAt = Date.now() + OBSERVE_EVERY_MS;
     this.#strays = new Set([...this.#observed.keys()].filter((slot) => this.#free.has(slot)));
     if (this.#hasSnapshot) for (const slot of this.#strays) this.#dirty.add(slot);
@@ -365,13 +376,20 @@ export class Controller {
     if (result === "busy") {
       const since = this.#busySince.get(key) ?? Date.now();
       this.#busySince.set(key, since);
-      if (Date.now() - since > CUT_AFTER_MS) void this.#admin.send(`shutdown sessions server ${key}`).catch(() => {});
+      if (Date.now() - since > CUT_AFTER_MS && !this.#isRouted(command)) void this.#admin.send(`shutdown sessions server ${key}`).catch(() => {});
       this.#retryAt = Math.min(this.#retryAt, Date.now() + RETRY_MS);
       return true;
     }
     this.#o.log.warn({ command: render(command, this.#config.files), answer: answer.trim() }, "haproxy refused a command");
     this.#busySince.delete(key);
     return false;
+  }
+
+  /** An instance that was a canary's has another server by now, and still requests at this one. */
+  #isRouted(command: Command): boolean {
+    const appId = this.#mirror.routes.get(command.slot)?.appId;
+    const route = appId && this.#mirror.routes.get(this.#slotOf.get(keyOf({ appId })) ?? "");
+    return "name" in command && route !== undefined && [...route.endpoints, ...route.draining].some(({ instanceId }) => instanceId === command.name);
   }
 
   /** A slot whose app is gone is free once nothing is left in it and its last requests are counted. */
@@ -381,7 +399,7 @@ export class Controller {
     if (isClean(this.#observed.get(slot) ?? NOTHING_OBSERVED) && this.#counted.has(slot)) {
       this.#mirror.free(slot);
       this.#free.add(slot);
-      this.#slotOf.delete(route.appId);
+      this.#slotOf.delete(keyOf(route));
       this.#counted.delete(slot);
       this.#drains.setWanted(slot, route);
     } else this.#retryAt = Math.min(this.#retryAt, Date.now() + RETRY_MS * 4);
@@ -389,13 +407,14 @@ export class Controller {
 
   async #attest(): Promise<void> {
     this.#drainAt = Date.now() + DRAIN_LOOK_MS;
-    const slots = this.#drains.slots();
+    const apps = this.#drains.slots().flatMap((slot) => this.#mirror.routes.get(slot)?.appId ?? []);
+    const slots = apps.flatMap((appId) => [keyOf({ appId }), canaryKey(appId)]).flatMap((key) => this.#slotOf.get(key) ?? []);
     const answers = await Promise.all(slots.map((slot) => this.#admin.send(`show stat ${slot} 4 -1`)));
     const sessions = new Map<string, number>();
     for (const answer of answers) {
       for (const servers of parseStats(answer).servers.values()) {
         // Only a server that takes nothing new can be attested.
-        for (const [name, server] of servers) sessions.set(name, server.state === "ready" ? Infinity : server.sessions);
+        for (const [name, server] of servers) sessions.set(name, (sessions.get(name) ?? 0) + (server.state === "ready" ? Infinity : server.sessions));
       }
     }
     const drained = this.#drains.look(sessions, formerRuns(this.#config.files.pidFile));
@@ -422,18 +441,8 @@ export class Controller {
 
   #saveCounts(state: CountsState): void {
     this.#counts = state;
-    const path = this.#config.files.counts;
-    writeFileSync(`${path}.new`, JSON.stringify(state), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    writeCounts(this.#config.files.counts, state);
   }
 }
 
 const GONE = { hosts: [], endpoints: [], draining: [], requestTimeoutMs: 0, concurrency: 0, holdTimeoutMs: 0 };
-
-function readCounts(path: string): CountsState {
-  try {
-    return CountsStateSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-  } catch {
-    return emptyCounts(randomUUID(), Date.now());
-  }
-}

@@ -22,7 +22,7 @@ export function partsOf(route: Route): Route[] {
   return [{ ...gone, hosts, endpoints, requestTimeoutMs, concurrency, ...(watched === undefined ? {} : { watched }) }, route];
 }
 
-/** Of ten thousand: how many requests go to the canary, and the map's other fields for `commands/split.ts`. */
+/** Of ten thousand: how many requests go to the canary, and what else `lua/split.lua` must know. */
 export function splitOf({ canary }: Route, canarySlot: string | undefined): string | undefined {
   if (canary === undefined || canarySlot === undefined) return undefined;
   const flags = `${canary.pin.includes("header") ? "h" : ""}${canary.pin.includes("cookie") ? "c" : ""}`;

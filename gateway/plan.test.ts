@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Route } from "../core/contract/gateway-channel.ts";
 import { newId } from "../core/contract/ids.ts";
+import { keyOf, partsOf, splitOf } from "./parts.ts";
 import { applyCommand, chooseSlot, EMPTY_SLOT, gone, isClean, NOTHING_OBSERVED, planSlot, wantedOf, type Command, type SlotObserved, type SlotWanted } from "./plan.ts";
 
 const route = (more: Partial<Route> = {}): Route => ({
@@ -66,7 +67,7 @@ test("a slot is chosen by its hosts where a mirror was lost, else it is a clean 
 
 test("apps that a snapshot does not name are gone", () => {
   const [a, b] = [route(), route()];
-  assert.deepEqual(gone([a.appId, b.appId], [b]), [a.appId]);
+  assert.deepEqual(gone(new Set([a.appId, b.appId]), [b]), [a.appId]);
 });
 
 test("what sleeps is in HAProxy with weight 0 before it could get a request, and wakes by one command", () => {
@@ -76,4 +77,22 @@ test("what sleeps is in HAProxy with weight 0 before it could get a request, and
   const observed = carryOut(asleep, NOTHING_OBSERVED);
   assert.deepEqual(planSlot("s", asleep, observed), []);
   assert.deepEqual(planSlot("s", wantedOf(route({ endpoints: [one] })), { ...observed, hosts: new Set(["a.test"]), timeoutMs: 5000 }), [{ kind: "set-asleep", slot: "s", name: one.instanceId, asleep: false }]);
+});
+
+test("a canary is a slot of its own, which the live release's slot names with its share; without one that is taken away", () => {
+  const canary = { hosts: ["canary--a.test"], endpoints: [endpoint(2)], percent: 12.5, name: "v2", liveName: "v1", pin: ["header" as const], requestTimeoutMs: 1000, concurrency: 4 };
+  const both = route({ endpoints: [endpoint(1)], canary, watched: true });
+  const [part, main] = partsOf(both);
+  assert.deepEqual([part?.hosts, part?.endpoints, part?.watched, main], [canary.hosts, canary.endpoints, true, both]);
+  assert.notEqual(keyOf(part!), keyOf(main!));
+  const split = splitOf(both, "slot_0002");
+  assert.equal(split, "slot_0002:1250:h:v2:v1");
+  const observed = carryOut({ ...wantedOf(both), split }, NOTHING_OBSERVED);
+  assert.equal(observed.split, split);
+  assert.deepEqual(kinds(planSlot("s", { ...wantedOf(both), split: "slot_0002:5000:h:v2:v1" }, observed)), ["set-split"]);
+  const ended = { ...both, canary: undefined };
+  assert.deepEqual(partsOf(ended)[0]?.hosts, []);
+  assert.equal(splitOf(ended, "slot_0002"), undefined);
+  assert.deepEqual(kinds(planSlot("s", wantedOf(ended), observed)), ["del-split"]);
+  assert.ok(!isClean({ ...NOTHING_OBSERVED, split }));
 });

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { runUnchecked } from "../../core/host/spawn.ts";
 import type { SlotWanted } from "../plan.ts";
-import { buildConfig, buildHostsMap, buildPages, buildSkeleton, buildTimeoutsMap, filesOf, slotName, type ConfigOptions } from "./config.ts";
+import { buildConfig, buildHostsMap, buildPages, buildSplitsMap, buildSkeleton, buildTimeoutsMap, filesOf, slotName, type ConfigOptions } from "./config.ts";
 
 const options = (dir: string): ConfigOptions => ({
   files: filesOf(dir), luaDir: join(import.meta.dirname, "../lua"), listen: "127.0.0.1:8080", slotCount: 3, maxConnections: 1000, maxPerApp: 250,
@@ -38,6 +38,7 @@ test("HAProxy finds the configuration valid", async (t) => {
   for (const [name, content] of Object.entries(buildPages(checked))) writeFileSync(join(checked.files.pages, name), content);
   writeFileSync(checked.files.hosts, buildHostsMap(slots));
   writeFileSync(checked.files.timeouts, buildTimeoutsMap(slots));
+  writeFileSync(checked.files.splits, buildSplitsMap(slots));
   writeFileSync(checked.files.config, buildConfig(checked, slots));
   const result = await runUnchecked(["haproxy", "-c", "-f", checked.files.config]).catch(() => undefined);
   if (result === undefined) return t.skip("haproxy is not installed");

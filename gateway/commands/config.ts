@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { SlotWanted } from "../plan.ts";
 import { FAILURES, PAGES, toErrorFile, toHtml, toLuaTable, toProblemText } from "./pages.ts";
-import { splitRules } from "./split.ts";
 
 export interface GatewayFiles {
   config: string;
@@ -67,7 +66,7 @@ const HOST = "^[a-z0-9._:-]*$";
 
 const TEXTS_FILE = "texts.lua";
 /** One state for all: what the first defines, the others use. */
-const LUA_FILES = ["answers.lua", "upgrade.lua", "hold.lua"];
+const LUA_FILES = ["answers.lua", "upgrade.lua", "split.lua", "hold.lua"];
 
 /** As the hosts' map has it: `concat(/)` makes it of a whole header. */
 export function hostKey(host: string): string {
@@ -185,7 +184,9 @@ function frontendSection(o: ConfigOptions): string {
     "http-request set-var(sess.requests) var(sess.requests),add(1)",
     "http-request set-header x-request-id %[var(sess.id)]%[var(sess.requests)]",
     "http-request lua.upgrade if { req.fhdr(upgrade) -m found }",
-    ...splitRules(o.files.splits),
+    `http-request set-var(txn.split) var(txn.slot),map_str(${o.files.splits})`,
+    "http-request lua.split if { var(txn.split) -m found }",
+    `http-response add-header set-cookie "berth-share=%[var(txn.place)]; Path=/; HttpOnly; SameSite=Lax" if { var(txn.place) -m found }`,
     "use_backend %[var(txn.slot)]",
     "default_backend unknown",
   ]);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { observe, outcome, parseStats, render } from "./runtime.ts";
 
-const files = { hosts: "/d/hosts.map", timeouts: "/d/timeouts.map" };
+const files = { hosts: "/d/hosts.map", timeouts: "/d/timeouts.map", splits: "/d/splits.map" };
 const server = { slot: "slot_0001", name: "ins_1" };
 
 test("commands as lines", () => {
@@ -43,9 +43,9 @@ test("answers: done, busy or failed", () => {
 
 test("statistics and maps become what HAProxy has", () => {
   const csv = [
-    "# pxname,svname,qcur,scur,slim,bin,bout,status,req_tot,hrsp_2xx,hrsp_4xx,hrsp_5xx,addr,weight,",
+    "# pxname,svname,qcur,scur,slim,bin,bout,status,req_tot,hrsp_2xx,hrsp_4xx,hrsp_5xx,addr,weight,hrsp_1xx,hrsp_3xx,hrsp_other,eresp,",
     "web,FRONTEND,0,1,2,3,4,OPEN,5,6,7,8,,,",
-    "slot_0001,ins_1,1,2,80,0,0,no check,,0,0,0,10.0.0.1:8080,1,",
+    "slot_0001,ins_1,1,2,80,0,0,no check,,6,2,3,10.0.0.1:8080,1,1,1,0,2,",
     "slot_0001,ins_2,0,0,80,0,0,DRAIN,,0,0,0,10.0.0.2:8080,1,",
     "slot_0001,BACKEND,0,3,4000,10,20,UP,9,5,3,1,,1,",
     "slot_0002,ins_3,0,0,80,0,0,MAINT,,0,0,0,10.0.0.3:8080,0,",
@@ -53,11 +53,13 @@ test("statistics and maps become what HAProxy has", () => {
   const { backends, servers } = parseStats(csv);
   assert.deepEqual(backends.get("slot_0001"), { requests: 9, responses2xx: 5, responses4xx: 3, responses5xx: 1, bytesIn: 10, bytesOut: 20, inFlight: 3 });
   assert.equal(servers.get("slot_0001")?.get("ins_1")?.sessions, 3);
-  const observed = observe(servers, "0x1 a.test slot_0001\n0x2 b.test slot_0003\n", "0x3 slot_0001 5000\n");
+  assert.deepEqual([servers.get("slot_0001")?.get("ins_1")?.served, servers.get("slot_0001")?.get("ins_1")?.errors], [15, 5]);
+  const observed = observe(servers, "0x1 a.test slot_0001\n0x2 b.test slot_0003\n", "0x3 slot_0001 5000\n", "0x4 slot_0001 slot_0002:500:h:v2:v1\n");
   assert.deepEqual([...(observed.get("slot_0001")?.servers.values() ?? [])].map((one) => one.state), ["ready", "drain"]);
   assert.equal(observed.get("slot_0002")?.servers.get("ins_3")?.state, "maint");
   assert.equal(observed.get("slot_0001")?.servers.get("ins_1")?.asleep, false);
   assert.equal(observed.get("slot_0002")?.servers.get("ins_3")?.asleep, true);
   assert.deepEqual([observed.get("slot_0001")?.timeoutMs, [...(observed.get("slot_0003")?.hosts ?? [])]], [5000, ["b.test"]]);
+  assert.deepEqual([observed.get("slot_0001")?.split, observed.get("slot_0002")?.split], ["slot_0002:500:h:v2:v1", undefined]);
   assert.throws(() => parseStats("# pxname,svname\n"), /no column/);
 });

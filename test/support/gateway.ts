@@ -196,15 +196,17 @@ export class TestGateway {
   }
 
   /** Whether HAProxy has the hosts of the route and its servers, as the route says. */
-  async #serves({ hosts, endpoints, draining }: Route): Promise<boolean> {
+  async #serves({ hosts, endpoints, draining, canary }: Route): Promise<boolean> {
     const admin = await openAdminSocket(filesOf(this.dir).admin).catch(() => undefined);
     if (admin === undefined) return false;
     try {
       const files = filesOf(this.dir);
-      const [stats, map, timeouts] = await Promise.all([admin.send(SHOW_STATS), admin.send(`show map ${files.hosts}`), admin.send(`show map ${files.timeouts}`)]);
-      const slots = [...observe(parseStats(stats).servers, map, timeouts).values()];
+      const maps = [files.hosts, files.timeouts, files.splits].map((file) => admin.send(`show map ${file}`));
+      const [stats, map = "", timeouts = "", splits = ""] = await Promise.all([admin.send(SHOW_STATS), ...maps]);
+      const slots = [...observe(parseStats(stats).servers, map, timeouts, splits).values()];
       const slot = slots.find((one) => hosts.some((host) => one.hosts.has(host)));
       if (hosts.length === 0 || slot === undefined) return hosts.length === 0;
+      if (slot.split?.split(":")[1] !== (canary && String(Math.round(canary.percent * 100)))) return false;
       const isIn = (state: string) => (one: { instanceId: string }) => slot.servers.get(one.instanceId)?.state === state;
       const servers = [...slot.servers].filter(([, server]) => server.state !== "maint").map(([name]) => name);
       const names = new Set([...endpoints, ...draining].map((one) => one.instanceId as string));
