@@ -16,7 +16,7 @@ import { toMarkdown, type Row } from "./support/report.ts";
 import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "wake", "memory", "gateway", "api"] as const;
+const SECTIONS = ["deploy", "start", "wake", "memory", "isolation", "gateway", "api"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -57,6 +57,11 @@ try {
     } finally {
       await docker?.stop();
     }
+  }
+  if (wants("isolation")) {
+    say("· the runtime classes beside each other");
+    const { stdout } = await run([process.execPath, new URL("isolation.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
+    parts.push(`## Runtime classes\n\nCommand: \`npm run bench -- isolation\`\n\n\`\`\`json\n${stdout.trim()}\n\`\`\``);
   }
   if (wants("gateway")) {
     say("· the gateway against a bare HAProxy");

@@ -153,6 +153,7 @@ export interface SettingsFlags {
   readyTimeout?: number;
   stopGrace?: number;
   concurrency?: number;
+  isolation?: "crun" | "gvisor";
 }
 
 /** The contract's defaults; the CLI does not load its schemas. */
@@ -160,7 +161,7 @@ const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency } = flags;
+  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation } = flags;
   for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
     if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
@@ -182,5 +183,6 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(readyTimeout === undefined ? {} : { readyTimeoutMs: readyTimeout }),
     ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),
     ...(concurrency === undefined ? {} : { concurrency }),
+    ...(isolation === undefined ? {} : { isolation }),
   };
 }

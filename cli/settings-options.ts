@@ -20,5 +20,6 @@ export function settingsOptions(command: Command): Command {
     .option("--pre-stop <command>", 'runs beside the app before it is stopped, within --stop-grace ("": nothing)', (text) => (text === "" ? [] : parseCommand(text)))
     .option("--ready-timeout <time>", "how long a start may take: 60s", parseDuration)
     .option("--stop-grace <time>", "from SIGTERM to SIGKILL: 30s", parseDuration)
+    .addOption(new Option("--isolation <class>", "what stands between the app and the host's kernel").choices(["crun", "gvisor"]))
     .option("--concurrency <n>", "requests that one instance gets at the same time", wholeNumber("--concurrency", 1, 1000));
 }

@@ -1822,6 +1822,11 @@ export interface components {
             ioBytesPerSecond: number;
             /** @default 8000 */
             ioOperationsPerSecond: number;
+            /**
+             * @default crun
+             * @enum {string}
+             */
+            isolation: "crun" | "gvisor";
             keepWarmMs?: number;
             liveness?: {
                 /** @default 3 */
@@ -1920,6 +1925,8 @@ export interface components {
             inodesMax?: number;
             ioBytesPerSecond?: number;
             ioOperationsPerSecond?: number;
+            /** @enum {string} */
+            isolation?: "crun" | "gvisor";
             keepWarmMs?: number | null;
             liveness?: {
                 /** @default 3 */

@@ -73,8 +73,8 @@ export class Agent {
     for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     this.#lastUsage.open();
     unlimitFreeLoops();
-    // crun keeps whole specs there, variables of containers among them.
-    await mountMemory(host.runtime.stateDir);
+    // Runtimes keep whole specs there, variables of containers among them.
+    for (const { stateDir } of Object.values(host.runtimes)) await mountMemory(stateDir);
     await store.open();
     await this.#deps.volumes.open();
     const saved = await this.#orNothing(this.#readDesired());

@@ -16,7 +16,7 @@ const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 
 type BundleHost = Pick<ContainerHost, "openFiles" | "resolver" | "secrets">;
 
-export interface BundleContainer extends Pick<DesiredInstance, "id" | "uidBase" | "hostname" | "args" | "env" | "workingDir" | "user" | "volumes" | "limits"> {
+export interface BundleContainer extends Pick<DesiredInstance, "id" | "uidBase" | "hostname" | "args" | "env" | "workingDir" | "user" | "volumes" | "limits" | "isolation"> {
   /** The bundle's own directory. */
   dir: string;
   /** Its mounted image. */
@@ -53,6 +53,7 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
       cgroupsPath: container.cgroupsPath,
       binds: [...container.mounted, ...writeSecrets(host, container, user, secrets)],
       limits: { ...container.limits, openFiles: host.openFiles },
+      hasOwnKernel: container.isolation === "gvisor",
       ioDevice: container.ioDevice,
     });
     writeSpec(host, container, JSON.stringify(spec), secrets !== undefined);

@@ -35,7 +35,7 @@ export class Checkup {
       const late = sleep(isPatient ? MAX_TIMER_MS : readyTimeoutMs, "late" as const, { signal: probing.signal }).catch(() => "late" as const);
       const first = await Promise.race([other, ready, late]);
       if (first !== "late") return first;
-      const listeners = await readListeners(this.#options.pid() ?? 0);
+      const listeners = patient.hasOwnKernel ? undefined : await readListeners(this.#options.pid() ?? 0);
       throw new NotReady(explainNotReady(patient.port, listeners, performance.now() - startedAt, readiness));
     } finally {
       probing.abort();

@@ -3,13 +3,15 @@ import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } f
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { removeCgroup, setCpuQuota } from "../core/host/cgroup.ts";
-import { conmon, crunDelete, crunFifo, crunKill, type Runtime } from "../core/host/commands/crun.ts";
+import { conmon } from "../core/host/commands/conmon.ts";
+import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
 import { thaw } from "../core/host/freezer.ts";
 import type { Disks } from "../core/host/disks.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
+import type { Isolation } from "../core/contract/isolation.ts";
 import { createError } from "./bad-image.ts";
 import { writeBundle } from "./bundle.ts";
 import { unmountScratch } from "./mounts.ts";
@@ -18,7 +20,7 @@ import type { SessionHost } from "./session-peers.ts";
 import type { SecretStore, SecretValues } from "./secrets.ts";
 
 export interface ContainerHost {
-  runtime: Runtime;
+  runtimes: Readonly<Record<Isolation, RuntimeClass>>;
   /** `<dir>/<id>` is an instance's own. */
   instancesDir: string;
   logsDir: string;
@@ -54,6 +56,10 @@ export class Container {
     this.cgroupsPath = `${host.cgroupParent}/${desired.id}`;
   }
 
+  get runtime(): RuntimeClass {
+    return this.#host.runtimes[this.#desired.isolation ?? "crun"];
+  }
+
   get exitFile(): string {
     return join(this.#host.exitDir, this.#desired.id);
   }
@@ -73,7 +79,7 @@ export class Container {
     const { process: own } = JSON.parse(readFileSync(join(this.dir, "config.json"), "utf8")) as { process: SessionHost["process"] & { user: { uid: number; gid: number } } };
     const { id, uidBase } = this.#desired;
     const owner = { uid: uidBase + own.user.uid, gid: uidBase + own.user.gid };
-    return { id, runtime: this.#host.runtime, dir: this.dir, process: own, owner, address, netnsPath };
+    return { id, runtime: this.runtime, dir: this.dir, process: own, owner, address, netnsPath };
   }
 
   /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. @throws BadImage */
@@ -93,7 +99,7 @@ export class Container {
 
   async #create(): Promise<number> {
     await rm(this.exitFile, { force: true });
-    const argv = conmon(this.#host.runtime, {
+    const argv = conmon(this.runtime, {
       id: this.#desired.id,
       bundle: this.dir,
       pidFile: join(this.dir, "pid"),
@@ -111,17 +117,16 @@ export class Container {
     throw createError(reason, this.#desired.args[0] ?? "");
   }
 
-  /** @throws Error ENOENT or ENXIO when it was started before or has ended */
-  start(): void {
-    // What `crun start` does, without a program of its own: the process waits for this byte.
-    const fifo = crunFifo(this.#host.runtime, this.#desired.id);
-    const descriptor = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
-    try {
-      writeSync(descriptor, "\0");
-      unlinkSync(fifo);
-    } finally {
-      closeSync(descriptor);
-    }
+  /** @throws Error when it was started before or has ended */
+  async start(): Promise<void> {
+    const start = this.runtime.start(this.#desired.id);
+    if ("fifo" in start) writeByte(start.fifo);
+    else await this.#startWith(start.argv);
+  }
+
+  async #startWith(argv: readonly string[]): Promise<void> {
+    const { code, stderr } = await runUnchecked(argv, { timeoutMs: CREATE_TIMEOUT_MS });
+    if (code !== 0) throw createError(stderr.trim().split("\n").at(-1) ?? "", this.#desired.args[0] ?? "");
   }
 
   /** It is ready: from now on it has the cpu that it asked for, if it had more until now. */
@@ -138,13 +143,13 @@ export class Container {
   /** A container that has ended is no error. A frozen one would keep the signal for later: it is thawed. */
   async kill(signal: string): Promise<void> {
     thaw(this.cgroupsPath);
-    await runUnchecked(crunKill(this.#host.runtime, this.#desired.id, signal));
+    await runUnchecked(this.runtime.kill(this.#desired.id, signal));
   }
 
-  /** Ends the process, if it runs, and makes crun forget the container; files and mounts stay for the next start. */
+  /** Ends the process, if it runs, and makes the runtime forget the container; files and mounts stay for the next start. */
   async forget(): Promise<void> {
     thaw(this.cgroupsPath);
-    await runUnchecked(crunDelete(this.#host.runtime, this.#desired.id));
+    await runUnchecked(this.runtime.delete(this.#desired.id));
     await removeCgroup(this.cgroupsPath);
     await rm(this.exitFile, { force: true });
   }
@@ -173,5 +178,16 @@ export class Container {
   async exitedAt(): Promise<number | undefined> {
     const found = await stat(this.exitFile).catch(() => undefined);
     return found?.mtimeMs;
+  }
+}
+
+/** The created process waits for it. @throws Error ENOENT or ENXIO when it was started before or has ended */
+function writeByte(fifo: string): void {
+  const descriptor = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+  try {
+    writeSync(descriptor, "\0");
+    unlinkSync(fifo);
+  } finally {
+    closeSync(descriptor);
   }
 }

@@ -92,7 +92,7 @@ export class Instance {
     const { port } = this.#desired;
     const policy = this.sleeping.isKept ? KEPT_WARM : this.#desired.sleep;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.cgroupsPath };
+    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.cgroupsPath, hasOwnKernel: this.#container.runtime.hasOwnKernel };
   }
 
   get endpoint(): { address: string; port: number } | undefined {
@@ -174,7 +174,7 @@ export class Instance {
     if ((await startTimeOf(pid)) === startTime) {
       this.#log.info({ pid }, "adopted");
       // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
-      if (this.#saved.phase === "starting" || this.#saved.booting) await Promise.try(() => this.#container.start()).catch(() => {});
+      if (this.#saved.phase === "starting" || this.#saved.booting) await this.#container.start().catch(() => {});
       else if (this.sleeping.isDeep) this.#isCreatedAhead = true;
       else if (isFrozen(this.#container.cgroupsPath) !== (this.#saved.temperature.is === "frozen")) {
         this.sleeping.set(this.#saved.temperature.is === "frozen" ? "running" : "frozen");
@@ -234,13 +234,13 @@ export class Instance {
     if (!this.#isCreatedAhead) await this.#prepare(lap);
     this.#set({ booting: true });
     try {
-      this.#start();
+      await this.#start();
     } catch (error) {
       if (!this.#isCreatedAhead) throw error;
       // What was created long ago may have been ended since.
       await this.#forget();
       await this.#prepare(lap);
-      this.#start();
+      await this.#start();
     }
     this.#isCreatedAhead = false;
     lap("start");
@@ -251,14 +251,14 @@ export class Instance {
     const startedAt = performance.now();
     const lap = stopwatch((this.#timings = {}));
     await this.#prepare(lap);
-    this.#start();
+    await this.#start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
   }
 
-  #start(): void {
+  async #start(): Promise<void> {
     this.#meter.startRun();
-    this.#container.start();
+    await this.#container.start();
   }
 
   /** From nothing to a process that waits to be started. */
@@ -268,7 +268,7 @@ export class Instance {
     await pullLayers(this.#deps.store, this.#desired.layers, this.#stop.signal, this.#log);
     lap("pull");
     const mounting = mountAll({ volumes: this.#deps.volumes, disks: this.#deps.host.disks }, this.#container.dir, this.#desired);
-    const [netns, mounted] = await Promise.all([this.#network.connect(), mounting, this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
+    const [netns, mounted] = await Promise.all([this.#network.connect(this.#container.runtime.hasOwnKernel), mounting, this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
     lap("mount");
     this.#container.writeBundle(netns, mounted, secrets);
     this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
@@ -314,7 +314,7 @@ export class Instance {
   }
 
   get #patient(): Patient {
-    return { address: this.#network.netns?.address ?? "", port: this.#desired.port, host: () => this.#container.sessionHost(this.#network.netns as Netns) };
+    return { address: this.#network.netns?.address ?? "", port: this.#desired.port, hasOwnKernel: this.#container.runtime.hasOwnKernel, host: () => this.#container.sessionHost(this.#network.netns as Netns) };
   }
 
   #untilSick(signal: AbortSignal): Promise<NotReady> {

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import { readEnv } from "../core/env.ts";
 import { cgroupVersion } from "../core/host/cgroup.ts";
 import { Disks } from "../core/host/disks.ts";
+import { crunClass } from "../core/host/commands/crun.ts";
+import { gvisorClass } from "../core/host/commands/runsc.ts";
 import { diskBelow } from "../core/host/io-limits.ts";
 import { DNS_PORT, hostAddress } from "../core/host/commands/net.ts";
 import { Fabric, openResolverAddress } from "../core/host/fabric.ts";
@@ -44,6 +46,7 @@ const cgroupParent = `/berth-${config.BERTH_NET_PREFIX}`;
 const openFiles = hardOpenFiles();
 mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
+const gvisor = { runsc: join(config.BERTH_TOOLCHAIN_BIN, "runsc"), stateDir: join(dataDir, "runsc") };
 const { BERTH_NET_PREFIX: prefix, BERTH_SUBNET: subnet, BERTH_NODE_ADDRESS: address, BERTH_TUNNEL_PORT: tunnelPort } = config;
 const hasAddress = address !== "";
 
@@ -77,7 +80,7 @@ const firewall = new Firewall({
 const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES, maxEntries: config.BERTH_LAYER_ENTRIES });
 const store = new LayerStore({ dir: dataDir, maxBytes: config.BERTH_LAYER_STORE_BYTES, unpacker, inUse: () => agent.layersInUse() });
 const host = {
-  runtime,
+  runtimes: { crun: crunClass(runtime), gvisor: gvisorClass(gvisor) },
   instancesDir: join(dataDir, "instances"),
   logsDir: join(dataDir, "logs"),
   exitDir: join(dataDir, "exits"),

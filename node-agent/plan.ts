@@ -100,9 +100,10 @@ export function asked(check: Check): string {
 }
 
 /** Why an app that did not become ready is not: by what it listens on. */
-export function explainNotReady(port: number, listeners: readonly Listener[], waitedMs: number, check: Check) {
+export function explainNotReady(port: number, listeners: readonly Listener[] | undefined, waitedMs: number, check: Check) {
   const waited = `within ${Math.round(waitedMs / 1000)} s`;
   if (check.kind === "exec") return { code: "app_unhealthy" as const, detail: `The program «${check.command[0]}» that says whether the app is ready did not end with 0 ${waited}.` };
+  if (listeners === undefined) return { code: "app_unhealthy" as const, detail: `The app did not ${asked(check)} on port ${port} ${waited}. Does it listen on 0.0.0.0, and on that port?` };
   const onPort = listeners.filter((listener) => listener.port === port);
   if (onPort.some((listener) => listener.address !== "loopback")) {
     return { code: "app_unhealthy" as const, detail: `The app listens on port ${port} but did not ${asked(check)} ${waited}.` };
@@ -127,15 +128,15 @@ const EXEC_FAILED = /^exec container process(?<missing> \(missing dynamic librar
 export function explainExec(line: string) {
   const { program, missing, reason = "" } = EXEC_FAILED.exec(line)?.groups ?? {};
   if (program === undefined) return undefined;
-  const why = missing ? "its interpreter or its loader is not in the image" : /Exec format/.test(reason) ? "it is not made for this machine, or it is a script without a «#!» line" : reason;
+  const why = missing ? "its interpreter or its loader is not in the image" : /exec format/i.test(reason) ? "it is not made for this machine, or it is a script without a «#!» line" : reason;
   return { code: "image_invalid" as const, detail: `The program «${program}» could not be started: ${why}.` };
 }
 
 /** Why a program could not be started beside the app, by what crun said. */
 export function explainExecFailure(program: string, said: string): string {
   const line = said.trim().split("\n").at(-1)?.trim() ?? "";
-  if (/not found in \$PATH|No such file or directory/.test(line)) return `The program «${program}» is not in the image.`;
-  if (/not executable|Permission denied|not a regular file/.test(line)) return `The program «${program}» may not be executed by the app's user.`;
-  if (/Exec format/.test(line)) return `The program «${program}» is not made for this machine, or is a script without a «#!» line.`;
+  if (/not found in \$PATH|no such file or directory/i.test(line)) return `The program «${program}» is not in the image.`;
+  if (/not executable|permission denied|not a regular file/i.test(line)) return `The program «${program}» may not be executed by the app's user.`;
+  if (/exec format/i.test(line)) return `The program «${program}» is not made for this machine, or is a script without a «#!» line.`;
   return `The program «${program}» could not be started${line === "" ? "" : `: ${line}`}.`;
 }

@@ -16,6 +16,8 @@ export interface Patient {
   port: number;
   /** For programs beside the app. */
   host: () => SessionHost;
+  /** Whose network the host's kernel does not see into. */
+  hasOwnKernel: boolean;
 }
 
 /** Resolves to true once the app is ready, to false when the signal says to stop asking. */

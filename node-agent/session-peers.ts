@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SessionProblem, SessionTarget, TerminalSize } from "../core/contract/sessions.ts";
-import { crunExec, inNetns, onTerminal, resizeTerminal, type Runtime } from "../core/host/commands/crun.ts";
+import { inNetns, onTerminal, resizeTerminal } from "../core/host/commands/crun.ts";
+import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
 import { runUnchecked, start } from "../core/host/spawn.ts";
 import { makePipe, memoryFile } from "../core/host/syscalls.ts";
 import { explainExecFailure } from "./plan.ts";
@@ -16,8 +17,8 @@ import { startTimeOf } from "./process.ts";
 const PID_PAUSE_MS = 5;
 /** From the hang-up to the kill. */
 const HANGUP_GRACE_MS = 1000;
-/** crun's exit code when it could not start the program; the program's own is told from it by its id. */
-const NOT_STARTED = 255;
+/** Of the file with what to run, for the runtime: after its three streams. */
+const PROCESS_FD = 3;
 const QUIET_LOOK_MS = 50;
 const QUIET_LOOKS = 6;
 const CONNECT_TIMEOUT_MS = 5000;
@@ -45,7 +46,7 @@ export interface SessionPeer {
 /** A running instance, as sessions see it. */
 export interface SessionHost {
   id: string;
-  runtime: Runtime;
+  runtime: RuntimeClass;
   /** For files of the agent's own. */
   dir: string;
   /** The app's own process, as its bundle says: user, environment, capabilities, limits, directory. */
@@ -59,13 +60,13 @@ export interface SessionHost {
 /** Starts a program with the app's own rights; resolves when it runs. @throws CannotOpen */
 export async function openExec(host: SessionHost, target: Extract<SessionTarget, { kind: "exec" }>, sessionId: string): Promise<SessionPeer> {
   const { args, terminal } = target;
-  const pidFile = join(host.dir, `${sessionId}.pid`);
-  const argv = crunExec(host.runtime, host.id, pidFile, terminal !== null);
+  const [pidFile, innerPidFile] = [join(host.dir, `${sessionId}.pid`), join(host.dir, `${sessionId}.inner-pid`)];
+  const argv = host.runtime.exec({ id: host.id, processFd: PROCESS_FD, pidFile, innerPidFile, hasTerminal: terminal !== null });
   const [input, output, errors] = [makePipe(), makePipe(), makePipe()];
   // Programs open their streams by name, too (`/dev/stderr`).
   for (const { read } of [input, output, errors]) fchownSync(read, host.owner.uid, host.owner.gid);
   const spec = memoryFile(JSON.stringify(execSpec(host, target)));
-  const child = start(terminal === null ? argv : onTerminal(argv), {
+  const child = start(terminal === null ? argv : onTerminal(argv, terminal), {
     // Nothing of the agent's environment is the tenant's business, not even crun's.
     env: { PATH: process.env["PATH"], SHELL: "/bin/sh" },
     stdio: [input.read, output.write, errors.write, spec],
@@ -81,8 +82,9 @@ export async function openExec(host: SessionHost, target: Extract<SessionTarget,
     child.once("exit", (code) => void Promise.race([closed, untilQuiet([stdout, stderr])]).then(() => resolve({ code: code ?? 137 })));
   });
   const pid = await Promise.race([readPid(pidFile, () => child.exitCode !== null || child.signalCode !== null), ended.then(() => undefined)]);
-  await rm(pidFile, { force: true });
-  if (pid === undefined && (child.exitCode === null || child.exitCode === NOT_STARTED)) {
+  const innerPid = pid === undefined || !host.runtime.hasOwnKernel ? undefined : await readPid(innerPidFile, () => child.exitCode !== null || child.signalCode !== null);
+  for (const file of [pidFile, innerPidFile]) await rm(file, { force: true });
+  if (pid === undefined && (child.exitCode === null || child.exitCode === host.runtime.execNotStarted)) {
     child.kill("SIGKILL");
     let said = "";
     for (const stream of [stdout, stderr]) stream.on("data", (chunk: Buffer) => (said = `${said}${chunk.toString("utf8")}`.slice(0, MAX_REASON_CHARS)));
@@ -92,6 +94,7 @@ export async function openExec(host: SessionHost, target: Extract<SessionTarget,
   // A program that is over at once may leave no id behind.
   const startTime = pid === undefined ? undefined : await startTimeOf(pid);
   const signal = async (name: NodeJS.Signals) => {
+    if (innerPid !== undefined && host.runtime.killInner) return void (await runUnchecked(host.runtime.killInner(host.id, innerPid, name)));
     if (pid === undefined || startTime === undefined || (await startTimeOf(pid)) !== startTime) return;
     try {
       // The runtime made it the leader of its group.

@@ -85,7 +85,7 @@ export class SleepWatch {
   }
 
   #lookAt(id: InstanceId, instance: Instance, sleeper: Sleeper, packets: number, now: number): Seen {
-    const { temperature, policy, pid, port, cgroupsPath, isKept } = sleeper;
+    const { temperature, policy, pid, port, cgroupsPath, isKept, hasOwnKernel } = sleeper;
     const before = this.#seen.get(id);
     const seen = before ?? { packets, cpuMs: cpuMs(cgroupsPath), quietSince: quietSince(sleeper, now) };
     if (temperature === "running" && instance.sleeping.checks.isUnderWay) return seen;
@@ -97,7 +97,7 @@ export class SleepWatch {
     }
     if (temperature === "frozen") {
       // What came just before the freeze, too: the packets were counted before it.
-      if (!isQuiet && pid !== null && readSockets(pid, port).waiting) {
+      if (!isQuiet && pid !== null && (hasOwnKernel || readSockets(pid, port).waiting)) {
         void instance.sleeping.wake("knock");
         return { packets, quietSince: now, cpuMs: seen.cpuMs };
       }

@@ -6,6 +6,7 @@
  */
 import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
+import { IsolationSchema } from "./isolation.ts";
 import { idSchema } from "./ids.ts";
 import { DesiredMountSchema, DesiredVolumeSchema, VolumesReportSchema } from "./node-volumes.ts";
 import { InstanceNetworkSchema } from "./network-rules.ts";
@@ -70,6 +71,8 @@ export const DesiredInstanceSchema = z.object({
   readyTimeoutMs: z.number().int(),
   liveness: LivenessSchema.optional(),
   preStop: PreStopSchema.optional(),
+  /** Absent: crun. */
+  isolation: IsolationSchema.optional(),
   stopGraceMs: z.number().int(),
   /** When it cools, if nobody asks for it; absent: it always runs. `core/domain/temperature.ts`. */
   sleep: z

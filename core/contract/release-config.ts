@@ -7,6 +7,7 @@ import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
 import { MountsSchema, ScratchListSchema } from "./volumes.ts";
 import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
 import { RESOURCE_SETTINGS, RESOURCE_SETTINGS_PATCH } from "./resource-limits.ts";
+import { IsolationSchema } from "./isolation.ts";
 
 export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export const EnvSchema = z.record(
@@ -57,6 +58,7 @@ export const SettingsSchema = z.object({
   mounts: MountsSchema.optional(),
   scratch: ScratchListSchema.optional(),
   ...networkSettings,
+  isolation: IsolationSchema.default("crun"),
 }).meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
@@ -85,6 +87,7 @@ export const SettingsPatchSchema = z.object({
   mounts: SettingsSchema.shape.mounts.nullable(),
   scratch: SettingsSchema.shape.scratch.nullable(),
   ...networkSettingsPatch,
+  isolation: IsolationSchema.optional(),
 }).strict().meta({ id: "SettingsPatch" });
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
 

@@ -95,6 +95,11 @@ export class NetnsPool {
     await runUnchecked(["ip", "-force", "-batch", "-"], { input: joinBatch(this.#options.prefix, this.#options.subnet, [...this.#used]) });
   }
 
+  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. */
+  async restore(netns: Netns): Promise<void> {
+    await run(["ip", "-n", netns.name, "-batch", "-"], { input: innerBatch(this.#options.subnet, netns.slot) });
+  }
+
   /** Used namespaces are not used again: the next instance gets a fresh one. */
   async release(netns: Netns): Promise<void> {
     await this.#remove(netns.slot);

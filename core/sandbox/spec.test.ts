@@ -6,7 +6,7 @@ import { instanceSpec, unpackSpec, type InstanceSandbox } from "./spec.ts";
 const limits = { memoryBytes: 64 * 2 ** 20, cpuMillis: 500, pidsMax: 32, openFiles: 20_000, shmBytes: 8 * 2 ** 20, ioBytesPerSecond: 2 ** 20, ioOperationsPerSecond: 200 };
 const sandbox: InstanceSandbox = {
   rootPath: "/r", hostname: "web", args: ["/app"], env: ["A=b"], cwd: "/", user: { uid: 0, gid: 0, additionalGids: [] }, uidBase: 2_162_688,
-  netnsPath: "/run/netns/x", cgroupsPath: "/berth-x/ins_1", binds: [{ source: "/s", destination: "/etc/hosts", readOnly: false }], limits, ioDevice: "254:16",
+  netnsPath: "/run/netns/x", cgroupsPath: "/berth-x/ins_1", binds: [{ source: "/s", destination: "/etc/hosts", readOnly: false }], limits, ioDevice: "254:16", hasOwnKernel: false,
 };
 
 test("an instance: its own ids and namespaces, no new privileges, the limits", () => {
@@ -22,6 +22,12 @@ test("an instance: its own ids and namespaces, no new privileges, the limits", (
   for (const path of ["/proc/kcore", "/proc/keys", "/sys/firmware"]) assert.ok(spec.linux.maskedPaths.includes(path), path);
   for (const path of ["/proc/sys", "/proc/sysrq-trigger"]) assert.ok(spec.linux.readonlyPaths.includes(path), path);
   assert.ok(spec.mounts.filter(({ type }) => type === "bind").every(({ options }) => options.includes("nosuid") && options.includes("nodev")));
+});
+
+test("behind a kernel of its own: no control groups of the host's to see, room for that kernel's threads", () => {
+  const spec = instanceSpec({ ...sandbox, hasOwnKernel: true });
+  assert.ok(!spec.mounts.some(({ type }) => type === "cgroup"));
+  assert.equal(spec.linux.resources.pids.limit, 32 + 256);
 });
 
 test("shared memory, reads and writes: of the one disk, each; more cpu until it is ready than later", () => {

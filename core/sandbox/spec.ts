@@ -74,7 +74,11 @@ export interface InstanceSandbox {
   limits: InstanceLimits;
   /** The disk that its reads and writes are limited on, as `254:0`; undefined: there is none. */
   ioDevice: string | undefined;
+  /** gVisor: its kernel makes control groups of its own, and its threads count beside the app's. */
+  hasOwnKernel: boolean;
 }
+
+const OWN_KERNEL_PIDS = 256;
 
 /** A tenant's container, as crun reads it from `config.json`. */
 export function instanceSpec(sandbox: InstanceSandbox) {
@@ -97,7 +101,7 @@ export function instanceSpec(sandbox: InstanceSandbox) {
       // find them here, and nothing else of the host.
       tmpfs("/sys", "mode=755", "size=64k"),
       { destination: "/sys/devices/system/cpu", type: "bind", source: "/sys/devices/system/cpu", options: ["rbind", "ro", "nosuid", "noexec", "nodev"] },
-      { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev", "relatime"] },
+      ...(sandbox.hasOwnKernel ? [] : [{ destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: ["ro", "nosuid", "noexec", "nodev", "relatime"] }]),
       ...sandbox.binds.map(bindMount),
     ],
     linux: instanceLinux(sandbox),
@@ -178,8 +182,8 @@ function blockIo(device: string, { ioBytesPerSecond, ioOperationsPerSecond }: In
   return { throttleReadBpsDevice: bytes, throttleWriteBpsDevice: bytes, throttleReadIOPSDevice: operations, throttleWriteIOPSDevice: operations };
 }
 
-function instanceLinux({ uidBase, cgroupsPath, limits, netnsPath, ioDevice }: InstanceSandbox) {
-  const common = linux(uidBase, cgroupsPath, limits, { type: "network", path: netnsPath });
+function instanceLinux({ uidBase, cgroupsPath, limits, netnsPath, ioDevice, hasOwnKernel }: InstanceSandbox) {
+  const common = linux(uidBase, cgroupsPath, { ...limits, pidsMax: limits.pidsMax + (hasOwnKernel ? OWN_KERNEL_PIDS : 0) }, { type: "network", path: netnsPath });
   const { resources } = common;
   const quota = cpuQuotaUs(Math.max(limits.cpuMillis, limits.startupCpuMillis ?? 0));
   return { ...common, resources: { ...resources, cpu: { ...resources.cpu, quota }, ...(ioDevice === undefined ? {} : { blockIO: blockIo(ioDevice, limits) }) } };

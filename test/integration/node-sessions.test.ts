@@ -4,8 +4,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { newId, type InstanceId } from "../../core/contract/ids.ts";
-import { SESSION_WINDOW_BYTES, type SessionDown, type SessionTarget, type SessionUp } from "../../core/contract/sessions.ts";
+import { SESSION_WINDOW_BYTES } from "../../core/contract/sessions.ts";
 import { HTTPD, shell, TestNode, until } from "../support/node.ts";
+import { TestSession } from "../support/node-session.ts";
 
 const IDLE_MS = 3000;
 let node: TestNode;
@@ -14,34 +15,7 @@ before(async () => {
 });
 after(() => node?.stop());
 
-class TestSession {
-  readonly id = newId("request");
-  constructor(instanceId: InstanceId, target: SessionTarget) {
-    node.send({ type: "session-open", sessionId: this.id, instanceId, target });
-  }
-  get events(): SessionUp[] {
-    return node.heard.flatMap((message) => (message.type === "session" && message.sessionId === this.id ? [message.event] : []));
-  }
-  bytes(stream: 1 | 2): Buffer {
-    return Buffer.concat(this.events.flatMap((event) => (event.type === "data" && event.stream === stream ? [Buffer.from(event.data, "base64")] : [])));
-  }
-  text = (stream: 1 | 2 = 1) => this.bytes(stream).toString();
-  get last(): SessionUp | undefined {
-    return this.events.find(({ type }) => type === "exit" || type === "problem");
-  }
-  say(event: SessionDown): void {
-    node.send({ type: "session", sessionId: this.id, event });
-  }
-  type = (text: string) => this.say({ type: "data", data: Buffer.from(text).toString("base64") });
-  close = () => node.send({ type: "session-close", sessionId: this.id });
-  async ends(): Promise<SessionUp> {
-    await until(() => this.last !== undefined, 10_000, () => JSON.stringify(this.events.slice(-3)));
-    return this.last as SessionUp;
-  }
-  until = (pattern: RegExp) => until(() => pattern.test(this.text()), 10_000, () => `${JSON.stringify(this.last)} ${this.text()}`);
-}
-
-const exec = (id: InstanceId, args: string[], terminal: { columns: number; rows: number; term: string } | null = null) => new TestSession(id, { kind: "exec", args, terminal });
+const exec = (id: InstanceId, args: string[], terminal: { columns: number; rows: number; term: string } | null = null) => new TestSession(node, id, { kind: "exec", args, terminal });
 async function run(id: InstanceId, args: string[]) {
   const session = exec(id, args);
   session.say({ type: "end" });
@@ -108,7 +82,7 @@ test("what cannot be started says why", async () => {
   assert.equal(await problem(["no-such-program"]), "exec_failed: The program «no-such-program» is not in the image.");
   assert.match(await problem(["/etc/passwd"]), /^exec_failed: .*may not be executed/);
   assert.match(await problem(["/etc"]), /^exec_failed: .*may not be executed/);
-  const gone = await new TestSession(newId("instance"), { kind: "exec", args: ["sh"], terminal: null }).ends();
+  const gone = await new TestSession(node, newId("instance"), { kind: "exec", args: ["sh"], terminal: null }).ends();
   assert.equal(gone.type === "problem" && gone.code, "instance_not_running");
 });
 
@@ -168,13 +142,13 @@ test("a session that is silent, one too many, and all of them when the channel b
 test("a port of its address and one of its loopback alone; one where nobody listens", async () => {
   const { desired } = await node.ready({ args: shell("echo private >/index.html; httpd -p 127.0.0.1:9999 -h /; exec httpd -f -p 8080 -h /"), stopGraceMs: 0 });
   for (const port of [8080, 9999]) {
-    const session = new TestSession(desired.id, { kind: "port", port });
+    const session = new TestSession(node, desired.id, { kind: "port", port });
     await until(() => session.events.some(({ type }) => type === "opened"), 5000, () => JSON.stringify(session.events));
     session.type("GET / HTTP/1.0\r\n\r\n");
     await session.until(/private/);
     assert.deepEqual(await session.ends(), { type: "exit", code: 0 });
   }
-  const nobody = await new TestSession(desired.id, { kind: "port", port: 7777 }).ends();
+  const nobody = await new TestSession(node, desired.id, { kind: "port", port: 7777 }).ends();
   assert.equal(nobody.type === "problem" && nobody.code, "port_refused");
 });
 

@@ -11,7 +11,7 @@ import { run, runUnchecked } from "../../core/host/spawn.ts";
 import type { Peer } from "../../bench/support/peers.ts";
 import { tarOf } from "./contexts.ts";
 import { layoutImage } from "./oci.ts";
-import { until, type TestNode } from "./node.ts";
+import { until, type InstanceWish, type TestNode } from "./node.ts";
 
 interface Address {
   host: string;
@@ -100,7 +100,7 @@ function transcript(image: string, { code, stdout, stderr, answer }: Outcome): s
 }
 
 /** Runs the image as the node runs an app of it. */
-export async function underBerth(node: TestNode, layout: string, image: string): Promise<string> {
+export async function underBerth(node: TestNode, layout: string, image: string, wish: Pick<InstanceWish, "isolation"> = {}): Promise<string> {
   const { layers, run: wanted } = layoutImage(layout, image);
   const server = SERVERS[image];
   const desired = node.instance({
@@ -116,6 +116,7 @@ export async function underBerth(node: TestNode, layout: string, image: string):
     readyTimeoutMs: TIMEOUT_MS,
     stopGraceMs: server?.stopGraceMs ?? STOP_GRACE_MS,
     limits: { memoryBytes: 512 * 2 ** 20 },
+    ...wish,
   });
   node.add(desired);
   let answer: string | undefined;

@@ -288,7 +288,7 @@ export class TestNode {
     const { stdout } = await run(this.inside("cat", "/proc/self/mountinfo"));
     const mounts = stdout.split("\n").filter((line) => line.includes(id));
     const groups = globSync([`/sys/fs/cgroup/berth-${this.prefix}/${id}`, `/sys/fs/cgroup/*/berth-${this.prefix}/${id}`]);
-    return [...mounts, ...groups, ...globSync(this.path("{instances,exits,sockets,crun}", `${id}*`))];
+    return [...mounts, ...groups, ...globSync(this.path("{instances,exits,sockets,crun,runsc}", `${id}*`))];
   }
 
   async stop(): Promise<void> {

@@ -118,6 +118,7 @@ function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[]
     readyTimeoutMs: settings.readyTimeoutMs,
     ...(settings.liveness === undefined ? {} : { liveness: settings.liveness }),
     ...(settings.preStop === undefined ? {} : { preStop: settings.preStop }),
+    ...(settings.isolation === "gvisor" ? { isolation: settings.isolation } : {}),
     stopGraceMs: settings.stopGraceMs,
     ...(sleep === undefined ? {} : { sleep }),
     ...(row.state === "warm" ? { keptWarm: true } : {}),

@@ -65,14 +65,14 @@ export function hostBatch(prefix: string, subnet: string, slot: number): string 
   ].join("\n");
 }
 
-/** Second batch, inside the new namespace. */
+/** Second batch, inside the new namespace; also for one that lost its address. */
 export function innerBatch(subnet: string, slot: number): string {
   return [
     "link set lo up",
-    `addr add ${slotAddress(subnet, slot)}/32 dev eth0`,
+    `addr replace ${slotAddress(subnet, slot)}/32 dev eth0`,
     "link set eth0 up",
-    `route add ${GATEWAY_ADDRESS}/32 dev eth0`,
-    `route add default via ${GATEWAY_ADDRESS} dev eth0`,
+    `route replace ${GATEWAY_ADDRESS}/32 dev eth0`,
+    `route replace default via ${GATEWAY_ADDRESS} dev eth0`,
     "",
   ].join("\n");
 }
