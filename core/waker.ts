@@ -32,6 +32,10 @@ export class Waker {
     return waking;
   }
 
+  isWaking(instanceId: InstanceId): boolean {
+    return this.#waking.has(instanceId);
+  }
+
   async #ask(address: WakeAddress, instanceId: InstanceId, timeoutMs: number, patienceMs: number): Promise<WakeOutcome> {
     for (const deadline = performance.now() + patienceMs; ; await sleep(RETRY_MS)) {
       const link = this.#linkTo(address);

@@ -48,13 +48,14 @@ export class Sleepers {
 
   async #wakeOne(slot: string, endpoint: Endpoint, timeoutMs: number): Promise<WakeOutcome> {
     const beganAt = performance.now();
+    const isTold = this.#waker.isWaking(endpoint.instanceId);
     const outcome = await this.#wake(endpoint, timeoutMs);
     const ms = Math.round((performance.now() - beganAt) * 10) / 10;
     if (outcome.kind === "woken") {
       this.doze.woken(slot, endpoint.instanceId, performance.now());
       this.#o.onWoken(slot, endpoint.instanceId);
       this.#o.log.debug({ slot, instanceId: endpoint.instanceId, ms }, "woken");
-    } else this.#o.log.warn({ slot, instanceId: endpoint.instanceId, ms, ...outcome }, "an instance was not woken");
+    } else if (!isTold) this.#o.log.warn({ slot, instanceId: endpoint.instanceId, ms, ...outcome }, "an instance was not woken");
     return outcome;
   }
 

@@ -1,10 +1,10 @@
 /** The API's end of the gateway channel: routes down, counts and drained instances up. */
 import type { WebSocket } from "ws";
 import { FromGatewaySchema, GATEWAY_CHANNEL_PATH, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
-import { parseId, type AppId } from "../../core/contract/ids.ts";
+import { parseId, type AppId, type InstanceId } from "../../core/contract/ids.ts";
 import { addCounts, findGatewayByTokenHash, lastCounted, touchGateway, writeDrained, writeServed, type GatewayId } from "../../core/db/system-queries/gateways.ts";
 import { goneRoute, readRoutes } from "../../core/db/system-queries/routes.ts";
-import { wakeApp } from "../../core/db/system-queries/scaling.ts";
+import { markNotWoken, wakeApp } from "../../core/db/system-queries/scaling.ts";
 import { noteLoad } from "../../core/load.ts";
 import { hashToken } from "../../core/tokens.ts";
 import type { Deps } from "../deps.ts";
@@ -65,7 +65,7 @@ function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log:
       // Redis is away: the autoscaler then changes nothing.
       noteLoad(deps.redis, deps.config.redisPrefix, id, message.apps, message.periodMs, deps.clock().getTime()).catch(() => {});
     } else if (message.type === "wanted") {
-      void wake(deps, message.appId, log);
+      void wake(deps, message.appId, message.notWoken ?? [], log);
     } else {
       queue(message);
     }
@@ -74,9 +74,10 @@ function attach(deps: GatewayChannelDeps, id: GatewayId, socket: WebSocket, log:
   keepAlive(socket, touch);
 }
 
-/** A held request wants an instance: now, if the app sleeps; where one is on its way this only makes the loop look. */
-async function wake(deps: GatewayChannelDeps, appId: AppId, log: Deps["log"]): Promise<void> {
-  await wakeApp(deps.db, appId, deps.clock()).catch((error: unknown) => log.warn({ err: error, appId }, "an app was not woken"));
+/** A held request wants an instance: now, if the app sleeps, or elsewhere, if it could not be woken; where one is on its way this only makes the loop look. */
+async function wake(deps: GatewayChannelDeps, appId: AppId, notWoken: readonly InstanceId[], log: Deps["log"]): Promise<void> {
+  const now = deps.clock();
+  await Promise.all([wakeApp(deps.db, appId, now), markNotWoken(deps.db, appId, notWoken, now)]).catch((error: unknown) => log.warn({ err: error, appId }, "an app was not woken"));
   deps.bells.ring("reconcile", appId);
 }
 

@@ -20,14 +20,17 @@ export function keepReplicas(snapshot: Pick<RolloutSnapshot, "instances">, relea
   const mine = snapshot.instances.filter((i) => i.releaseId === release.id && i.state === "wanted");
   const actions: RolloutAction[] = [];
   const counted: InstanceView[] = [];
+  const replaced: InstanceView[] = [];
   for (const instance of mine) {
     if (hasEnded(instance)) {
       if (now - instance.createdAt >= REPLACE_FAILED_AFTER_MS) actions.push(stop(instance));
       counted.push(instance);
-    } else if (!isLost(nodes.get(instance.nodeId), now) || !otherNodeHasRoom(nodes, instance.nodeId, now)) {
+    } else if (!(instance.notWoken || isLost(nodes.get(instance.nodeId), now)) || !otherNodeHasRoom(nodes, instance.nodeId, now)) {
       counted.push(instance);
-    }
+    } else if (instance.notWoken) replaced.push(instance);
   }
+  // What could not be woken may be by now: it goes when others serve in its place.
+  if (counted.filter(isReady).length >= replicas) actions.push(...replaced.map(retire));
   const added = addInstances(snapshot, release.id, replicas - counted.length, nodes, now);
   const surplus = counted.length - replicas;
   const retired = surplus > 0 ? counted.toSorted(leastUsefulFirst).slice(0, surplus).map(retire) : [];
@@ -117,6 +120,7 @@ function placeholder(releaseId: ReleaseId, nodeId: NodeId, now: number): Instanc
     stopGraceMs: 0,
     drainingAt: null,
     drainedBy: [],
+    notWoken: false,
     served: { requests: 0, errors: 0 },
   };
 }

@@ -11,7 +11,7 @@ const release = (id: string, pinned: Partial<Pinning> = {}, replicas = 1): Relea
   id: id as ReleaseId, number: Number(id.slice(1)), replicas, readyTimeoutMs: 60_000, strategy: { kind: "blue-green" }, autoRollback: { maxErrorPercent: 50, minRequests: 20, windowMs: 120_000 }, keepWarmMs: 300_000, wasLive: false, pinned: { nodeId: "n2" as NodeId, isExclusive: true, ...pinned },
 });
 const instance = (id: string, releaseId: string, more: Partial<InstanceView> = {}): InstanceView => ({
-  id: id as InstanceId, releaseId: releaseId as ReleaseId, nodeId: "n2" as NodeId, state: "wanted", phase: "ready", problem: undefined, exitCode: undefined, restarts: 0, sleep: null, createdAt: NOW - 1000, readyAt: NOW - 500, stopGraceMs: 1000, served: { requests: 0, errors: 0 }, drainingAt: null, drainedBy: [], ...more,
+  id: id as InstanceId, releaseId: releaseId as ReleaseId, nodeId: "n2" as NodeId, state: "wanted", phase: "ready", problem: undefined, exitCode: undefined, restarts: 0, sleep: null, createdAt: NOW - 1000, readyAt: NOW - 500, stopGraceMs: 1000, served: { requests: 0, errors: 0 }, drainingAt: null, drainedBy: [], notWoken: false, ...more,
 });
 const node = (id: string, more: object = {}) => ({ id: id as NodeId, lastSeenAt: NOW, capacity: 100, instances: 0, ...more });
 const snapshot = (more: Partial<RolloutSnapshot>): RolloutSnapshot => ({

@@ -34,6 +34,7 @@ const instance = (id: string, releaseId: string, more: Partial<InstanceView> = {
   served: { requests: 0, errors: 0 },
   drainingAt: null,
   drainedBy: [],
+  notWoken: false,
   ...more,
 });
 const node = (id: string, more: object = {}) => ({ id: id as NodeId, lastSeenAt: NOW, capacity: 100, instances: 0, ...more });
@@ -269,4 +270,19 @@ test("a canary that fails more than it may is given up; requests before the leas
   assert.deepEqual(at({ requests: 19, errors: 19 }), []);
   const [action] = at({ requests: 100, errors: 51 });
   assert.equal(action?.kind === "give-up" && action.failure.code, "too_many_errors");
+});
+
+test("what a gateway could not wake is replaced on another node, and goes when that serves; without another node it stays", () => {
+  const release1 = release("r1");
+  const two = { live: release1, target: release1, nodes: [node("n1"), node("n2")] };
+  const asleep = instance("a", "r1", { sleep: "deep", notWoken: true });
+  const first = snapshot({ ...two, instances: [asleep] });
+  assert.deepEqual(planRollout(first, NOW), [{ kind: "place", releaseId: "r1", nodeId: "n2" }]);
+  const starting = snapshot({ ...two, instances: [asleep, instance("b", "r1", { nodeId: "n2" as NodeId, phase: "starting" })] });
+  assert.deepEqual(planRollout(starting, NOW), []);
+  const serving = snapshot({ ...two, instances: [asleep, instance("b", "r1", { nodeId: "n2" as NodeId })] });
+  assert.deepEqual(planRollout(serving, NOW), [{ kind: "drain", instanceId: "a" }]);
+  const woken = snapshot({ ...two, instances: [instance("a", "r1"), instance("b", "r1", { nodeId: "n2" as NodeId, phase: "starting" })] });
+  assert.deepEqual(planRollout(woken, NOW), [{ kind: "stop", instanceId: "b", nodeId: "n2" }], "it came after all");
+  assert.deepEqual(planRollout(snapshot({ live: release1, target: release1, instances: [asleep] }), NOW), []);
 });

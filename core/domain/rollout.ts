@@ -44,6 +44,8 @@ export interface InstanceView {
   stopGraceMs: number;
   drainingAt: number | null;
   drainedBy: readonly string[];
+  /** A gateway could not wake it, and it has not run since. */
+  notWoken: boolean;
   /** What gateways counted of it, where they were told to. */
   served: { requests: number; errors: number };
 }

@@ -176,6 +176,7 @@ CREATE TABLE "instances" (
 	"draining_at" timestamp with time zone,
 	"drained_by" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"gone_at" timestamp with time zone,
+	"not_woken_at" timestamp with time zone,
 	"served" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"usage" jsonb,
 	CONSTRAINT "instances_state" CHECK (state in ('wanted', 'draining', 'warm', 'stopping', 'gone'))

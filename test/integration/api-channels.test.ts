@@ -1,6 +1,7 @@
 // needs no root
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { eq } from "drizzle-orm";
 import { WebSocket } from "ws";
 import { signNodeToken } from "../../api/node-tokens.ts";
@@ -9,6 +10,7 @@ import type { InstanceReport, Phase } from "../../core/contract/node-channel.ts"
 import { newId, type InstanceId } from "../../core/contract/ids.ts";
 import { signRegistryToken } from "../../core/registry/token.ts";
 import { connectGateway, connectNode, isDesired, isRouteOf, nodeToken, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
+import { until } from "../support/node.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -83,6 +85,24 @@ test("a report reaches the database, and the gateway within moments", async () =
   assert.equal(row?.phase, "ready");
   assert.ok(row?.readyAt);
   await Promise.all([node.client.close(), gateway.client.close()]);
+});
+
+test("what a gateway could not wake is noted until it runs", async () => {
+  const { app, node, instanceId } = await placed();
+  const gateway = await connectGateway(api);
+  const temperature = (is: "cold" | "running") => ({ ...report(instanceId, "ready"), temperature: { is, since: new Date().toISOString() } });
+  const isNoted = async () => (await api.db.select().from(instances).where(eq(instances.id, instanceId)))[0]?.notWokenAt !== null;
+  const other = await placed();
+  node.client.send({ type: "report", generation: 1, instances: [temperature("cold")] });
+  gateway.client.send({ type: "wanted", appId: other.app.id, notWoken: [instanceId] });
+  gateway.client.send({ type: "wanted", appId: app.id });
+  await sleep(100);
+  assert.equal(await isNoted(), false, "it is of another app");
+  gateway.client.send({ type: "wanted", appId: app.id, notWoken: [instanceId] });
+  await until(isNoted);
+  node.client.send({ type: "report", generation: 1, instances: [temperature("running")] });
+  await until(async () => !(await isNoted()));
+  await Promise.all([node.client.close(), other.node.client.close(), gateway.client.close()]);
 });
 
 test("a draining instance leaves the endpoints, and the gateway's word is written once", async () => {

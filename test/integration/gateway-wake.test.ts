@@ -61,7 +61,7 @@ describe("waking through the gateway", () => {
     assert.equal(answer.status, 503);
     assert.equal((JSON.parse(answer.body) as { code: string }).code, "wake_timeout");
     assert.ok(Number(answer.headers["retry-after"]) > 0);
-    assert.deepEqual(gateway.api.all("wanted").map(({ appId }) => appId), [route.appId]);
+    assert.deepEqual(gateway.api.all("wanted").map(({ appId, notWoken }) => ({ appId, notWoken })), [{ appId: route.appId, notWoken: [lame.instanceId] }]);
     await gateway.send({ ...route, endpoints: [lame, { ...plain(app), wake: works.wake, temperature: "cold" }] });
     assert.equal((await gateway.get("lame")).status, 200);
     broken.stop();
@@ -141,6 +141,25 @@ describe("waking through the gateway", () => {
       assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
       const boots = (await node.logs(desired.id)).filter(({ text }) => text === "boots");
       assert.equal(boots.length, 2, "the first, and that of the wake");
+    });
+
+    test("its node's agent is gone: the request is held while another node gets an instance, and is answered there", async () => {
+      const gone = await node.ready({ args: HTTPD, stopGraceMs: 0, sleep: { ...SLEEP, standbyAfterMs: 400, coldAfterMs: 500 } });
+      await cooled(gone.desired.id, "cold");
+      const asleep = endpointOf(gone.desired.id);
+      const other = await TestNode.start();
+      try {
+        const route = await gateway.route("moved", [], { holdTimeoutMs: 30_000, freezeAfterMs: FREEZE_AFTER_MS, endpoints: [asleep] });
+        await node.killAgent();
+        const answers = Promise.all(Array.from({ length: 20 }, () => gateway.get("moved", { path: "/etc/hostname" })));
+        await until(() => gateway.api.all("wanted").some(({ appId, notWoken }) => appId === route.appId && notWoken?.includes(asleep.instanceId) === true), 15_000);
+        const { desired, report } = await other.ready({ args: HTTPD, stopGraceMs: 0 });
+        await gateway.send({ ...route, endpoints: [asleep, { instanceId: desired.id, address: report.address ?? "", port: 8080 }] });
+        assert.deepEqual([...new Set((await answers).map(({ status }) => status))], [200]);
+      } finally {
+        await other.stop();
+        await node.startAgent();
+      }
     });
   });
 });

@@ -13,7 +13,7 @@ export async function noteAction(tx: Tx, snapshot: RolloutSnapshot, action: Roll
   const note = (kind: EventKind, cause: PlanCause | ErrorCode | undefined, instanceId?: InstanceId, detail?: NewEvent["detail"]) =>
     writeEvent(tx, app.id, { kind, ...(cause === undefined ? {} : { cause }), ...(instanceId === undefined ? {} : { instanceId }), ...(detail && { detail }) }, now);
   const from = target?.number ?? 0;
-  if (action.kind === "place") await note("placed", action.releaseId === live?.id ? "scale" : "rollout", placed);
+  if (action.kind === "place") await note("placed", action.releaseId !== live?.id ? "rollout" : snapshot.instances.some((one) => one.state === "wanted" && one.notWoken) ? "not-woken" : "scale", placed);
   if (action.kind === "go-live") await note("live", target?.wasLive ? "rollback" : "rollout");
   if (action.kind === "step") await note("share", "rollout", undefined, { release: `v${from}`, percent: action.percent });
   if (action.kind === "give-up") await note("given-up", action.failure.code, undefined, { release: `v${from}`, failure: action.failure.detail });
@@ -34,5 +34,6 @@ function whyEnded({ app, live, target, instances, nodes }: RolloutSnapshot, id: 
   if (instance?.phase === "failed" || instance?.phase === "stopped") return "failed";
   if (instance?.releaseId !== live?.id && instance?.releaseId !== target?.id) return "superseded";
   if (target !== null && target.id !== live?.id && instance?.releaseId === live?.id && target.strategy.kind === "rolling") return "superseded";
+  if (instance?.notWoken) return "not-woken";
   return now.getTime() - seenAt > NODE_LOST_AFTER_MS ? "node-lost" : "surplus";
 }

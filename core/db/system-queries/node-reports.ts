@@ -110,6 +110,7 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
       update ${instances} i set
         phase = coalesce(next.phase, i.phase),
         report = coalesce(next.report, i.report),
+        not_woken_at = case when next.phase = 'ready' and coalesce(next.report->'temperature'->>'is', 'running') = 'running' then null else i.not_woken_at end,
         ready_at = case when next.phase = 'ready' then coalesce(i.ready_at, ${at}) else i.ready_at end,
         state = case when next.gone then 'gone' else i.state end,
         gone_at = case when next.gone then ${at} else i.gone_at end

@@ -94,6 +94,7 @@ async function readInstances(tx: Tx, appId: AppId): Promise<InstanceView[]> {
     stopGraceMs,
     drainingAt: instance.drainingAt?.getTime() ?? null,
     drainedBy: instance.drainedBy,
+    notWoken: instance.notWokenAt !== null,
     served: Object.values(instance.served).reduce((sum, [requests, errors]) => ({ requests: sum.requests + requests, errors: sum.errors + errors }), { requests: 0, errors: 0 }),
   }));
 }

@@ -1,5 +1,5 @@
 /** What the autoscaler reads and writes. */
-import { and, eq, isNull, ne, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNull, ne, or, sql } from "drizzle-orm";
 import type { AppId, InstanceId } from "../../contract/ids.ts";
 import type { Settings } from "../../contract/release-config.ts";
 import type { ScaleCause } from "../../domain/autoscale.ts";
@@ -55,4 +55,10 @@ export async function wakeApp(db: Db, appId: AppId, now: Date): Promise<boolean>
   const [woken] = await db.update(apps).set({ scaledTo: 1, scaledBy: "request", scaledAt: now }).where(and(eq(apps.id, appId), eq(apps.scaledTo, 0))).returning({ id: apps.id });
   if (woken !== undefined) await writeEvent(db, appId, { kind: "scaled", cause: "request", detail: { from: 0, to: 1 } }, now);
   return woken !== undefined;
+}
+
+/** A gateway could not wake these: the rollout loop places others, where there is another node. */
+export async function markNotWoken(db: Db, appId: AppId, ids: readonly InstanceId[], now: Date): Promise<void> {
+  if (ids.length === 0) return;
+  await db.update(instances).set({ notWokenAt: now }).where(and(inArray(instances.id, [...ids]), eq(instances.appId, appId), eq(instances.state, "wanted"), isNull(instances.notWokenAt)));
 }

@@ -179,6 +179,8 @@ export const instances = pgTable(
     /** Ids of gateways that hold no request for it any more. */
     drainedBy: jsonb("drained_by").$type<string[]>().notNull().default([]),
     goneAt: at("gone_at"),
+    /** When a gateway could not wake it; null again once it runs. */
+    notWokenAt: at("not_woken_at"),
     /** What gateways counted of it while its release was watched: requests and errors, by process of a gateway. */
     served: jsonb("served").$type<Record<string, [requests: number, errors: number]>>().notNull().default({}),
     /** What was counted of it so far: `core/domain/usage.ts`. */
