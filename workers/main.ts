@@ -17,6 +17,7 @@ import { DnsEnv, openTxtLookup } from "../core/dns.ts";
 import { startDomains } from "./domains/loop.ts";
 import { UsageEnv, usageConfig } from "./usage/config.ts";
 import { startUsage } from "./usage/loop.ts";
+import { startVolumes } from "./volumes/loop.ts";
 
 const Env = z.object({
   ...DatabaseEnv,
@@ -30,15 +31,17 @@ const Env = z.object({
   /** What this process does. */
   BERTH_WORKER_ROLES: z
     .string()
-    .default("build,reconcile,autoscale,usage,domains")
+    .default("build,reconcile,autoscale,usage,domains,volumes")
     .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(["build", "reconcile", "autoscale", "usage", "domains"])).min(1)),
+    .pipe(z.array(z.enum(["build", "reconcile", "autoscale", "usage", "domains", "volumes"])).min(1)),
   /** How often the autoscaler looks. */
   BERTH_AUTOSCALE_EVERY_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
   ...UsageEnv,
   ...DnsEnv,
   /** How often claims of domains are looked for that are due. */
   BERTH_DOMAINS_EVERY_MS: z.coerce.number().int().min(100).max(600_000).default(5000),
+  /** How often volumes are looked after: daily snapshots, and those that are over. */
+  BERTH_VOLUMES_EVERY_MS: z.coerce.number().int().min(100).max(600_000).default(10_000),
   /** How long running builds may go on after SIGTERM before they return to the queue. */
   BERTH_WORKER_DRAIN_MS: z.coerce.number().int().min(0).default(10_000),
 });
@@ -67,6 +70,7 @@ if (env.BERTH_WORKER_ROLES.includes("usage")) closers.push(startUsage({ db, log,
 if (env.BERTH_WORKER_ROLES.includes("domains")) {
   closers.push(startDomains({ ...common, lookup: openTxtLookup(env.BERTH_DNS_SERVERS), everyMs: env.BERTH_DOMAINS_EVERY_MS }));
 }
+if (env.BERTH_WORKER_ROLES.includes("volumes")) closers.push(startVolumes({ ...common, blobs: openS3BlobStore(env), everyMs: env.BERTH_VOLUMES_EVERY_MS }));
 if (env.BERTH_WORKER_ROLES.includes("build")) {
   const config = buildConfig(env);
   const secrets = openSecrets(env);

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { Transform, type Readable } from "node:stream";
 import { AppError } from "../../core/contract/errors.ts";
 import type { Id, NodeId } from "../../core/contract/ids.ts";
-import { snapshotKey } from "../../core/blob-store/keys.ts";
+import { snapshotPrefix } from "../../core/blob-store/keys.ts";
 import { findTaking, writeSnapshot } from "../../core/db/system-queries/node-volumes.ts";
 import type { Deps } from "../deps.ts";
 
@@ -13,7 +13,7 @@ export async function storeSnapshot(deps: Deps, nodeId: NodeId, id: Id<"snapshot
   const taking = await findTaking(deps.db, nodeId, id);
   if (taking === undefined) throw unwanted();
   // A name of its own for each try: none writes over what another has stored.
-  const blobKey = snapshotKey(taking.tenantId, id, randomUUID());
+  const blobKey = snapshotPrefix(taking.tenantId, id) + randomUUID();
   const hash = createHash("sha256");
   const hashed = body.compose(
     new Transform({

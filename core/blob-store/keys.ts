@@ -6,8 +6,7 @@ export function blobKey(digest: string): string {
   return `blobs/sha256/${hex.slice(0, 2)}/${hex}`;
 }
 
-export const SNAPSHOTS_PREFIX = "volumes/";
-/** Key of a snapshot of a volume, as one try stored it. */
-export function snapshotKey(tenantId: string, snapshotId: string, unique: string): string {
-  return `${SNAPSHOTS_PREFIX}${tenantId}/${snapshotId}/${unique}`;
+/** All that tries to store a snapshot of a volume have left. */
+export function snapshotPrefix(tenantId: string, snapshotId: string): string {
+  return `volumes/${tenantId}/${snapshotId}/`;
 }

@@ -22,9 +22,9 @@ export function failureOfTarget(snapshot: RolloutSnapshot, target: ReleasePlan, 
   if (bad) return bad;
   if (!deployment) return undefined;
   const waitedMs = now - lastProgress(snapshot, target, mine);
+  const lost = waitedMs > PLACEMENT_PATIENCE_MS ? lostVolume(target, nodes, now) : undefined;
+  if (lost) return lost;
   if (missing > 0 && waitedMs > PLACEMENT_PATIENCE_MS) {
-    const lost = lostVolume(target, nodes, now);
-    if (lost) return lost;
     const alive = nodes.filter((node) => !isLost(node, now)).length;
     return { code: "no_capacity", detail: `${missing} of ${target.replicas} instances found no node with room (${alive} nodes are up).` };
   }

@@ -77,6 +77,12 @@ test("with the volume's node away nothing is placed elsewhere, and a deployment 
   const slow = { ...deployment, releasedAt: NOW - PLACEMENT_PATIENCE_MS - 5000 };
   const [gaveUp] = plan({ target: release("r2"), deployment: slow, nodes });
   assert.equal(gaveUp?.kind === "give-up" && gaveUp.failure.code, "volume_node_lost");
+  const [alsoGaveUp] = plan({ live: release("r1"), target: release("r2"), deployment: slow, nodes, instances: [instance("a", "r1", { state: "stopping" })] });
+  assert.equal(alsoGaveUp?.kind === "give-up" && alsoGaveUp.failure.code, "volume_node_lost");
+  // It was restored elsewhere while an instance was still wanted here: that one goes, whatever it says when it comes back.
+  const left = { live: release("r1", { nodeId: "n1" as NodeId }), target: release("r1", { nodeId: "n1" as NodeId }) };
+  assert.deepEqual(plan({ ...left, instances: [instance("a", "r1")], nodes }), [{ kind: "stop", instanceId: "a", nodeId: "n2" }, place("r1", "n1")]);
+  assert.deepEqual(plan({ ...left, instances: [instance("a", "r1", { createdAt: NOW - 9000 }), instance("b", "r1", { nodeId: "n1" as NodeId })] }), [{ kind: "stop", instanceId: "a", nodeId: "n2" }]);
   // It was restored elsewhere: what may still run on the lost node has no volume any more.
   const moved = { live: release("r1", { nodeId: "n1" as NodeId }), target: release("r1", { nodeId: "n1" as NodeId }) };
   assert.deepEqual(plan({ ...moved, instances: [instance("a", "r1", { state: "stopping" })], nodes }), [place("r1", "n1")]);

@@ -1,7 +1,7 @@
 /** What an app's volumes mean for its rollout: where its instances may be, and how many of them at a time. Pure. */
 import type { Failure } from "../contract/errors.ts";
 import type { NodeId } from "../contract/ids.ts";
-import type { ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
+import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
 import { chooseNode, isLost, keepReplicas, readyOf, retire, type Nodes } from "./rollout-instances.ts";
 import type { StrategyPlan } from "./rollout-strategies.ts";
 
@@ -44,6 +44,14 @@ export function oneAtATime(snapshot: RolloutSnapshot, actions: readonly RolloutA
   const isFree = !snapshot.instances.some((i) => mayWrite(snapshot, i.nodeId, nodes, now));
   const first = isFree ? actions.findIndex(({ kind }) => kind === "place") : -1;
   return actions.filter(({ kind }, index) => kind !== "place" || index === first);
+}
+
+/** Instances on a node where the volume is no more: it was restored elsewhere while that node was lost. */
+export function strays({ live, target, instances }: RolloutSnapshot): InstanceView[] {
+  return instances.filter(({ releaseId, nodeId, state }) => {
+    const pin = [live, target].find((release) => release?.id === releaseId)?.pinned?.nodeId ?? null;
+    return state !== "stopping" && pin !== null && nodeId !== pin;
+  });
 }
 
 /** What may still run on a lost node where the volume is no more cannot write to it. */

@@ -10,7 +10,7 @@ import type { AutoRollback, Strategy } from "../contract/strategy.ts";
 import { errorPercent, failureOfLive, failureOfTarget } from "./rollout-failures.ts";
 import { isLost, isWarm, keepReplicas, retire, stop } from "./rollout-instances.ts";
 import { planStrategy } from "./rollout-strategies.ts";
-import { isExclusive, nodesFor, oneAtATime, type Pinning } from "./rollout-volumes.ts";
+import { isExclusive, nodesFor, oneAtATime, strays, type Pinning } from "./rollout-volumes.ts";
 import type { InstanceState } from "./states.ts";
 
 export interface ReleasePlan {
@@ -95,6 +95,12 @@ export const DRAIN_TIMEOUT_MS = 30_000;
 
 /** The actions that bring the app closer to what is wanted; none when there is nothing to do now. */
 export function planRollout(snapshot: RolloutSnapshot, now: number): RolloutAction[] {
+  const astray = strays(snapshot);
+  const instances = snapshot.instances.map((one) => (astray.includes(one) ? { ...one, state: "stopping" as const } : one));
+  return [...astray.map(stop), ...planPresent({ ...snapshot, instances }, now)];
+}
+
+function planPresent(snapshot: RolloutSnapshot, now: number): RolloutAction[] {
   const { app, live, target, instances } = snapshot;
   if (app.deleted) {
     // Its volumes' bytes go first: nothing else knows where they are.

@@ -1,4 +1,4 @@
-/** Byte-seconds of what tenants store: layers in the registry, build contexts, logs of builds. */
+/** Byte-seconds of what tenants store: layers in the registry, build contexts, logs of builds, volumes at their full size, their snapshots. */
 import { eq, sql } from "drizzle-orm";
 import type { AppId, TenantId } from "../../contract/ids.ts";
 import type { Db } from "../client.ts";
@@ -35,6 +35,11 @@ export async function countStorage(db: Db, now: Date): Promise<number> {
         union all
         select b.tenant_id, a.id, a.name, (b.context_bytes + b.log_bytes) * ${seconds("b.created_at")}
         from builds b join apps a on a.id = b.app_id
+        union all
+        select v.tenant_id, a.id, a.name, v.size_bytes * ${seconds("v.created_at")} from volumes v join apps a on a.id = v.app_id
+        union all
+        select s.tenant_id, a.id, a.name, s.size_bytes * ${seconds("s.created_at")}
+        from volume_snapshots s join volumes v on v.id = s.volume_id join apps a on a.id = v.app_id where s.size_bytes is not null
       )
       select tenant_id, app_id, app_name, round(sum(amount))::text as amount from stored group by 1, 2, 3 having round(sum(amount)) > 0`);
     const [fromMs, toMs] = [pass.at.getTime(), now.getTime()];
