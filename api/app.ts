@@ -25,6 +25,7 @@ import { createNodeTokenRoutes } from "./routes/node-token.ts";
 import { createNodeSnapshotRoutes } from "./routes/node-snapshots.ts";
 import { createOperatorRoutes } from "./routes/operator.ts";
 import { createInstanceRoutes } from "./routes/instances.ts";
+import { createPreviewRoutes } from "./routes/previews.ts";
 import { createQuotaRoutes } from "./routes/quota.ts";
 import { createSecretRoutes } from "./routes/secrets.ts";
 import { createUsageRoutes } from "./routes/usage.ts";
@@ -77,6 +78,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createInstanceRoutes(deps));
   app.route("/", createDomainRoutes(deps));
   app.route("/", createVolumeRoutes(deps));
+  app.route("/", createPreviewRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));
   app.route("/", createBuildRoutes(deps));
 

@@ -21,6 +21,8 @@ export interface Value {
 const KINDS: Record<string, Kind> = {
   "--app": "apps",
   "[app]": "apps",
+  "--from": "apps",
+  "--to": "apps",
   "--context": "contexts",
   "context [name]": "contexts",
   "rollback [release]": "releases",

@@ -79,7 +79,7 @@ describe("values of options", () => {
   });
 
   it("names, as the contract has them", () => {
-    for (const name of ["a", "my-app", "0", "a".repeat(40), "a".repeat(41), "", "A", "a_b", "-a", "a-", "a.b", "ü", "a\n"]) assert.equal(isAppName(name), AppNameSchema.safeParse(name).success, name);
+    for (const name of ["a", "my-app", "0", "a".repeat(40), "a".repeat(41), "", "A", "a_b", "-a", "a-", "a.b", "a--b", "ü", "a\n"]) assert.equal(isAppName(name), AppNameSchema.safeParse(name).success, name);
   });
 
   it("names that are suggested", () => {

@@ -237,6 +237,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apps/{app}/previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the previews of an app, oldest first */
+        get: operations["listPreviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/previews/{preview}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Make a preview, or let it live on with the configuration that its app has now; then deploy to it by its app's name */
+        put: operations["putPreview"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Run the image of another app's release, or of a preview, without building it again */
+        post: operations["promoteApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apps/{app}/releases": {
         parameters: {
             query?: never;
@@ -1652,6 +1703,21 @@ export interface components {
                 volumeBytes?: number;
             };
         };
+        Preview: {
+            app: components["schemas"]["App"];
+            /** Format: date-time */
+            expiresAt: string;
+            name: string;
+            of: string;
+        };
+        PreviewPage: {
+            items: components["schemas"]["Preview"][];
+            nextCursor: string | null;
+        };
+        PreviewPut: {
+            /** @default 604800000 */
+            expiresInMs?: number;
+        };
         Problem: {
             code: components["schemas"]["ErrorCode"];
             detail: string;
@@ -1674,6 +1740,10 @@ export interface components {
             status: number;
             title: string;
             type: string;
+        };
+        Promote: {
+            from: string;
+            release?: string;
         };
         QuotaList: {
             items: {
@@ -2526,7 +2596,11 @@ export type OwnTenant = components['schemas']['OwnTenant'];
 export type Plan = components['schemas']['Plan'];
 export type PlanPage = components['schemas']['PlanPage'];
 export type PlanPut = components['schemas']['PlanPut'];
+export type Preview = components['schemas']['Preview'];
+export type PreviewPage = components['schemas']['PreviewPage'];
+export type PreviewPut = components['schemas']['PreviewPut'];
 export type Problem = components['schemas']['Problem'];
+export type Promote = components['schemas']['Promote'];
 export type QuotaList = components['schemas']['QuotaList'];
 export type Recheck = components['schemas']['Recheck'];
 export type Release = components['schemas']['Release'];
@@ -3404,6 +3478,124 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listPreviews: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of previews */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    putPreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                preview: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewPut"];
+            };
+        };
+        responses: {
+            /** @description The preview */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preview"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    promoteApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Promote"];
+            };
+        };
+        responses: {
+            /** @description It is being rolled out as this deployment */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
             503: components["responses"]["Unavailable"];

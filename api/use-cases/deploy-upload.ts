@@ -100,7 +100,7 @@ async function uploadLimit({ db, config }: Deps, actor: Actor): Promise<Refuse> 
 /** An app that exists, or a name that may become one. Before any byte is read. @throws AppError invalid_name, not_found */
 export async function checkApp(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppRow | undefined> {
   const app = await findApp(db, actor.tenantId, nameOrId);
-  if (app !== undefined && sees(actor, app.id)) return app;
+  if (app !== undefined && sees(actor, app)) return app;
   if (parseId("app", nameOrId) !== undefined || actor.appId !== null) throw new AppError("not_found", `${actor.tenantName} has no app «${nameOrId}».`);
   const name = AppNameSchema.safeParse(nameOrId);
   if (!name.success) throw invalid("invalid_name", name.error.issues);

@@ -8,18 +8,18 @@ import type { Actor } from "../deps.ts";
 /** @throws AppError not_found */
 export async function requireApp(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppRow> {
   const found = await findApp(db, actor.tenantId, nameOrId);
-  return found !== undefined && sees(actor, found.id) ? found : noApp(actor, nameOrId);
+  return found !== undefined && sees(actor, found) ? found : noApp(actor, nameOrId);
 }
 
 /** @throws AppError not_found */
 export async function requireAppDetails(db: Db | Tx, actor: Actor, nameOrId: string): Promise<AppDetails> {
   const found = await findAppDetails(db, actor.tenantId, nameOrId);
-  return found !== undefined && sees(actor, found.app.id) ? found : noApp(actor, nameOrId);
+  return found !== undefined && sees(actor, found.app) ? found : noApp(actor, nameOrId);
 }
 
-/** A token of one app sees no other. */
-export function sees(actor: Pick<Actor, "appId">, appId: AppId): boolean {
-  return actor.appId === null || actor.appId === appId;
+/** A token of one app sees no other, but for that one's previews. */
+export function sees(actor: Pick<Actor, "appId">, app: { id: AppId; previewOf: AppId | null }): boolean {
+  return actor.appId === null || actor.appId === app.id || actor.appId === app.previewOf;
 }
 
 /** What all apps of the tenant share is not for a token of one of them. @throws AppError forbidden */

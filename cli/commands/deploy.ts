@@ -11,12 +11,16 @@ export interface DeployOptions extends CommonOptions, SettingsFlags {
   app?: string;
   detach?: boolean;
   image?: string;
+  preview?: string;
   config?: string;
   file?: string;
   target?: string;
   buildArg?: string[];
   env?: string[];
 }
+
+/** A preview has at most one instance, and nothing of the app's own volumes: whatever its file says. */
+const NOT_OF_PREVIEWS = ["replicas", "scaling", "freezeAfterMs", "strategy", "keepWarmMs", "mounts"] as const;
 
 export function define(command: Command): void {
   const shared = commonOptions(command)
@@ -27,6 +31,7 @@ export function define(command: Command): void {
     .option("--build-arg <name=value>", "set an ARG; may be repeated", repeated)
     .option("-e, --env <name=value>", "set a variable of the app; may be repeated", repeated)
     .addOption(new Option("--image <ref>", "run an image of the registry and build nothing").conflicts(["file", "target", "buildArg"]))
+    .option("--preview <name>", "deploy beside the app, at a URL of its own (see berth previews)")
     .option("-d, --detach", "do not wait until it is live");
   settingsOptions(shared)
     .addHelpText(
@@ -44,6 +49,7 @@ Examples:
   $ berth deploy -f docker/Dockerfile.prod --target runtime --build-arg VERSION=3
   $ berth deploy --replicas 2 --memory 256m --ready-path /healthz
   $ berth deploy --image library/busybox:latest --app box --command 'httpd -f -p 8080'
+  $ berth deploy --preview pr-12 --app shop
   $ git archive HEAD | berth deploy - --app shop
   $ url=$(berth deploy --quiet)`,
     )
@@ -66,7 +72,9 @@ async function deploy(directory: string | undefined, options: DeployOptions): Pr
     ...(target === undefined ? {} : { target }),
   };
   const { out, client } = openSession(options);
-  const app = await chooseApp(options.app ?? file?.app, place);
+  const parent = await chooseApp(options.app ?? file?.app, place);
+  const app = options.preview === undefined ? parent : (await client.putPreview(parent, options.preview)).app.name;
+  if (options.preview !== undefined) for (const name of NOT_OF_PREVIEWS) delete config.settings[name];
   const dockerfile = options.file ?? (file?.dockerfile === undefined || directory === "-" ? file?.dockerfile : join(place, file.dockerfile));
   const { runDeploy } = await import("../deploy/run.ts");
   await runDeploy({ out, client, app, directory: directory ?? ".", options: { ...options, ...(dockerfile === undefined ? {} : { file: dockerfile }) }, config, startedMs });

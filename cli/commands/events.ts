@@ -30,10 +30,13 @@ async function events(named: string | undefined, options: CommonOptions & { app?
     return;
   }
   const now = Date.now();
-  await out.table(["WHEN", "WHAT", "WHY", "INSTANCE"], found.map((event) => [formatAge(event.at, now), whatOf(event), safeLogText(event.because ?? "", false), event.instance ?? ""]));
+  await out.table(["WHEN", "WHAT", "WHY", "INSTANCE"], found.map((event) => [formatAge(event.at, now), whatOf(event), safeLogText(String(event.detail["failure"] ?? event.because ?? ""), false), event.instance ?? ""]));
 }
 
 function whatOf({ kind, detail }: AppEvent): string {
-  const { from, to } = detail;
+  const { from, to, release, percent } = detail;
+  if (kind === "share") return `${release} has ${percent} %`;
+  if (kind === "given-up") return `${release} given up`;
+  if (kind === "rolled-back") return `back from ${from} to ${to}`;
   return kind === "scaled" && from !== undefined && to !== undefined ? `scaled ${from} to ${to}` : kind;
 }

@@ -1,6 +1,6 @@
 /** Names that become part of URLs and repository paths. */
 import { z } from "zod";
-import { APP_NAME_MAX, DNS_LABEL } from "../domain/names.ts";
+import { APP_NAME_MAX, DNS_LABEL, PREVIEW_MARK } from "../domain/names.ts";
 
 export const TENANT_NAME_MAX = 22;
 const RULE = "lower-case letters, digits and single hyphens, starting with a letter or digit";
@@ -13,7 +13,9 @@ function label(what: string, max: number) {
     .regex(DNS_LABEL, `${what} has ${RULE}`);
 }
 
-export const AppNameSchema = label("an app's name", APP_NAME_MAX);
+export const AppNameSchema = label("an app's name", APP_NAME_MAX).refine((name) => !name.includes(PREVIEW_MARK), "an app's name has no two hyphens one after the other: those are names of previews");
+/** `canary` leads to the release that is on its way. */
+export const PreviewNameSchema = label("a preview's name", APP_NAME_MAX).refine((name) => !name.includes(PREVIEW_MARK) && name !== "canary", "a preview's name has no two hyphens one after the other, and is not «canary»");
 /** The first part of the repositories of the catalogue, which all may read. */
 const CATALOGUE = "library";
 /** No hyphen: `<app>-<tenant>` must be readable from its right end in one way only. */

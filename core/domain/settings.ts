@@ -20,6 +20,11 @@ export function applySettingsPatch(settings: Settings, patch: SettingsPatch): Se
   throw new AppError("invalid_config", `${issue?.path.join(".") ?? "settings"} ${issue?.message ?? "are not valid"}.`);
 }
 
+/** Of a preview: one instance at most, when somebody asks; nothing of the app's own volumes, and no share of its requests. */
+export function previewSettings({ mounts: _mounts, strategy: _strategy, freezeAfterMs: _freezeAfterMs, scaling: _scaling, ...settings }: Settings): Settings {
+  return SettingsSchema.parse({ ...settings, scaling: { min: 0, max: 1 }, keepWarmMs: 0 });
+}
+
 function withPatch(before: Readonly<Record<string, unknown>>, patch: Readonly<Record<string, unknown>>): Record<string, unknown> {
   const merged = { ...before };
   for (const [name, value] of Object.entries(patch)) {

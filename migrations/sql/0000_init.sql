@@ -110,6 +110,8 @@ CREATE TABLE "apps" (
 	"scaled_to" integer,
 	"scaled_by" text,
 	"scaled_at" timestamp with time zone,
+	"preview_of" text,
+	"expires_at" timestamp with time zone,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"deleted_at" timestamp with time zone
 );
@@ -503,6 +505,7 @@ ALTER TABLE "tokens" ADD CONSTRAINT "tokens_app_id_apps_id_fk" FOREIGN KEY ("app
 ALTER TABLE "trusts" ADD CONSTRAINT "trusts_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "trusts" ADD CONSTRAINT "trusts_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "apps" ADD CONSTRAINT "apps_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "apps" ADD CONSTRAINT "apps_preview_of_apps_id_fk" FOREIGN KEY ("preview_of") REFERENCES "public"."apps"("id") ON DELETE set null ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "builds" ADD CONSTRAINT "builds_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "builds" ADD CONSTRAINT "builds_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "deployments" ADD CONSTRAINT "deployments_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -550,6 +553,7 @@ CREATE UNIQUE INDEX "trusts_name" ON "trusts" USING btree ("tenant_id","name");-
 CREATE INDEX "trusts_issuer" ON "trusts" USING btree ("issuer");--> statement-breakpoint
 CREATE UNIQUE INDEX "apps_name" ON "apps" USING btree ("tenant_id","name") WHERE "apps"."deleted_at" is null;--> statement-breakpoint
 CREATE INDEX "apps_tenant" ON "apps" USING btree ("tenant_id","id");--> statement-breakpoint
+CREATE INDEX "apps_previews" ON "apps" USING btree ("preview_of","id") WHERE "apps"."preview_of" is not null;--> statement-breakpoint
 CREATE INDEX "apps_labels" ON "apps" USING gin ("labels");--> statement-breakpoint
 CREATE INDEX "builds_app" ON "builds" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "builds_open" ON "builds" USING btree ("state","lease_until") WHERE "builds"."state" in ('queued', 'running');--> statement-breakpoint

@@ -7,7 +7,8 @@ import { openS3BlobStore } from "../../core/blob-store/s3.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
 import type { BlobStore } from "../../core/blob-store/blob-store.ts";
 import { apps, blobs as blobRows, manifests, releases, repositoryBlobs, tags } from "../../core/db/schema.ts";
-import { startTestApi, type TestApi } from "../support/api.ts";
+import { endPreviews } from "../../core/db/system-queries/previews.ts";
+import { randomName, startTestApi, type TestApi } from "../support/api.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -99,4 +100,68 @@ test("what is not there, or another tenant's, or no name, is refused and makes n
   assert.equal((await deploy("none", "{")).body.code, "invalid_request");
   assert.equal((await deploy("Bad_Name", { image: "web:v1" })).body.code, "invalid_name");
   assert.equal((await api.db.select().from(apps).where(eq(apps.name, "none"))).length, 0);
+});
+
+test("promotion runs another app's image with the target's own configuration, from a repository of its own", async () => {
+  const [staging, prod] = [randomName("staging"), randomName("prod")];
+  assert.equal((await deploy(staging, { image: "web:v1", env: { STAGE: "staging" } })).status, 202);
+  assert.equal((await api.call("POST", "/v1/apps", { token: tenant.token, body: { name: prod, env: { STAGE: "prod" }, settings: { memoryBytes: 2 ** 27 } } })).status, 201);
+  const promote = (to: string, body: object, token = tenant.token) => api.call("POST", `/v1/apps/${to}/promote`, { token, body });
+  assert.equal((await promote(prod, { from: staging })).body.code, "no_release", "it has none that is live");
+  assert.equal((await promote(prod, { from: prod })).body.code, "conflict");
+  assert.equal((await promote(prod, { from: staging, release: "v9" })).status, 404);
+  const stranger = await api.tenant();
+  assert.equal((await api.call("POST", "/v1/apps", { token: stranger.token, body: { name: "mine" } })).status, 201);
+  assert.equal((await promote("mine", { from: staging, release: "v1" }, stranger.token)).status, 404, "another tenant's app is none");
+
+  const made = await promote(prod, { from: staging, release: "v1" });
+  assert.deepEqual([made.status, made.body.reason, made.body.release], [202, `promoted from ${staging} v1`, "v1"]);
+  const [app] = await api.db.select().from(apps).where(eq(apps.name, prod));
+  const [release] = await api.db.select().from(releases).where(eq(releases.appId, app!.id));
+  assert.deepEqual([release?.image.manifestDigest, release?.env, release?.settings.memoryBytes, release?.repository], [digest, { STAGE: "prod" }, 2 ** 27, `${tenant.name}/${prod}`]);
+  const linked = await api.db.select().from(manifests).where(eq(manifests.repository, `${tenant.name}/${prod}`));
+  assert.deepEqual(linked.map((row) => row.digest), [digest]);
+  assert.equal((await api.db.select().from(repositoryBlobs).where(eq(repositoryBlobs.repository, `${tenant.name}/${prod}`))).length, 2, "its config and its layer");
+  const { body: log } = await api.call("GET", `/v1/audit?verb=app.promote`, { token: tenant.token });
+  assert.deepEqual([log.items[0].detail.from, log.items[0].detail.release, log.items[0].detail.digest], [staging, "v1", digest]);
+});
+
+test("a preview is an app beside the app: its configuration and secrets, at most one instance, an end; it is promoted and goes with its app", async () => {
+  const shop = randomName("shop");
+  const call = (method: string, path: string, body?: object, token = tenant.token) => api.call(method, path, { token, ...(body === undefined ? {} : { body }) });
+  assert.equal((await deploy(shop, { image: "web:v1", env: { MODE: "x" }, settings: { replicas: 3, concurrency: 7, strategy: { kind: "rolling" } } })).status, 202);
+  assert.equal((await call("PUT", `/v1/apps/${shop}/secrets/KEY`, { kind: "env", value: "of the shop" })).status, 202);
+  for (const bad of ["canary", "a--b", "A"]) assert.ok((await call("PUT", `/v1/apps/${shop}/previews/${bad}`, {})).status >= 400, bad);
+  assert.equal((await call("PUT", `/v1/apps/${shop}/previews/${"p".repeat(39)}`, {})).body.code, "invalid_name");
+  const put = await call("PUT", `/v1/apps/${shop}/previews/pr-1`, {});
+  assert.equal(put.status, 200);
+  const { name, of, app } = put.body;
+  assert.deepEqual([name, of, app.name], ["pr-1", shop, `pr-1--${shop}`]);
+  assert.match(app.url, new RegExp(`//pr-1--${shop}-${tenant.name}\\.`));
+  assert.deepEqual([app.settings.scaling.max, app.settings.scaling.min, app.settings.concurrency, app.settings.strategy], [1, 0, 7, undefined]);
+  assert.equal((await call("PUT", `/v1/apps/${app.name}/previews/pr-2`, {})).body.code, "conflict");
+  assert.ok(!(await call("GET", "/v1/apps?limit=100")).body.items.some((one: { name: string }) => one.name === app.name), "it is no app of the list");
+  assert.deepEqual((await call("GET", `/v1/apps/${shop}/previews`)).body.items.map((one: { name: string }) => one.name), ["pr-1"]);
+  assert.ok([400, 422].includes((await call("POST", "/v1/apps", { name: `x--${shop}` })).status), "such a name is a preview's");
+
+  assert.equal((await deploy(app.name, { image: "web:v1" })).status, 202);
+  const [row] = await api.db.select().from(apps).where(eq(apps.name, app.name));
+  const [release] = await api.db.select().from(releases).where(eq(releases.appId, row!.id));
+  assert.deepEqual([release?.env, release?.secrets.map((one) => one.name)], [{ MODE: "x" }, ["KEY"]]);
+  const own = await call("POST", "/v1/tokens", { name: randomName("ci"), scopes: ["read", "deploy"], app: shop });
+  assert.equal((await call("GET", `/v1/apps/${app.name}`, undefined, own.body.secret ?? own.body.token)).status, 200, "a token of the app sees its previews");
+
+  const promoted = await call("POST", `/v1/apps/${shop}/promote`, { from: app.name, release: "v1" });
+  assert.deepEqual([promoted.status, promoted.body.reason], [202, `promoted from pr-1--${shop} v1`]);
+
+  await api.db.update(apps).set({ expiresAt: new Date(Date.now() - 1) }).where(eq(apps.id, row!.id));
+  assert.equal((await call("PUT", `/v1/apps/${shop}/previews/pr-1`, {})).status, 200, "who deploys it again lets it live on");
+  assert.ok(!(await endPreviews(api.db, new Date())).some((one) => one.apps.includes(row!.id)));
+  await api.db.update(apps).set({ expiresAt: new Date(Date.now() - 1) }).where(eq(apps.id, row!.id));
+  assert.ok((await endPreviews(api.db, new Date())).some((one) => one.apps.includes(row!.id)));
+  assert.equal((await call("GET", `/v1/apps/${app.name}`)).status, 404);
+
+  assert.equal((await call("PUT", `/v1/apps/${shop}/previews/pr-3`, {})).status, 200);
+  assert.equal((await call("DELETE", `/v1/apps/${shop}`)).status, 204);
+  assert.equal((await call("GET", `/v1/apps/pr-3--${shop}`)).status, 404);
 });

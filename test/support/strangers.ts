@@ -49,6 +49,7 @@ const VOLUME: Thing = {
   names: (owned) => APP.names(owned).map((each) => ({ ...each, volume: "data", snapshot: owned.snapshotId, operation: owned.operationId })),
   missing: () => APP.missing().map((each) => ({ ...each, volume: "data", snapshot: newId("snapshot"), operation: newId("operation") })),
 };
+const PREVIEW: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, preview: "pr-1" })), missing: () => APP.missing().map((each) => ({ ...each, preview: "pr-1" })) };
 const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
 const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
 
@@ -97,6 +98,9 @@ export const RECIPES: Record<string, Recipe> = {
   getEnv: { thing: APP },
   updateEnv: { thing: APP, body: { A: "1" } },
   listReleases: { thing: APP },
+  listPreviews: { thing: APP },
+  putPreview: { thing: PREVIEW, body: {} },
+  promoteApp: { thing: APP, body: { from: "web" } },
   rollbackApp: { thing: APP, body: { release: "v1" } },
   getAppLogs: { thing: APP },
   listSecrets: { thing: APP },

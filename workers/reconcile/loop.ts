@@ -2,11 +2,14 @@
 import type { Bells } from "../../core/bells.ts";
 import { parseId, type AppId } from "../../core/contract/ids.ts";
 import type { Db } from "../../core/db/client.ts";
+import type { Destroyed } from "../../core/db/queries/destroy.ts";
+import { endPreviews } from "../../core/db/system-queries/previews.ts";
 import { appsToReconcile } from "../../core/db/system-queries/rollout.ts";
 import type { Log } from "../../core/log.ts";
 import { reconcileApp } from "./pass.ts";
 
 const SWEEP_EVERY_MS = 2000;
+const PREVIEWS_EVERY_MS = 30_000;
 
 export interface ReconcileDeps {
   db: Db;
@@ -37,9 +40,14 @@ export function startReconcile(deps: ReconcileDeps): () => Promise<void> {
     const appId = parseId("app", id);
     if (appId) look(appId);
   });
+  let previewsAt = 0;
   const sweep = async () => {
     try {
       for (const appId of await appsToReconcile(deps.db)) look(appId);
+      if (deps.clock().getTime() >= previewsAt) {
+        previewsAt = deps.clock().getTime() + PREVIEWS_EVERY_MS;
+        for (const ended of await endPreviews(deps.db, deps.clock())) ringFor(deps.bells, ended);
+      }
     } catch (error) {
       deps.log.warn({ err: error }, "sweep failed");
     }
@@ -52,6 +60,13 @@ export function startReconcile(deps: ReconcileDeps): () => Promise<void> {
     stopListening();
     await Promise.all(running.values());
   };
+}
+
+function ringFor(bells: Bells, { apps, builds, deployments }: Destroyed): void {
+  for (const id of apps) bells.ring("route", id);
+  for (const id of apps) bells.ring("reconcile", id);
+  for (const id of builds) bells.ring("buildCancel", id);
+  for (const id of deployments) bells.ring("deployment", id);
 }
 
 async function onePass(deps: ReconcileDeps, appId: AppId): Promise<void> {

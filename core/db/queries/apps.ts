@@ -38,10 +38,10 @@ export async function findAppDetails(db: Db | Tx, tenantId: TenantId, nameOrId: 
   return row;
 }
 
-/** Oldest first, after the app with the id `after`; `only` that one. */
+/** Without previews; oldest first, after the app with the id `after`; `only` that one. */
 export function listApps(db: Db | Tx, tenantId: TenantId, limit: number, after: AppId | undefined, labels?: LabelSelector, only: AppId | null = null): Promise<AppDetails[]> {
   return details(db)
-    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), after === undefined ? undefined : gt(apps.id, after), only === null ? undefined : eq(apps.id, only), labels && hasLabels(labels)))
+    .where(and(eq(apps.tenantId, tenantId), isNull(apps.deletedAt), isNull(apps.previewOf), after === undefined ? undefined : gt(apps.id, after), only === null ? undefined : eq(apps.id, only), labels && hasLabels(labels)))
     .orderBy(asc(apps.id))
     .limit(limit);
 }
@@ -56,7 +56,8 @@ function hasLabels({ equal, differ, has, lacks }: LabelSelector) {
   );
 }
 
-function details(db: Db | Tx) {
+/** For `previews.ts`, too. */
+export function details(db: Db | Tx) {
   // Drizzle writes bare column names where a query has one table: the outer table must be named here.
   const release = (id: typeof apps.liveReleaseId | typeof apps.targetReleaseId, what: string) =>
     sql`(select ${sql.raw(what)} from ${releases} r where r.id = ${sql.raw(`apps.${id.name}`)})`;
@@ -75,7 +76,7 @@ function details(db: Db | Tx) {
 }
 
 /** False when the tenant has an app of this name. */
-export async function insertApp(tx: Tx, row: Pick<AppRow, "id" | "tenantId" | "name" | "settings" | "env"> & { labels?: AppRow["labels"] }): Promise<boolean> {
+export async function insertApp(tx: Tx, row: Pick<AppRow, "id" | "tenantId" | "name" | "settings" | "env"> & Partial<Pick<AppRow, "labels" | "previewOf" | "expiresAt">>): Promise<boolean> {
   const made = await tx.insert(apps).values(row).onConflictDoNothing().returning({ id: apps.id });
   return made.length > 0;
 }

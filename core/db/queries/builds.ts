@@ -13,6 +13,16 @@ export async function findBuild(db: Db | Tx, tenantId: TenantId, id: BuildId): P
   return row;
 }
 
+/** With the app that its app is a preview of. */
+export async function findBuildOf(db: Db | Tx, tenantId: TenantId, id: BuildId): Promise<{ build: BuildRow; previewOf: AppId | null } | undefined> {
+  const [row] = await db
+    .select({ build: builds, previewOf: apps.previewOf })
+    .from(builds)
+    .innerJoin(apps, eq(apps.id, builds.appId))
+    .where(and(eq(builds.tenantId, tenantId), eq(builds.id, id)));
+  return row;
+}
+
 /** A queued build and the deployment that waits for it. */
 export async function insertUpload(tx: Tx, build: typeof builds.$inferInsert, deployment: typeof deployments.$inferInsert): Promise<void> {
   await tx.insert(builds).values(build);

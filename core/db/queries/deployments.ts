@@ -12,6 +12,8 @@ export type BuildRow = typeof builds.$inferSelect;
 export interface DeploymentDetails {
   deployment: DeploymentRow;
   appName: string;
+  /** The app that this one is a preview of. */
+  previewOf: AppId | null;
   appSettings: Settings;
   build: BuildRow | null;
   releaseNumber: number | null;
@@ -35,7 +37,7 @@ export async function listDeployments(db: Db | Tx, tenantId: TenantId, appId: Ap
 
 function details(db: Db | Tx) {
   return db
-    .select({ deployment: deployments, appName: apps.name, appSettings: apps.settings, build: builds, releaseNumber: releases.number })
+    .select({ deployment: deployments, appName: apps.name, previewOf: apps.previewOf, appSettings: apps.settings, build: builds, releaseNumber: releases.number })
     .from(deployments)
     .innerJoin(apps, eq(apps.id, deployments.appId))
     .leftJoin(builds, eq(builds.id, deployments.buildId))

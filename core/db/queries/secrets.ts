@@ -23,12 +23,17 @@ const at = (tenantId: TenantId, appId: AppId | null) => and(eq(secrets.tenantId,
 export async function listSecrets(db: Db | Tx, tenantId: TenantId, appId: AppId | null, limit: number, after: string | undefined): Promise<SecretRow[]> {
   const isListed = and(gt(secrets.version, 0), after === undefined ? undefined : gt(secrets.name, after));
   if (appId === null) return db.select().from(secrets).where(and(at(tenantId, null), isListed)).orderBy(asc(secrets.name)).limit(limit);
-  return db.selectDistinctOn([secrets.name]).from(secrets).where(and(ofApp(tenantId, appId), isListed)).orderBy(asc(secrets.name), sql`${secrets.appId} nulls last`).limit(limit);
+  return db.selectDistinctOn([secrets.name]).from(secrets).where(and(ofApp(tenantId, appId), isListed)).orderBy(asc(secrets.name), nearestFirst(appId)).limit(limit);
 }
 
 function ofApp(tenantId: TenantId, appId: AppId | null): SQL | undefined {
-  return and(eq(secrets.tenantId, tenantId), sql`(${secrets.appId} = ${appId} or ${secrets.appId} is null)`);
+  return and(eq(secrets.tenantId, tenantId), sql`(${secrets.appId} = ${appId} or ${secrets.appId} is null or ${secrets.appId} = ${previewed(appId)})`);
 }
+
+/** A preview gets what its app has. */
+const previewed = (appId: AppId | null) => sql`(select ${apps.previewOf} from ${apps} where ${apps.id} = ${appId})`;
+/** Its own, then those of the app that it is a preview of, then shared ones. */
+const nearestFirst = (appId: AppId | null) => sql`(${secrets.appId} = ${appId}) desc nulls last, ${secrets.appId} nulls last`;
 
 export interface EffectiveSecret {
   id: SecretId;
@@ -44,7 +49,7 @@ export async function effectiveSecrets(db: Db | Tx, tenantId: TenantId, appId: A
     .selectDistinctOn([secrets.name], { id: secrets.id, name: secrets.name, kind: secrets.kind, version: secrets.version, appId: secrets.appId })
     .from(secrets)
     .where(and(ofApp(tenantId, appId), gt(secrets.version, 0)))
-    .orderBy(asc(secrets.name), sql`${secrets.appId} nulls last`);
+    .orderBy(asc(secrets.name), nearestFirst(appId));
   return rows.map(({ appId: owner, ...row }) => ({ ...row, isShared: owner === null }));
 }
 

@@ -72,6 +72,31 @@ export async function mountBlob(db: Db, from: string, to: string, digest: string
   });
 }
 
+/** Lets `to` read a manifest that `from` has, with all that it names: its blobs, and of an index its manifests. */
+export async function linkManifest(tx: Tx, from: string, to: string, digest: string): Promise<void> {
+  if (from === to) return;
+  // What it names is in its own text; a blob that `from` lacks is not linked.
+  await tx.execute(sql`
+    with recursive named (digest) as (
+      select ${digest}::text
+      union
+      select parts.digest from named n join ${manifests} m on m.repository = ${from} and m.digest = n.digest
+      cross join lateral (
+        select convert_from(m.content, 'UTF8')::jsonb #>> '{config,digest}'
+        union all select layer->>'digest' from jsonb_array_elements(coalesce(convert_from(m.content, 'UTF8')::jsonb->'layers', '[]')) layer
+        union all select child->>'digest' from jsonb_array_elements(coalesce(convert_from(m.content, 'UTF8')::jsonb->'manifests', '[]')) child
+      ) parts (digest) where parts.digest is not null
+    ), linked as (
+      insert into ${repositoryBlobs} (repository, digest)
+      select ${to}, b.digest from ${repositoryBlobs} b join named on named.digest = b.digest where b.repository = ${from}
+      on conflict do nothing
+    )
+    insert into ${manifests} (repository, digest, media_type, content, subject_digest, artifact_type)
+    select ${to}, m.digest, m.media_type, m.content, m.subject_digest, m.artifact_type
+    from ${manifests} m join named on named.digest = m.digest where m.repository = ${from}
+    on conflict do nothing`);
+}
+
 /** What the tenant holds already, in whatever repository, costs nothing more. */
 async function requireRoomForBlob(tx: Tx, repository: string, digest: string, askedBytes: number): Promise<void> {
   const { rows } = await tx.execute(sql`

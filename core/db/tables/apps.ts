@@ -1,6 +1,6 @@
 /** Apps and what becomes of them: builds, releases, deployments, instances; their secrets. */
 import { sql } from "drizzle-orm";
-import { check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex, type AnyPgColumn } from "drizzle-orm/pg-core";
 import type { Failure } from "../../contract/errors.ts";
 import type { AppId, BuildId, DeploymentId, Id, InstanceId, NodeId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import type { InstanceReport, Phase } from "../../contract/node-channel.ts";
@@ -45,6 +45,9 @@ export const apps = pgTable(
     /** What set that number: `core/domain/autoscale.ts`, or `request` when one was held for it. */
     scaledBy: text("scaled_by").$type<ScaleCause | "request">(),
     scaledAt: at("scaled_at"),
+    /** The app that it is a preview of, and until when it is kept. */
+    previewOf: text("preview_of").$type<AppId>().references((): AnyPgColumn => apps.id, { onDelete: "set null" }),
+    expiresAt: at("expires_at"),
     createdAt: createdAt(),
     /** Set by `destroy`: the loop stops the instances, then the row is removed. */
     deletedAt: at("deleted_at"),
@@ -52,6 +55,7 @@ export const apps = pgTable(
   (t) => [
     uniqueIndex("apps_name").on(t.tenantId, t.name).where(sql`${t.deletedAt} is null`),
     index("apps_tenant").on(t.tenantId, t.id),
+    index("apps_previews").on(t.previewOf, t.id).where(sql`${t.previewOf} is not null`),
     index("apps_labels").using("gin", t.labels),
   ],
 );
