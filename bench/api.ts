@@ -14,6 +14,7 @@ import { apps } from "../core/db/schema.ts";
 import { start } from "../core/host/spawn.ts";
 import { startApiProcess } from "../test/support/api-process.ts";
 import { startStores } from "../test/support/stores.ts";
+import { atEnd, endAll } from "./support/at-end.ts";
 import { median, percentile, timed } from "./support/measure.ts";
 import { wrk, type Round } from "./support/wrk.ts";
 
@@ -102,7 +103,7 @@ async function measureFlood(url: string, flooding: Seeded, quiet: Seeded) {
   const alone = await steadily(url, quiet);
   const authorization = `Bearer ${flooding.token}`;
   const flood = start(["wrk", "-t1", `-c${FLOOD_CONNECTIONS}`, "-d600s", "-H", `authorization: ${authorization}`, `${url}/v1/apps?limit=50`], { stdio: "ignore" });
-  stops.push(() => flood.kill("SIGKILL"));
+  atEnd(() => flood.kill("SIGKILL"));
   // Until then it uses what it may, and is served.
   while ((await fetch(`${url}/v1/apps/app1`, { headers: { authorization } })).status !== 429) await sleep(100);
   const beside = await steadily(url, quiet);
@@ -111,10 +112,9 @@ async function measureFlood(url: string, flooding: Seeded, quiet: Seeded) {
   return { alone: of(alone), beside: of(beside), p50Ratio: percentile(beside, 50) / percentile(alone, 50), p99Ratio: percentile(beside, 99) / percentile(alone, 99) };
 }
 
-const stops: (() => unknown)[] = [];
 try {
   const stores = await startStores();
-  stops.push(() => stores.stop());
+  atEnd(() => stores.stop());
   const { db, close } = openDb(stores.databaseUrl, { name: "bench", max: 2 });
   const tenants = await seed(db);
   await close();
@@ -125,12 +125,12 @@ try {
       api.child.kill("SIGKILL");
       await api.ended;
     };
-    stops.push(stop);
+    atEnd(stop);
     return { url: `http://127.0.0.1:${api.port}`, stop };
   };
   const api = await startApi("off");
   const bare = await startBare(stores.databaseUrl, first.id);
-  stops.push(bare.stop);
+  atEnd(bare.stop);
 
   const headers = { authorization: `Bearer ${first.token}` };
   const reads = { app: [`${api.url}/v1/apps/app7`, `${bare.url}/app/app7`], list: [`${api.url}/v1/apps?limit=50`, `${bare.url}/apps`] } as const;
@@ -164,6 +164,6 @@ try {
     flood,
   }, (_key, value: unknown) => (typeof value === "number" ? Number(value.toPrecision(4)) : value), 2));
 } finally {
-  for (const stop of stops.toReversed()) await stop();
+  await endAll();
 }
 process.exit(0);

@@ -12,6 +12,7 @@ import { Agent, request } from "node:http";
 import { newId } from "../core/contract/ids.ts";
 import { start } from "../core/host/spawn.ts";
 import { freePort, TestGateway, until } from "../test/support/gateway.ts";
+import { atEnd, endAll } from "./support/at-end.ts";
 import { median, percentile } from "./support/measure.ts";
 import { wrk, type Round } from "./support/wrk.ts";
 
@@ -88,16 +89,16 @@ function residentMib(pid: number): number {
 
 const dir = mkdtempSync(join(tmpdir(), "berth-bench-gateway-"));
 const [appPort, barePort, byHandPort] = [await freePort(), await freePort(), await freePort()];
-const stops: (() => Promise<void>)[] = [];
+atEnd(() => rmSync(dir, { recursive: true, force: true }));
 try {
   const app = await startHaproxy(dir, "app", appConfig(appPort), appPort);
-  stops.push(app.stop);
+  atEnd(app.stop);
   const bare = await startHaproxy(dir, "bare", bareConfig(barePort, appPort), barePort);
-  stops.push(bare.stop);
+  atEnd(bare.stop);
   const byHand = await startHaproxy(dir, "byHand", byHandConfig(byHandPort, appPort), byHandPort);
-  stops.push(byHand.stop);
+  atEnd(byHand.stop);
   const gateway = await TestGateway.start({ BERTH_GATEWAY_SLOTS: String(APPS + NEW_ROUTES + 10), BERTH_GATEWAY_MAX_CONNECTIONS: "8000", BERTH_GATEWAY_COUNTS_MS: "5000" });
-  stops.push(() => gateway.stop());
+  atEnd(() => gateway.stop());
   const endpoint = () => ({ instanceId: newId("instance"), address: "127.0.0.1", port: appPort });
   for (let i = 0; i < APPS; i++) gateway.api.send(gateway.makeRoute(`app${i}`, [endpoint()]));
   await gateway.route("bench", [endpoint()], { concurrency: 1000 });
@@ -132,7 +133,6 @@ try {
     figures,
   }, null, 2));
 } finally {
-  for (const stop of stops.toReversed()) await stop();
-  rmSync(dir, { recursive: true, force: true });
+  await endAll();
 }
 process.exit(0);

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { IsolationSchema, type Isolation } from "../core/contract/isolation.ts";
 import { catalogue, HTTPD, shell, TestNode } from "../test/support/node.ts";
+import { atEnd, endAll } from "./support/at-end.ts";
 import { median } from "./support/measure.ts";
 import { wrk } from "./support/wrk.ts";
 
@@ -22,6 +23,7 @@ interface Figures {
 
 const CLASSES = IsolationSchema.options;
 const node = await TestNode.start();
+atEnd(() => node.stop());
 try {
   const starts = new Map<Isolation, number[]>(CLASSES.map((name) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {
@@ -36,7 +38,7 @@ try {
   const ratios = Object.fromEntries((Object.keys(figures.crun) as (keyof Figures)[]).map((key) => [key, figures.gvisor[key] / figures.crun[key]]));
   console.log(JSON.stringify({ gvisorToCrun: ratios, figures }, null, 2));
 } finally {
-  await node.stop();
+  await endAll();
 }
 
 async function measure(isolation: Isolation, starts: readonly number[]): Promise<Figures> {

@@ -5,18 +5,21 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { cpus, release, totalmem, tmpdir } from "node:os";
 import { join } from "node:path";
-import { run } from "../core/host/spawn.ts";
+import { once } from "node:events";
+import { start } from "../core/host/spawn.ts";
 import { favorCgroupChanges, restoreCgroupChanges } from "../infra/cgroup-changes.ts";
 import { startStack, type Stack } from "../test/support/stack.ts";
 import { changeToUrl } from "./change-to-url.ts";
+import { idle } from "./idle.ts";
 import { instanceMemory } from "./instance-memory.ts";
 import { instanceStart } from "./instance-start.ts";
+import { atEnd, endAll } from "./support/at-end.ts";
 import { openPodman, startDocker, type Peer } from "./support/peers.ts";
 import { toMarkdown, type Row } from "./support/report.ts";
 import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "wake", "memory", "isolation", "gateway", "api"] as const;
+const SECTIONS = ["deploy", "start", "wake", "idle", "memory", "isolation", "gateway", "api"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -33,50 +36,67 @@ const wants = (section: Section) => asked.length === 0 || asked.includes(section
 const say = (text: string) => console.log(text);
 
 const dir = await mkdtemp(join(tmpdir(), "berth-bench-"));
-const cleanUp: (() => Promise<void>)[] = [() => rm(dir, { recursive: true, force: true })];
+atEnd(() => rm(dir, { recursive: true, force: true }));
 const parts: string[] = [];
 try {
   // As `infra/up` does; the peers have it too.
+  atEnd(() => restoreCgroupChanges(dir));
   await favorCgroupChanges(dir);
-  cleanUp.unshift(() => restoreCgroupChanges(dir));
   if (wants("deploy") || wants("start") || wants("memory")) {
     say("· starting a Berth and its peers");
     const stack = await startStack();
-    cleanUp.unshift(stack.stop);
+    atEnd(stack.stop);
     const docker = await startDocker(join(dir, "docker"));
-    if (docker) cleanUp.unshift(docker.stop);
+    if (docker) atEnd(docker.stop);
     const podman = await openPodman(join(dir, "podman"), new URL(stack.apiUrl).host);
-    if (podman) cleanUp.unshift(podman.stop);
+    if (podman) atEnd(podman.stop);
     await measureStack(stack, docker, podman);
   }
   if (wants("wake")) {
     say("· waking an app that sleeps");
     const docker = await startDocker(join(dir, "docker-wake"));
-    try {
-      parts.push(`## Waking\n\nCommand: \`npm run bench -- wake\`\n\n${toMarkdown(await wake(docker))}`);
-    } finally {
-      await docker?.stop();
-    }
+    const stopDocker = docker && atEnd(docker.stop);
+    parts.push(`## Waking\n\nCommand: \`npm run bench -- wake\`\n\n${toMarkdown(await wake(docker))}`);
+    await stopDocker?.();
+  }
+  if (wants("idle")) {
+    say("· a thousand apps that sleep");
+    parts.push(`## Apps that nobody asks for\n\nCommand: \`npm run bench -- idle\`. ${await idle()}`);
   }
   if (wants("isolation")) {
     say("· the runtime classes beside each other");
-    const { stdout } = await run([process.execPath, new URL("isolation.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
+    const stdout = await apart("isolation.ts");
     parts.push(`## Runtime classes\n\nCommand: \`npm run bench -- isolation\`\n\n\`\`\`json\n${stdout.trim()}\n\`\`\``);
   }
   if (wants("gateway")) {
     say("· the gateway against a bare HAProxy");
-    const { stdout } = await run([process.execPath, new URL("gateway.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
+    const stdout = await apart("gateway.ts");
     const figures = JSON.parse(stdout) as GatewayFigures;
     parts.push(`## Gateway\n\nCommand: \`npm run bench -- gateway\`\n\n\`\`\`json\n${JSON.stringify(figures, null, 2)}\n\`\`\``);
   }
   if (wants("api")) {
     say("· the API against a bare handler, and beside a flood");
-    const { stdout } = await run([process.execPath, new URL("api.ts", import.meta.url).pathname], { timeoutMs: 600_000 });
+    const stdout = await apart("api.ts");
     parts.push(`## API\n\nCommand: \`npm run bench -- api\`\n\n\`\`\`json\n${stdout.trim()}\n\`\`\``);
   }
   await report(parts);
 } finally {
-  for (const step of cleanUp) await step().catch((error: unknown) => console.error(error));
+  await endAll();
+}
+
+/** A part in a process of its own; what it says. It ends before the rest does. */
+async function apart(file: string): Promise<string> {
+  const child = start([process.execPath, new URL(file, import.meta.url).pathname], { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = once(child, "exit");
+  atEnd(() => {
+    if (child.exitCode === null && child.signalCode === null) child.kill("SIGTERM");
+    return ended;
+  });
+  let said = "";
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => (said += text));
+  const [code] = (await ended) as [number | null];
+  if (code !== 0) throw new Error(`${file} ended with ${code}`);
+  return said;
 }
 
 async function measureStack(stack: Stack, docker: Peer | undefined, podman: Peer | undefined): Promise<void> {

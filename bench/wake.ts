@@ -10,6 +10,7 @@ import type { Temperature } from "../core/domain/temperature.ts";
 import { run } from "../core/host/spawn.ts";
 import { TestGateway } from "../test/support/gateway.ts";
 import { busybox, HTTPD, TestNode, until } from "../test/support/node.ts";
+import { atEnd } from "./support/at-end.ts";
 import { percentile, timed, untilAnswer } from "./support/measure.ts";
 import type { Peer } from "./support/peers.ts";
 import type { Row } from "./support/report.ts";
@@ -29,23 +30,22 @@ const DOCKER: Record<Asleep, string> = { frozen: "docker unpause", standby: "doc
 
 export async function wake(docker: Peer | undefined): Promise<Row[]> {
   const node = await TestNode.start();
+  const stopNode = atEnd(() => node.stop());
   const gateway = await TestGateway.start();
-  try {
-    if (docker) await run(docker.argv("import", "-", "bench-wake"), { input: gunzipSync(busybox().bytes), timeoutMs: 60_000 });
-    const rows: Row[] = [];
-    for (const temperature of Object.keys(POLICIES) as Asleep[]) {
-      const berth = await berthRounds(node, gateway, temperature);
-      const peer = docker ? await dockerRounds(docker, temperature) : undefined;
-      for (const p of [50, 99]) {
-        const what = `added to a request by an app that is ${temperature === "standby" ? "in standby" : temperature}, p${p}`;
-        rows.push({ what, berthMs: percentile(berth, p), peer: peer && DOCKER[temperature], peerMs: peer && percentile(peer, p) });
-      }
+  const stopGateway = atEnd(() => gateway.stop());
+  if (docker) await run(docker.argv("import", "-", "bench-wake"), { input: gunzipSync(busybox().bytes), timeoutMs: 60_000 });
+  const rows: Row[] = [];
+  for (const temperature of Object.keys(POLICIES) as Asleep[]) {
+    const berth = await berthRounds(node, gateway, temperature);
+    const peer = docker ? await dockerRounds(docker, temperature) : undefined;
+    for (const p of [50, 99]) {
+      const what = `added to a request by an app that is ${temperature === "standby" ? "in standby" : temperature}, p${p}`;
+      rows.push({ what, berthMs: percentile(berth, p), peer: peer && DOCKER[temperature], peerMs: peer && percentile(peer, p) });
     }
-    return rows;
-  } finally {
-    await gateway.stop();
-    await node.stop();
   }
+  await stopGateway();
+  await stopNode();
+  return rows;
 }
 
 /** Of each round: the request that wakes, less the one that follows. */

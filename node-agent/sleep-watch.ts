@@ -18,6 +18,8 @@ const SHORTEST_PAUSE_MS = 20;
 /** Looking takes at most this share of one cpu, however many instances there are. */
 const COST_SHARE = 0.05;
 const MEMORY_EVERY_MS = 2000;
+/** Creating a container again takes work: of many that fell asleep together only so many go deeper in one look. */
+const DEEPER_IN_A_LOOK = 4;
 
 interface Seen {
   packets: number;
@@ -40,6 +42,7 @@ export class SleepWatch {
   #seen = new Map<InstanceId, Seen>();
   #timer: NodeJS.Timeout | undefined;
   #memoryAt = 0;
+  #deeper = 0;
   #closed = false;
 
   constructor(options: SleepWatchOptions) {
@@ -72,6 +75,7 @@ export class SleepWatch {
       return sleeper === undefined ? [] : [{ id, instance, sleeper: { ...sleeper, policy: sleepPolicyAt(sleeper.policy, nowMs) } }];
     });
     const seen = new Map<InstanceId, Seen>();
+    this.#deeper = 0;
     if (sleepers.length > 0) {
       const packets = readPackets();
       for (const { id, instance, sleeper } of sleepers) {
@@ -116,7 +120,7 @@ export class SleepWatch {
       const used = cpuMs(cgroupsPath);
       if (sockets.connections > 0 || sockets.waiting || isWorking(used - seen.cpuMs, now - seen.quietSince)) return { packets, quietSince: now, cpuMs: used };
       instance.sleeping.freeze("idle");
-    } else if (to === "standby" || to === "cold") instance.sleeping.cool(to, "idle");
+    } else if ((to === "standby" || to === "cold") && this.#deeper++ < DEEPER_IN_A_LOOK) instance.sleeping.cool(to, "idle");
     return { ...seen, packets };
   }
 
