@@ -5,6 +5,7 @@ import { accessCalls } from "./access-client.ts";
 import { releaseCalls } from "./release-client.ts";
 import type { Target } from "./config.ts";
 import { CliError } from "./errors.ts";
+import { volumeCalls } from "./volumes-client.ts";
 import { networkError, notBerth, sendRequest, type Call } from "./transport.ts";
 
 /** Node accepts 16 KiB of headers; a configuration beyond this goes as a part of the body. */
@@ -41,6 +42,7 @@ export function createClient(target: Target) {
     target,
     ...accessCalls({ api, via, ask, pages }),
     ...releaseCalls({ api, via, ask, pages }),
+    ...volumeCalls({ api, via, ask, pages }),
     whoami: (): Promise<Whoami> => ask("token", api.GET("/v1/whoami", via("asking who you are"))),
     apps: (label: readonly string[] = []): Promise<App[]> =>
       pages(Number.POSITIVE_INFINITY, (query) => ask("items", api.GET("/v1/apps", { params: { query: { ...query, ...(label.length === 0 ? {} : { label: [...label] }) } }, ...via("listing the apps") }))),
@@ -51,8 +53,9 @@ export function createClient(target: Target) {
     patchLabels: (app: string, labels: LabelsPatch): Promise<App> =>
       ask("labels", api.PATCH("/v1/apps/{app}", { ...at(app), body: { labels }, ...via(`labelling ${app}`) }) as Promise<{ data?: App }>),
     quota: (): Promise<QuotaList> => ask("items", api.GET("/v1/quota", via("reading the quota"))),
-    async destroyApp(app: string): Promise<void> {
-      await api.DELETE("/v1/apps/{app}", { ...at(app), ...via(`destroying ${app}`) });
+    /** `volumes: "delete"`: they go with it. */
+    async destroyApp(app: string, query: { volumes?: "delete" }): Promise<void> {
+      await api.DELETE("/v1/apps/{app}", { params: { path: { app }, query }, ...via(`destroying ${app}`) });
     },
     status: (app: string): Promise<AppStatus> => ask("instances", api.GET("/v1/apps/{app}/status", { ...at(app), ...via(`reading the status of ${app}`) })),
     events: (app: string, limit: number): Promise<AppEvent[]> =>

@@ -5,7 +5,7 @@ import { AppNameSchema } from "../core/contract/names.ts";
 import { isAppName } from "../core/domain/names.ts";
 import { suggestName } from "./app-name.ts";
 import { CliError } from "./errors.ts";
-import { moment, parseCommand, parseCpu, parseDuration, parseMemory, parseLabels, parsePairs, settingsPatch, wholeNumber } from "./flags.ts";
+import { moment, parseCommand, parseCpu, parseDuration, parseMemory, parseLabels, parseMount, parsePairs, parseScratch, settingsPatch, wholeNumber } from "./flags.ts";
 import { secretBody, withoutLineEnd } from "./secret-value.ts";
 
 const usage = (error: unknown) => error instanceof CliError && error.exitCode === 2;
@@ -22,6 +22,17 @@ describe("values of options", () => {
     const cases: [string, number][] = [["512m", 512 * 2 ** 20], ["1g", 2 ** 30], ["1.5GiB", 1.5 * 2 ** 30], ["64MB", 64 * 2 ** 20], ["1048576", 2 ** 20], ["16k", 16384]];
     for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text);
     for (const text of ["", "m", "-1m", "512x", "1 2"]) assert.throws(() => parseMemory(text), usage, text);
+  });
+
+  it("mounts and scratch", () => {
+    assert.deepEqual(parseMount("data:/var/lib/data"), { volume: "data", path: "/var/lib/data", readOnly: false, shared: false });
+    assert.deepEqual(parseMount("data:/d:1g"), { volume: "data", path: "/d", sizeBytes: 2 ** 30, readOnly: false, shared: false });
+    assert.deepEqual(parseMount("data:/d:shared:512m"), { volume: "data", path: "/d", sizeBytes: 2 ** 29, readOnly: false, shared: true });
+    assert.deepEqual(parseMount("data:/d:ro"), { volume: "data", path: "/d", readOnly: true, shared: false });
+    for (const text of ["data", "data:", "data:rel", ":/d", "data:/d:rw", "data:/d:1g:2g", "data:/d:1x"]) assert.throws(() => parseMount(text), usage, text);
+    assert.deepEqual(parseScratch("/tmp/cache:1g"), { path: "/tmp/cache", sizeBytes: 2 ** 30 });
+    for (const text of ["", "/tmp", "tmp:1g", "/tmp:"]) assert.throws(() => parseScratch(text), usage, text);
+    assert.deepEqual(settingsPatch({ mount: ["data:/d"], scratch: [""] }), { mounts: [parseMount("data:/d")], scratch: null });
   });
 
   it("cpu", () => {

@@ -2,11 +2,11 @@
 import type { SettingsPatch } from "../client/index.ts";
 import { usageError } from "./errors.ts";
 
-const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30 };
+const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
 /** `512m`, `1g`, `1.5GiB`, `268435456`: bytes. Units are powers of 1024, as Docker's. */
 export function parseMemory(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmg]?)(?:i?b)?$/i.exec(text.trim());
+  const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text.trim());
   const unit = MEMORY_UNITS[match?.[2]?.toLowerCase() ?? "?"];
   if (match?.[1] === undefined || unit === undefined) throw usageError(`«${text}» is not an amount of memory.`, "Examples: 512m, 1g, 268435456");
   return Math.round(Number(match[1]) * unit);
@@ -128,6 +128,23 @@ export function parseLabels(changes: readonly string[]): Record<string, string |
   return patch;
 }
 
+/** `data:/var/lib/data`, then in any order a size (made with it, if there is none), `ro` and `shared`. */
+export function parseMount(text: string): NonNullable<SettingsPatch["mounts"]>[number] {
+  const [volume = "", path = "", ...rest] = text.split(":");
+  const size = rest.find((part) => /^\d/.test(part));
+  if (volume === "" || !path.startsWith("/") || rest.some((part) => part !== size && part !== "ro" && part !== "shared")) {
+    throw usageError(`«${text}» is no mount.`, "Examples: data:/var/lib/data, data:/var/lib/data:1g, data:/data:ro, data:/data:shared");
+  }
+  return { volume, path, ...(size === undefined ? {} : { sizeBytes: parseMemory(size) }), readOnly: rest.includes("ro"), shared: rest.includes("shared") };
+}
+
+/** `/tmp/cache:1g`. */
+export function parseScratch(text: string): NonNullable<SettingsPatch["scratch"]>[number] {
+  const [, path, size = ""] = /^(\/.*):([^:]+)$/.exec(text) ?? [];
+  if (path === undefined) throw usageError(`«${text}» is no scratch directory.`, "Example: /tmp/cache:1g");
+  return { path, sizeBytes: parseMemory(size) };
+}
+
 /** For options that may be repeated. */
 export function repeated(value: string, before: string[] | undefined): string[] {
   return [...(before ?? []), value];
@@ -154,6 +171,9 @@ export interface SettingsFlags {
   stopGrace?: number;
   concurrency?: number;
   isolation?: "crun" | "gvisor";
+  /** All of them; one that is empty: none. */
+  mount?: string[];
+  scratch?: string[];
 }
 
 /** The contract's defaults; the CLI does not load its schemas. */
@@ -161,7 +181,7 @@ const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation } = flags;
+  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
   for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
     if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
@@ -184,5 +204,7 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),
     ...(concurrency === undefined ? {} : { concurrency }),
     ...(isolation === undefined ? {} : { isolation }),
+    ...(mount === undefined ? {} : { mounts: mount.every((one) => one === "") ? null : mount.map(parseMount) }),
+    ...(scratch === undefined ? {} : { scratch: scratch.every((one) => one === "") ? null : scratch.map(parseScratch) }),
   };
 }

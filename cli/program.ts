@@ -31,6 +31,7 @@ const COMMANDS: readonly Entry[] = [
   { name: "secrets", args: "", summary: "list, set and unset secrets", load: () => import("./commands/secrets.ts") },
   { name: "label", args: "[labels...]", summary: "show and change an app's labels", load: () => import("./commands/label.ts") },
   { name: "domains", args: "", summary: "serve an app at a domain of your own", load: () => import("./commands/domains.ts") },
+  { name: "volumes", args: "", summary: "keep what an app writes; snapshot, restore and move it", load: () => import("./commands/volumes.ts") },
   { name: "scale", args: "[app]", summary: "change replicas, memory, cpu and other settings", load: () => import("./commands/scale.ts") },
   { name: "tokens", args: "", summary: "list, make, rotate and revoke tokens", load: () => import("./commands/tokens.ts") },
   { name: "members", args: "", summary: "list and invite people, change their roles", load: () => import("./commands/members.ts") },

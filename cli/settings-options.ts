@@ -1,6 +1,6 @@
 /** Options that `deploy` and `scale` share. */
 import { Option, type Command } from "commander";
-import { parseCommand, parseCpu, parseDuration, parseMemory, wholeNumber } from "./flags.ts";
+import { parseCommand, parseCpu, parseDuration, parseMemory, repeated, wholeNumber } from "./flags.ts";
 
 export function settingsOptions(command: Command): Command {
   return command
@@ -21,5 +21,7 @@ export function settingsOptions(command: Command): Command {
     .option("--ready-timeout <time>", "how long a start may take: 60s", parseDuration)
     .option("--stop-grace <time>", "from SIGTERM to SIGKILL: 30s", parseDuration)
     .addOption(new Option("--isolation <class>", "what stands between the app and the host's kernel").choices(["crun", "gvisor"]))
+    .option("--mount <volume:path>", 'keep what is written there in a volume: data:/var/lib/data, with «:1g» made if there is none, «:ro» read-only, «:shared» for several instances; may be repeated ("": none)', repeated)
+    .option("--scratch <path:size>", 'a directory of that size that goes with its instance; may be repeated ("": none)', repeated)
     .option("--concurrency <n>", "requests that one instance gets at the same time", wholeNumber("--concurrency", 1, 1000));
 }

@@ -110,6 +110,25 @@ describe("the main job", () => {
     assert.match((await stack.cli(["status", "hello"])).stdout, /3 of 3 ready/);
   });
 
+  test("a volume keeps what is written through releases, goes back to a snapshot, and goes when it is told to", async () => {
+    // Each start writes one line.
+    const command = "date >> /data/starts; cp /data/starts /starts; exec httpd -f -p 8080 -h /";
+    const starts = async () => (await stack.get("keeper", "/starts")).body.trim().split("\n").length;
+    await stack.cli(["deploy", "--image", "library/busybox:latest", "--app", "keeper", "--command", command, "--mount", "data:/data:32m", "--scratch", "/scratch:16m", "--stop-grace", "1s"]);
+    await until(async () => (await starts()) === 1);
+    const { stdout: taken } = await stack.cli(["volumes", "snapshot", "data", "--app", "keeper", "--quiet"]);
+    for (const round of [2, 3]) {
+      await stack.cli(["env", "set", `ROUND=${round}`, "--app", "keeper"]);
+      await until(async () => (await starts()) === round);
+    }
+    await stack.cli(["volumes", "restore", "data", taken.trim(), "--app", "keeper", "--yes"]);
+    await until(async () => (await stack.get("keeper", "/starts")).status === 200 && (await starts()) === 2, 20_000);
+    assert.match((await stack.cli(["volumes", "list", "--app", "keeper"])).stdout, /data +32 MiB .*ready +\/data/);
+    const refused = await stack.tryCli(["destroy", "keeper", "--yes"]);
+    assert.match(refused.stderr, /has the volumes «data»[\s\S]*volumes_exist/);
+    await stack.cli(["destroy", "keeper", "--yes", "--volumes"]);
+  });
+
   test("a failing build names its line and leaves the former release serving", async () => {
     const broken = join(dir, "broken");
     cpSync(hello(), broken, { recursive: true });

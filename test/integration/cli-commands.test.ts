@@ -9,7 +9,7 @@ import { BERTH, runProgram, workplace, type Workplace } from "../support/cli-run
 
 let api: FakeApi;
 let place: Workplace;
-const COMMANDS = ["login", "whoami", "context", "deploy", "apps", "status", "logs", "open", "releases", "rollback", "env", "scale", "tokens", "members", "trusts", "operator", "usage", "audit", "cancel", "destroy"];
+const COMMANDS = ["login", "whoami", "context", "deploy", "apps", "status", "logs", "open", "releases", "rollback", "env", "scale", "tokens", "members", "trusts", "operator", "usage", "audit", "cancel", "destroy", "volumes"];
 const live = () => aDeployment({ state: "live", release: "v4" });
 const page = (items: unknown[], nextCursor: string | null = null) => ({ items, nextCursor });
 
@@ -302,6 +302,25 @@ describe("changing", () => {
     const ran = await place.run(["cancel", "hello"]);
     assert.equal(ran.code, 1);
     assert.match(ran.stderr, /no deployment to cancel\. The last one is live\. \(not_cancellable\)/);
+  });
+
+  it("volumes: what is done with them is waited for, and a failed one says why", async () => {
+    const at = "/v1/apps/hello/volumes/data/operations";
+    const operation = { id: newId("operation"), volume: "data", kind: "move", state: "stopping", snapshot: null, toNode: "n2", failure: null, createdAt: new Date().toISOString(), finishedAt: null as string | null };
+    const failure = { code: "volume_failed", detail: "the snapshot is damaged" };
+    api.on(`POST ${at}`, (_, response) => json(response, operation, 202));
+    api.on(`GET ${at}/${operation.id}`, (_, response) => json(response, { ...operation, state: "failed", failure, finishedAt: operation.createdAt }));
+    const ran = await place.run(["volumes", "move", "data", "--to", "n2", "--app", "hello"]);
+    assert.equal(ran.code, 1);
+    assert.match(ran.stdout + ran.stderr, /waiting for the app to stop[\s\S]*The move failed: the snapshot is damaged[\s\S]*data is as it was, and hello runs as before/);
+    assert.deepEqual(JSON.parse(String(api.seen.find(({ method }) => method === "POST")?.body)), { kind: "move", node: "n2" });
+    for (const args of [["restore", "data", newId("snapshot")], ["delete", "data"], ["snapshots", "data", "--delete", newId("snapshot")]]) {
+      const asked = await place.run(["volumes", ...args, "--app", "hello"]);
+      assert.deepEqual([asked.code, /--yes/.test(asked.stderr)], [2, true], args[0]);
+    }
+    const before = api.seen.length;
+    assert.equal((await place.run(["volumes", "create", "data", "--app", "hello"])).code, 2);
+    assert.equal(api.seen.length, before);
   });
 
   it("destroy asks, and in a script wants --yes", async () => {
