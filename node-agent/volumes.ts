@@ -2,7 +2,8 @@
  * The volumes of this node: each image is a file with an ext4, mounted while an instance of this node uses it. What must
  * be here comes with the desired state; what is not named is left alone, and only `gone` removes bytes.
  */
-import { mkdir, readdir, rm, statfs } from "node:fs/promises";
+import { statfsSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DesiredMount, DesiredVolume, VolumesReport } from "../core/contract/node-volumes.ts";
 import { thaw, VISIBLE } from "../core/host/commands/ext4.ts";
@@ -75,7 +76,7 @@ export class Volumes {
     for (const id of await readdir(dir)) {
       for (const name of await readdir(join(dir, id))) if (isLeftover(name)) await rm(join(dir, id, name), { recursive: true, force: true });
     }
-    this.#timers = [setInterval(() => this.look(), RETRY_EVERY_MS), setInterval(() => void this.#measure(), MEASURE_EVERY_MS)];
+    this.#timers = [setInterval(() => this.look(), RETRY_EVERY_MS), setInterval(() => this.#images.forEach((image) => this.#measure(image)), MEASURE_EVERY_MS)];
   }
 
   close(): void {
@@ -189,6 +190,8 @@ export class Volumes {
       image.sizeBytes = await sizeOf(path);
     }
     image.state = "whole";
+    // Each change is written down by the API: now and then is enough.
+    if (image.usedBytes === undefined || !this.#options.isUsed(desired)) this.#measure(image);
     const isMounted = isMountPoint(target) && (this.#options.isUsed(desired) || !(await unmountImage(target)));
     if (!isMounted) image.growsLater = false;
     if (image.sizeBytes === undefined || image.sizeBytes >= desired.sizeBytes || image.growsLater) return;
@@ -241,12 +244,11 @@ export class Volumes {
     }
   }
 
-  async #measure(): Promise<void> {
-    for (const image of this.#images.values()) {
-      const target = this.#pathOf(image.desired);
-      const found = isMountPoint(target) ? await statfs(target).catch(() => undefined) : undefined;
-      if (found !== undefined) image.usedBytes = (found.blocks - found.bfree) * found.bsize;
-    }
+  #measure(image: Image): void {
+    const target = this.#pathOf(image.desired);
+    if (!isMountPoint(target)) return;
+    const { blocks, bfree, bsize } = statfsSync(target);
+    image.usedBytes = (blocks - bfree) * bsize;
   }
 }
 

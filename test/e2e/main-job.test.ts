@@ -123,7 +123,7 @@ describe("the main job", () => {
     }
     await stack.cli(["volumes", "restore", "data", taken.trim(), "--app", "keeper", "--yes"]);
     await until(async () => (await stack.get("keeper", "/starts")).status === 200 && (await starts()) === 2, 20_000);
-    assert.match((await stack.cli(["volumes", "list", "--app", "keeper"])).stdout, /data +32 MiB .*ready +\/data/);
+    assert.match((await stack.cli(["volumes", "list", "--app", "keeper"])).stdout, /data +32.0 MiB .*node-1 +ready +\/data/);
     const refused = await stack.tryCli(["destroy", "keeper", "--yes"]);
     assert.match(refused.stderr, /has the volumes «data»[\s\S]*volumes_exist/);
     await stack.cli(["destroy", "keeper", "--yes", "--volumes"]);
