@@ -10,6 +10,7 @@ import { start } from "../core/host/spawn.ts";
 import { favorCgroupChanges, restoreCgroupChanges } from "../infra/cgroup-changes.ts";
 import { startStack, type Stack } from "../test/support/stack.ts";
 import { changeToUrl } from "./change-to-url.ts";
+import { density } from "./density.ts";
 import { idle } from "./idle.ts";
 import { instanceMemory } from "./instance-memory.ts";
 import { instanceStart } from "./instance-start.ts";
@@ -19,7 +20,7 @@ import { toMarkdown, type Row } from "./support/report.ts";
 import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "wake", "idle", "memory", "isolation", "gateway", "api"] as const;
+const SECTIONS = ["deploy", "start", "wake", "idle", "memory", "density", "isolation", "gateway", "api"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -67,6 +68,13 @@ try {
     say("· the runtime classes beside each other");
     const stdout = await apart("isolation.ts");
     parts.push(`## Runtime classes\n\nCommand: \`npm run bench -- isolation\`\n\n\`\`\`json\n${stdout.trim()}\n\`\`\``);
+  }
+  if (wants("density")) {
+    say("· many instances on one node");
+    const docker = await startDocker(join(dir, "docker-density"));
+    const stopDocker = docker && atEnd(docker.stop);
+    parts.push(`## Density\n\nCommand: \`npm run bench -- density\`\n\n\`\`\`json\n${JSON.stringify(await density(docker), null, 2)}\n\`\`\``);
+    await stopDocker?.();
   }
   if (wants("gateway")) {
     say("· the gateway against a bare HAProxy");
