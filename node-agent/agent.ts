@@ -1,5 +1,6 @@
 /** The node: what it must run, what it runs, and the way from one to the other. */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport, type InstanceUsage } from "../core/contract/node-channel.ts";
@@ -19,6 +20,7 @@ import type { LayerStore } from "./layer-store.ts";
 import { logFiles } from "./logs.ts";
 import { NotReady } from "./not-ready.ts";
 import { accepts, planInstances } from "./plan.ts";
+import { Turns } from "./turns.ts";
 import type { PrivateNetworkState } from "./private-network.ts";
 import { unmountScratch } from "./mounts.ts";
 import type { Entered } from "./sessions.ts";
@@ -27,6 +29,8 @@ import type { ImageName, Volumes } from "./volumes.ts";
 /** Logs of instances that are gone, kept for those who ask why. */
 const KEPT_LOGS = 200;
 const EVICT_EVERY_MS = 60_000;
+/** The kernel waits more than it works while it makes a container: more than there are cpus, and not a thousand. */
+const STARTS_AT_ONCE = 8;
 /** Reading so many instances' counters takes a few milliseconds: then others have a turn. */
 const SAMPLED_AT_ONCE = 20;
 
@@ -49,6 +53,7 @@ export class Agent {
   readonly #instances = new Map<InstanceId, Instance>();
   readonly #tenants = new Map<TenantId, Promise<string>>();
   readonly #lastUsage: LastUsage;
+  readonly #starts = new Turns(Math.max(STARTS_AT_ONCE, 2 * availableParallelism()));
   #generation = 0;
   #written: Promise<void> = Promise.resolve();
   #evicting: NodeJS.Timeout | undefined;
@@ -56,6 +61,11 @@ export class Agent {
   constructor(deps: AgentDeps) {
     this.#deps = deps;
     this.#lastUsage = new LastUsage(join(deps.dataDir, "usage"));
+  }
+
+  /** How many instances are here. */
+  get size(): number {
+    return this.#instances.size;
   }
 
   get generation(): number {
@@ -202,7 +212,7 @@ export class Agent {
 
   #make(desired: DesiredInstance, saved?: NonNullable<Awaited<ReturnType<typeof readSaved>>>): Instance {
     const { host, store, pool, network, exits, volumes, log, onChange } = this.#deps;
-    return new Instance({ host, store, pool, network, exits, volumes, lastUsage: this.#lastUsage, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
+    return new Instance({ host, store, pool, network, exits, volumes, lastUsage: this.#lastUsage, starts: this.#starts, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
   }
 
   /** One id-mapped bind of the whole store per tenant, made when its first instance comes. */

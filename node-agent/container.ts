@@ -87,7 +87,7 @@ export class Container {
     for (let attempt = 0; ; attempt++) {
       try {
         const pid = await this.#create();
-        await this.#root.untilLimited();
+        await this.#root.limit(this.cgroupsPath, this.#desired.limits);
         return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.

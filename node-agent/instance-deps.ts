@@ -8,6 +8,7 @@ import type { LastUsage } from "./last-usage.ts";
 import type { LayerStore } from "./layer-store.ts";
 import type { PrivateNetworkState } from "./private-network.ts";
 import type { Volumes } from "./volumes.ts";
+import type { Turns } from "./turns.ts";
 
 export interface InstanceDeps {
   host: ContainerHost;
@@ -17,6 +18,8 @@ export interface InstanceDeps {
   exits: Exits;
   lastUsage: LastUsage;
   volumes: Volumes;
+  /** Creating containers. */
+  starts: Turns;
   /** The layer store as this tenant's ids see it. */
   tenantLayers: (desired: DesiredInstance) => Promise<string>;
   log: Log;

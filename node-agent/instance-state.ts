@@ -1,9 +1,9 @@
 /** What of an instance must survive its agent, in `state.json`. */
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DesiredInstanceSchema, type DesiredInstance, type Exit, type InstanceReport, type Phase } from "../core/contract/node-channel.ts";
 import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
+import { writeSmall } from "./small-file.ts";
 
 export interface SavedInstance {
   desired: DesiredInstance;
@@ -25,12 +25,8 @@ export interface SavedInstance {
   booting: boolean;
 }
 
-/** A few kilobytes to the page cache: waiting for a thread would take longer than the writing. */
 export function writeSaved(dir: string, saved: SavedInstance): void {
-  const path = join(dir, "state.json");
-  mkdirSync(dir, { recursive: true, mode: 0o711 });
-  writeFileSync(`${path}.new`, JSON.stringify(saved), { mode: 0o600 });
-  renameSync(`${path}.new`, path);
+  writeSmall(join(dir, "state.json"), JSON.stringify(saved));
 }
 
 export async function readSaved(instancesDir: string, id: string): Promise<SavedInstance | undefined> {

@@ -25,6 +25,7 @@ import { BACKOFF_RESET_MS, explainExec, layerName, restartPauseMs } from "./plan
 import { isWell, type Patient } from "./probe.ts";
 import { pullLayers } from "./pull.ts";
 import { startTimeOf } from "./process.ts";
+import type { SecretValues } from "./secrets.ts";
 import type { Entered } from "./sessions.ts";
 import { Sleeping, warm } from "./sleeping.ts";
 import { stopwatch } from "./stopwatch.ts";
@@ -231,7 +232,7 @@ export class Instance {
 
   async #boot(): Promise<void> {
     const lap = stopwatch((this.#timings = {}));
-    if (!this.#isCreatedAhead) await this.#prepare(lap);
+    if (!this.#isCreatedAhead) await this.#prepare(lap, true);
     this.#set({ booting: true });
     try {
       await this.#start();
@@ -239,7 +240,7 @@ export class Instance {
       if (!this.#isCreatedAhead) throw error;
       // What was created long ago may have been ended since.
       await this.#forget();
-      await this.#prepare(lap);
+      await this.#prepare(lap, true);
       await this.#start();
     }
     this.#isCreatedAhead = false;
@@ -250,7 +251,7 @@ export class Instance {
   async #startFresh(): Promise<void> {
     const startedAt = performance.now();
     const lap = stopwatch((this.#timings = {}));
-    await this.#prepare(lap);
+    await this.#prepare(lap, this.#saved.everReady);
     await this.#start();
     lap("start");
     this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
@@ -261,14 +262,20 @@ export class Instance {
     await this.#container.start();
   }
 
-  /** From nothing to a process that waits to be started. */
-  async #prepare(lap: (name: string) => void): Promise<void> {
+  /** From nothing to a process that waits to be started. `isUrgent`: somebody waits for it. */
+  async #prepare(lap: (name: string) => void, isUrgent = false): Promise<void> {
     const secrets = await this.#deps.host.secrets.untilRead(() => this.#desired, this.#stop.signal);
     if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
     await pullLayers(this.#deps.store, this.#desired.layers, this.#stop.signal, this.#log);
     lap("pull");
-    const mounting = mountAll({ volumes: this.#deps.volumes, disks: this.#deps.host.disks }, this.#container.dir, this.#desired);
-    const [netns, mounted] = await Promise.all([this.#network.connect(this.#container.runtime.hasOwnKernel), mounting, this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
+    // A volume may take its time.
+    const mounted = await mountAll({ volumes: this.#deps.volumes, disks: this.#deps.host.disks }, this.#container.dir, this.#desired);
+    await this.#deps.starts.take(() => this.#assemble(lap, mounted, secrets), { isUrgent });
+  }
+
+  async #assemble(lap: (name: string) => void, mounted: Awaited<ReturnType<typeof mountAll>>, secrets: SecretValues | undefined): Promise<void> {
+    lap("turn");
+    const [netns] = await Promise.all([this.#network.connect(this.#container.runtime.hasOwnKernel), this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
     lap("mount");
     this.#container.writeBundle(netns, mounted, secrets);
     this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });

@@ -26,6 +26,8 @@ import { LayerStore } from "./layer-store.ts";
 import { PrivateNetworkState } from "./private-network.ts";
 import { Resolver } from "./resolver.ts";
 import { streamLog } from "./logs.ts";
+import { reportDelayMs } from "./plan.ts";
+import { DISK_DIRECTORIES } from "./root-disk.ts";
 import { SecretStore } from "./secrets.ts";
 import { Sessions } from "./sessions.ts";
 import { SleepWatch } from "./sleep-watch.ts";
@@ -33,8 +35,7 @@ import { Unpacker } from "./unpack.ts";
 import { Volumes } from "./volumes.ts";
 import { openWakeServer } from "./wake-server.ts";
 
-/** Reports are sent at once when something changes, bundled over this moment, and again from time to time. */
-const REPORT_DELAY_MS = 3;
+/** Reports are sent soon when something changes, and again from time to time. */
 const REPORT_EVERY_MS = 5000;
 /** How long rules that somebody took away are missed at most. */
 const FIREWALL_LOOK_EVERY_MS = 1000;
@@ -86,7 +87,7 @@ const host = {
   exitDir: join(dataDir, "exits"),
   socketDir: join(dataDir, "sockets"),
   secrets: new SecretStore(join(dataDir, "secrets")),
-  disks: new Disks(join(dataDir, "disks")),
+  disks: new Disks(join(dataDir, "disks"), DISK_DIRECTORIES),
   ioDevice: diskBelow(dataDir),
   cgroupParent,
   openFiles,
@@ -94,7 +95,7 @@ const host = {
 };
 let reportDue: NodeJS.Timeout | undefined;
 const reportSoon = () => {
-  reportDue ??= setTimeout(() => report(), REPORT_DELAY_MS);
+  reportDue ??= setTimeout(() => report(), reportDelayMs(agent.size));
   network.changed();
 };
 

@@ -2,11 +2,11 @@
  * What one instance uses: the kernel's counters, added up in a file beside its state. What is counted is saved before
  * the counters that it came from go away; whatever was not saved is still in them.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { readFileSync } from "node:fs";
 import { readGroupUse } from "../core/host/cgroup.ts";
 import { readTraffic, type Netns } from "../core/host/net.ts";
 import { beginNetwork, beginRun, endRun, meterFrom, newMeter, saidOf, startRun, takeSample, type Meter, type MeterSample, type SaidUsage } from "../core/domain/usage.ts";
+import { writeSmall } from "./small-file.ts";
 
 /** Since the host's boot, the same for every process. */
 const bootMs = () => Number(process.hrtime.bigint() / 1_000_000n);
@@ -77,9 +77,7 @@ export class InstanceMeter {
 
   #save(meter: Meter): void {
     this.#meter = meter;
-    mkdirSync(dirname(this.#path), { recursive: true, mode: 0o711 });
-    writeFileSync(`${this.#path}.new`, JSON.stringify(meter), { mode: 0o600 });
-    renameSync(`${this.#path}.new`, this.#path);
+    writeSmall(this.#path, JSON.stringify(meter));
   }
 }
 

@@ -45,6 +45,11 @@ export function planInstances(desired: readonly DesiredInstance[], present: Read
   ];
 }
 
+/** How long changes are gathered before all instances are reported: the more there are, the more one report costs. */
+export function reportDelayMs(instances: number): number {
+  return 3 + instances / 10;
+}
+
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 60_000;
 /** Up for so long, an instance counts as healthy: its next crash is a first one again. */

@@ -5,11 +5,14 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync, type StatsFs } from "node:fs";
 import { join } from "node:path";
 import { giveUpDisk, mountDisk, type Disks } from "../core/host/disks.ts";
-import { limitWriteback, unlimitWriteback } from "../core/host/io-limits.ts";
+import { limitWriteback, limitWrites, unlimitWriteback } from "../core/host/io-limits.ts";
 import { isMountPoint, mountOverlay, unmount } from "../core/host/mounts.ts";
-import { umountNow } from "../core/host/syscalls.ts";
+import { umountSoon } from "../core/host/syscalls.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
 import { layerName } from "./plan.ts";
+
+/** Of the overlay: what every disk begins with. */
+export const DISK_DIRECTORIES = ["upper", "work"];
 
 const LOOK_EVERY_MS = 4000;
 /** ext4 refuses large writes a little before the last block. */
@@ -59,24 +62,24 @@ export class RootDisk {
     const base = await layersDir();
     // A former agent may have ended right here.
     await unmount(this.#diskPath);
-    const loop = mountDisk(image, this.#diskPath);
+    const loop = await mountDisk(image, this.#diskPath);
     try {
       writeFileSync(this.#loopFile, loop);
-      const [upper, work] = [join(this.#diskPath, "upper"), join(this.#diskPath, "work")];
-      for (const dir of [upper, work]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+      const [upper = "", work = ""] = DISK_DIRECTORIES.map((name) => join(this.#diskPath, name));
       chownSync(upper, uidBase, uidBase);
       mountOverlay({ base, lowers: lowers.length > 0 ? lowers : ["empty"], upper, work, target: this.rootPath });
     } finally {
       // The overlay holds it. A mount less for every container to come, whose namespace begins as a copy of this one.
-      umountNow(this.#diskPath);
+      await umountSoon(this.#diskPath);
     }
     this.#limited = limitWriteback(loop, limits);
     this.#limited.catch(() => {});
   }
 
-  /** Before anything of the container runs. @throws Error when what it writes cannot be held to its limits */
-  untilLimited(): Promise<void> {
-    return this.#limited;
+  /** When the container's group is there, and before anything of it runs. @throws Error when what it writes cannot be held to its limits */
+  async limit(cgroupsPath: string, limits: DesiredInstance["limits"]): Promise<void> {
+    await this.#limited;
+    if (this.loop !== undefined) limitWrites(this.loop, cgroupsPath, limits);
   }
 
   /** With `giveUp` nothing that is not on the disk yet is written there any more. */

@@ -7,7 +7,7 @@ import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { EXT4_OPTIONS, imageBytes, isClean, loopConfig, makeExt4, SUPERBLOCK_BYTES, type DiskSize } from "./commands/disk.ts";
 import { run } from "./spawn.ts";
-import { ioctl, mountNow, nextData, umountNow } from "./syscalls.ts";
+import { ioctl, ioctlSoon, mountNow, mountSoon, nextData, umountNow } from "./syscalls.ts";
 
 const LOOP_CTL_GET_FREE = 0x4c82;
 const LOOP_CONFIGURE = 0x4c0a;
@@ -28,9 +28,12 @@ export class Disks {
   readonly #dir: string;
   readonly #templates = new Map<string, Promise<Template>>();
 
-  /** `dir`: for the first disk of each size. */
-  constructor(dir: string) {
+  readonly #directories: readonly string[];
+
+  /** `dir`: for the first disk of each size; `directories`: what every disk begins with. */
+  constructor(dir: string, directories: readonly string[]) {
     this.#dir = dir;
+    this.#directories = directories;
   }
 
   /** Makes the file, unless it is there and was unmounted in order: then what is on it stays. */
@@ -58,7 +61,10 @@ export class Disks {
     const file = await open(path, "w+", 0o600);
     try {
       await file.truncate(imageBytes(size));
-      await run(makeExt4(path, size));
+      const contents = `${path}.d`;
+      for (const name of this.#directories) await mkdir(join(contents, name), { recursive: true, mode: 0o755 });
+      await run(makeExt4(path, contents, size));
+      await rm(contents, { recursive: true });
       return readParts(file.fd);
     } finally {
       await file.close();
@@ -67,8 +73,8 @@ export class Disks {
   }
 }
 
-/** Mounts the file at once, for as long as something holds the mount; gives the loop device's number, as `7:12`. */
-export function mountDisk(image: string, target: string): string {
+/** Mounts the file, for as long as something holds the mount; gives the loop device's number, as `7:12`. */
+export async function mountDisk(image: string, target: string): Promise<string> {
   const file = openSync(image, "r+");
   const control = openSync("/dev/loop-control", "r+");
   try {
@@ -77,11 +83,9 @@ export function mountDisk(image: string, target: string): string {
       const path = `/dev/loop${index}`;
       const device = openSync(path, "r+");
       try {
-        ioctl(device, LOOP_CONFIGURE, loopConfig(file));
-        mountNow(path, target, "ext4", EXT4_OPTIONS, { isPlain: true });
+        if (!(await ioctlSoon(device, LOOP_CONFIGURE, loopConfig(file), { isRepeatable: attempt === ATTACH_TRIES }))) continue;
+        await mountSoon(path, target, "ext4", EXT4_OPTIONS, { isPlain: true });
         return `${LOOP_MAJOR}:${index}`;
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EBUSY" || attempt === ATTACH_TRIES) throw error;
       } finally {
         closeSync(device);
       }

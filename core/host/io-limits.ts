@@ -1,6 +1,7 @@
 /**
- * Reads and writes of the node's disk. What a process asks for itself is held by its own group (`linux.resources.blockIO`).
- * On cgroup v1 that leaves out what the kernel writes back later: there each instance's own loop device is limited instead.
+ * Reads and writes of the node's disk. On cgroup v2 the group that an instance has by its spec (`linux.resources.blockIO`)
+ * holds all of them. On v1 it holds reads alone: what is written back later is nobody's there, so each instance's own loop
+ * device is limited as well, for the kernel and for the instance.
  */
 import { existsSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -12,9 +13,9 @@ export interface IoLimits {
   ioOperationsPerSecond: number;
 }
 
-const ROOT_GROUP = "/sys/fs/cgroup/blkio";
-const WRITEBACK_BYTES = join(ROOT_GROUP, "blkio.throttle.write_bps_device");
-const WRITEBACK_OPERATIONS = join(ROOT_GROUP, "blkio.throttle.write_iops_device");
+const HIERARCHY = "/sys/fs/cgroup/blkio";
+const filesOf = (group: string) => ["write_bps", "write_iops"].map((name) => join(HIERARCHY, group, `blkio.throttle.${name}_device`)) as [string, string];
+const [WRITEBACK_BYTES, WRITEBACK_OPERATIONS] = filesOf("/");
 
 /** The whole disk that holds the path, as `254:0`; undefined when there is no one disk, as below an overlay, btrfs or memory. */
 export function diskBelow(path: string): string | undefined {
@@ -33,6 +34,14 @@ export async function limitWriteback(loop: string, { ioBytesPerSecond, ioOperati
   if (cgroupVersion() === "v2" || !existsSync(WRITEBACK_BYTES)) return;
   await writeFile(WRITEBACK_BYTES, `${loop} ${ioBytesPerSecond}`);
   await writeFile(WRITEBACK_OPERATIONS, `${loop} ${ioOperationsPerSecond}`);
+}
+
+/** The same for what a group writes to it itself, as when it flushes a file. At once: the device has limits already. */
+export function limitWrites(loop: string, cgroupsPath: string, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): void {
+  const [bytes, operations] = filesOf(cgroupsPath);
+  if (cgroupVersion() === "v2" || !existsSync(bytes)) return;
+  writeFileSync(bytes, `${loop} ${ioBytesPerSecond}`);
+  writeFileSync(operations, `${loop} ${ioOperationsPerSecond}`);
 }
 
 /** Takes that limit away: at once, before the device is anybody else's. */

@@ -1,9 +1,10 @@
 /** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
 import { readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { mountPoints } from "./mounts.ts";
 import { run, runUnchecked } from "./spawn.ts";
-import { cutBatch, hostBatch, innerBatch, interfaceName, joinBatch, limitEgress, netnsName, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
+import { cutBatch, hostBatch, innerBatch, innerCommand, interfaceName, joinBatch, limitEgress, netnsName, removeBatch, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
 
 export interface Netns {
   slot: number;
@@ -37,15 +38,16 @@ export interface NetnsPoolOptions {
   onError: (error: unknown) => void;
 }
 
-/** Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. */
-const SYSCTLS = ["/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/proc/sys/net/ipv6/conf/default/disable_ipv6"];
-const SYSCTL_SCRIPT = `echo 0 > ${SYSCTLS[0]}; for f in ${SYSCTLS.slice(1).join(" ")}; do [ -e $f ] && echo 1 > $f; done; true`;
+/** Namespaces that are made at the same time: the kernel waits more than it works. */
+const MADE_AT_ONCE = 4;
+/** Before the next one is tried when one was not made. */
+const PAUSE_MS = 1000;
 
 export class NetnsPool {
   readonly #options: NetnsPoolOptions;
   readonly #used = new Set<number>();
   readonly #ready: Netns[] = [];
-  #making: Promise<void> | undefined;
+  readonly #making = new Set<Promise<void>>();
   #closed = false;
   /** Where to look for a free one: an address rests for as long as it can before it is another's. */
   #nextSlot = 0;
@@ -82,7 +84,7 @@ export class NetnsPool {
   async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
     const netns = this.#ready.shift() ?? (await this.#make());
     this.#fill();
-    if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) await run(limitEgress(netns.name, egressBytesPerSecond));
+    if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) await run(limitEgress(egressBytesPerSecond), { netns: netns.path });
     return netns;
   }
 
@@ -109,18 +111,23 @@ export class NetnsPool {
   /** Stops filling. Namespaces in use stay. */
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#making;
+    await Promise.all(this.#making);
     for (const netns of this.#ready.splice(0)) await this.release(netns);
   }
 
   #fill(): void {
-    if (this.#making || this.#closed || this.#ready.length >= this.#options.ready) return;
-    this.#making = this.#make()
-      .then((netns) => void this.#ready.push(netns), this.#options.onError)
-      .finally(() => {
-        this.#making = undefined;
-        this.#fill();
-      });
+    while (!this.#closed && this.#making.size < MADE_AT_ONCE && this.#ready.length + this.#making.size < this.#options.ready) {
+      const making = this.#make()
+        .then((netns) => void this.#ready.push(netns), (error: unknown) => {
+          this.#options.onError(error);
+          return sleep(PAUSE_MS, undefined, { ref: false });
+        })
+        .finally(() => {
+          this.#making.delete(making);
+          this.#fill();
+        });
+      this.#making.add(making);
+    }
   }
 
   async #make(): Promise<Netns> {
@@ -130,11 +137,8 @@ export class NetnsPool {
     this.#nextSlot = slot + 1;
     const netns = this.#describe(slot);
     try {
-      await run(["ip", "netns", "add", netns.name]);
       await run(["ip", "-batch", "-"], { input: hostBatch(prefix, subnet, slot) });
-      await run(["ip", "-n", netns.name, "-batch", "-"], { input: innerBatch(subnet, slot) });
-      await run(["nsenter", `--net=${netns.path}`, "sh", "-c", SYSCTL_SCRIPT]);
-      await run(limitEgress(netns.name, this.#options.egressBytesPerSecond));
+      await run(innerCommand(this.#options.egressBytesPerSecond), { input: innerBatch(subnet, slot), netns: netns.path });
       // The kernel's own word against foreign source addresses, beside the firewall's.
       await writeFile(`/proc/sys/net/ipv4/conf/${netns.hostInterface}/rp_filter`, "1");
       return netns;
@@ -160,8 +164,6 @@ export class NetnsPool {
   }
 
   async #remove(slot: number): Promise<void> {
-    // The pair first: the namespace itself may live on for as long as a socket in it does.
-    await runUnchecked(["ip", "link", "delete", interfaceName(this.#options.prefix, slot)]);
-    await runUnchecked(["ip", "netns", "delete", netnsName(this.#options.prefix, slot)]);
+    await runUnchecked(["ip", "-force", "-batch", "-"], { input: removeBatch(this.#options.prefix, slot) });
   }
 }

@@ -1,6 +1,7 @@
 /** The one place that starts other programs: an argument array, no shell, bounded output and time. */
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 import type { Readable } from "node:stream";
+import { withinNetns } from "./syscalls.ts";
 
 export interface RunOptions {
   input?: string | Uint8Array;
@@ -10,6 +11,8 @@ export interface RunOptions {
   maxOutputBytes?: number;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** Network namespace that it runs in. */
+  netns?: string;
   signal?: AbortSignal;
 }
 
@@ -105,12 +108,13 @@ function lineHere(argv: readonly string[], { timeoutMs, ...options }: LineOption
 function runHere(argv: readonly string[], options: RunOptions): Promise<RunResult> {
   const { timeoutMs = 60_000, maxOutputBytes = 2 ** 20 } = options;
   return new Promise((resolve, reject) => {
-    const child = start(argv, {
+    const settings: SpawnOptions = {
       stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
       ...(options.env === undefined ? {} : { env: options.env }),
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.signal === undefined ? {} : { signal: options.signal, killSignal: "SIGKILL" }),
-    });
+    };
+    const child = options.netns === undefined ? start(argv, settings) : withinNetns(options.netns, () => start(argv, settings));
     const stdout = collect(child.stdout, maxOutputBytes);
     const stderr = collect(child.stderr, maxOutputBytes);
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);

@@ -1,12 +1,12 @@
 /** System calls that Node.js does not offer: a program started for each takes longer than the call, by far. Linux alone. */
-import { writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import koffi from "koffi";
 
-const MS_NOSUID = 2;
-const MS_NODEV = 4;
-const MS_NOATIME = 1024;
+/** MS_NOSUID, MS_NODEV, MS_NOATIME. */
+const PLAIN = 2 | 4 | 1024;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const CLONE_NEWNET = 0x4000_0000;
 const O_CLOEXEC = 0o2000000;
 const MFD_CLOEXEC = 1;
 const MNT_DETACH = 2;
@@ -19,9 +19,11 @@ function load() {
   const libc = koffi.load("libc.so.6");
   return {
     mount: libc.func("int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)"),
-    ioctl: libc.func("int ioctl(int descriptor, unsigned long request, ...)"),
+    fallocate: libc.func("int fallocate(int descriptor, int mode, long offset, long bytes)"),
+    ioctl: libc.func("int ioctl(int descriptor, unsigned long request, void *argument)"),
     lseek: libc.func("long lseek(int descriptor, long offset, int whence)"),
     memfd: libc.func("int memfd_create(const char *name, unsigned int flags)"),
+    setns: libc.func("int setns(int descriptor, int kind)"),
     pipe2: libc.func("int pipe2(_Out_ int *ends, int flags)"),
     umount2: libc.func("int umount2(const char *target, int flags)"),
   };
@@ -30,7 +32,16 @@ function load() {
 /** mount(2). `isPlain`: it has no programs of other users, no devices, no times of reading. @throws Error with the errno's name as `code` */
 export function mountNow(source: string, target: string, type: string, options: string, { isPlain = false } = {}): void {
   calls ??= load();
-  if (calls.mount(source, target, type, isPlain ? MS_NOSUID | MS_NODEV | MS_NOATIME : 0, options) !== 0) throw failed(`mount of ${type} at ${target}`);
+  if (calls.mount(source, target, type, isPlain ? PLAIN : 0, options) !== 0) throw failed(`mount of ${type} at ${target}`);
+}
+
+/** The same on a thread: a file system may read from a disk first. */
+export async function mountSoon(source: string, target: string, type: string, options: string, { isPlain = false } = {}): Promise<void> {
+  calls ??= load();
+  const { mount } = calls;
+  const result = await onThread((done) => mount.async(source, target, type, isPlain ? PLAIN : 0, options, done));
+  // Once more here, where the reason can be asked for.
+  if (result !== 0) mountNow(source, target, type, options, { isPlain });
 }
 
 /** umount2(2), of what is not in use. @throws Error with the errno's name as `code` */
@@ -39,12 +50,39 @@ export function umountNow(target: string): void {
   if (calls.umount2(target, UMOUNT_NOFOLLOW) !== 0) throw failed(`unmounting ${target}`);
 }
 
-/** ioctl(2) with a number or bytes, which it may change. @throws Error with the errno's name as `code` */
-export function ioctl(descriptor: number, request: number, argument: number | Buffer = 0): number {
+/** Does it with this thread in that network namespace: what it starts there stays there. At once; the thread is back when this returns. */
+export function withinNetns<T>(path: string, work: () => T): T {
   calls ??= load();
-  const result = calls.ioctl(descriptor, request, ...(typeof argument === "number" ? ["long", argument] : ["void *", argument])) as number;
+  const [there, here] = [openSync(path, "r"), openSync("/proc/thread-self/ns/net", "r")];
+  try {
+    if (calls.setns(there, CLONE_NEWNET) !== 0) throw failed(`entering ${path}`);
+    try {
+      return work();
+    } finally {
+      // Elsewhere than it believes to be, a process is of no use.
+      if (calls.setns(here, CLONE_NEWNET) !== 0) process.abort();
+    }
+  } finally {
+    closeSync(there);
+    closeSync(here);
+  }
+}
+
+/** ioctl(2), with bytes if it takes some. @throws Error with the errno's name as `code` */
+export function ioctl(descriptor: number, request: number, argument: Buffer | null = null): number {
+  calls ??= load();
+  const result = calls.ioctl(descriptor, request, argument) as number;
   if (result < 0) throw failed(`ioctl 0x${request.toString(16)}`);
   return result;
+}
+
+/** The same with bytes, on a thread. False when it failed; with `isRepeatable` it is tried once more then, which says why. */
+export async function ioctlSoon(descriptor: number, request: number, argument: Buffer, { isRepeatable = false } = {}): Promise<boolean> {
+  calls ??= load();
+  const { ioctl: call } = calls;
+  const result = await onThread((done) => call.async(descriptor, request, argument, done));
+  if (result < 0 && isRepeatable) ioctl(descriptor, request, argument);
+  return result >= 0;
 }
 
 /** The next part of a file from `offset` on that is no hole; undefined when there is none. */
@@ -58,9 +96,18 @@ export function nextData(descriptor: number, offset: number): { start: number; e
 export async function umountSoon(target: string): Promise<boolean> {
   calls ??= load();
   const { umount2 } = calls;
-  const call = (flags: number) =>
-    new Promise<number>((resolve, reject) => umount2.async(target, flags, (error: Error | null, result: number) => (error ? reject(error) : resolve(result))));
+  const call = (flags: number) => onThread((done) => umount2.async(target, flags, done));
   return (await call(UMOUNT_NOFOLLOW)) === 0 || (await call(UMOUNT_NOFOLLOW | MNT_DETACH)) === 0;
+}
+
+function onThread(begin: (done: (error: Error | null, result: number) => void) => void): Promise<number> {
+  return new Promise((resolve, reject) => begin((error, result) => (error ? reject(error) : resolve(result))));
+}
+
+/** Sets room aside for a file that is open, where the file system can. */
+export function preallocate(descriptor: number, bytes: number): void {
+  calls ??= load();
+  calls.fallocate(descriptor, 0, 0, bytes);
 }
 
 /** A file that is in memory alone, with this content: descriptor, to be closed by the caller. */

@@ -42,8 +42,8 @@ export const slotCount = (subnet: string) => 2 ** (32 - Number(subnet.split("/")
 const SHORTEST_BURST_BYTES = 65_536;
 
 /** Holds back what an instance sends above its rate. Inside: its own end belongs to the host too, and who sends waits instead of losing packets. */
-export const limitEgress = (netns: string, bytesPerSecond: number) => [
-  "tc", "-n", netns, "qdisc", "replace", "dev", "eth0", "root", "tbf",
+export const limitEgress = (bytesPerSecond: number) => [
+  "tc", "qdisc", "replace", "dev", "eth0", "root", "tbf",
   "rate", `${bytesPerSecond}bps`, "burst", `${Math.max(SHORTEST_BURST_BYTES, Math.ceil(bytesPerSecond / 20))}`, "latency", "100ms",
 ];
 
@@ -52,11 +52,12 @@ export const cutBatch = (prefix: string, slots: readonly number[]) => slots.map(
 export const joinBatch = (prefix: string, subnet: string, slots: readonly number[]) =>
   slots.map((slot) => `link set ${interfaceName(prefix, slot)} up\nroute replace ${slotAddress(subnet, slot)}/32 dev ${interfaceName(prefix, slot)}\n`).join("");
 
-/** First batch, in the host's namespace. */
+/** First batch, in the host's namespace: makes the other one too. */
 export function hostBatch(prefix: string, subnet: string, slot: number): string {
   const host = interfaceName(prefix, slot);
   const netns = netnsName(prefix, slot);
   return [
+    `netns add ${netns}`,
     `link add ${host} type veth peer name eth0 netns ${netns}`,
     `addr add ${GATEWAY_ADDRESS}/32 dev ${host}`,
     `link set ${host} up`,
@@ -76,3 +77,13 @@ export function innerBatch(subnet: string, slot: number): string {
     "",
   ].join("\n");
 }
+
+/** Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. */
+const SYSCTLS = ["/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/proc/sys/net/ipv6/conf/default/disable_ipv6"];
+const SYSCTL_SCRIPT = `echo 0 > ${SYSCTLS[0]}; for f in ${SYSCTLS.slice(1).join(" ")}; do [ -e $f ] && echo 1 > $f; done`;
+
+/** All that is to be done inside, with `innerBatch` on its input: one program that becomes the next. */
+export const innerCommand = (egressBytesPerSecond: number) => ["sh", "-c", `${SYSCTL_SCRIPT}; ip -batch - && exec ${limitEgress(egressBytesPerSecond).join(" ")}`];
+
+/** The pair first: the namespace itself may live on for as long as a socket in it does. */
+export const removeBatch = (prefix: string, slot: number) => `link delete ${interfaceName(prefix, slot)}\nnetns delete ${netnsName(prefix, slot)}\n`;
