@@ -2,11 +2,12 @@
 import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { removeCgroup, setCpuQuota } from "../core/host/cgroup.ts";
+import { confineCpu, removeCgroup, setCpuQuota } from "../core/host/cgroup.ts";
 import { conmon } from "../core/host/commands/conmon.ts";
 import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
 import { thaw } from "../core/host/freezer.ts";
 import type { Disks } from "../core/host/disks.ts";
+import { monitorCpuMillis } from "../core/domain/cpu-quota.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
@@ -87,7 +88,7 @@ export class Container {
     for (let attempt = 0; ; attempt++) {
       try {
         const pid = await this.#create();
-        await this.#root.limit(this.cgroupsPath, this.#desired.limits);
+        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits), this.#limitMonitor()]);
         return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.
@@ -97,12 +98,27 @@ export class Container {
     }
   }
 
+  get #monitorPidFile(): string {
+    return join(this.dir, "monitor-pid");
+  }
+
+  get #monitorGroup(): string {
+    return `${this.cgroupsPath}.monitor`;
+  }
+
+  /** Whoever writes much into the log pays for its writing. */
+  async #limitMonitor(): Promise<void> {
+    const pid = Number(readFileSync(this.#monitorPidFile, "utf8"));
+    await confineCpu(this.#monitorGroup, pid, monitorCpuMillis(this.#desired.limits.cpuMillis));
+  }
+
   async #create(): Promise<number> {
     await rm(this.exitFile, { force: true });
     const argv = conmon(this.runtime, {
       id: this.#desired.id,
       bundle: this.dir,
       pidFile: join(this.dir, "pid"),
+      ownPidFile: this.#monitorPidFile,
       exitDir: this.#host.exitDir,
       socketDir: this.#host.socketDir,
       logFile: this.logFile,
@@ -150,7 +166,7 @@ export class Container {
   async forget(): Promise<void> {
     thaw(this.cgroupsPath);
     await runUnchecked(this.runtime.delete(this.#desired.id));
-    await removeCgroup(this.cgroupsPath);
+    await Promise.all([this.cgroupsPath, this.#monitorGroup].map(removeCgroup));
     await rm(this.exitFile, { force: true });
   }
 

@@ -73,7 +73,7 @@ export async function mountImage(path: string, target: string): Promise<void> {
   const [device] = loopsOf(path);
   if (device !== undefined) throw new Error(`it is still in use (${device})`);
   await check(checkExt4(path));
-  mountDisk(path, target);
+  await mountDisk(path, target, { isLasting: true });
 }
 
 /** False: something still uses it. Never lazily, for the same reason. */

@@ -6,6 +6,7 @@ import type { LogEntry } from "../core/contract/node-channel.ts";
 
 const FOLLOW_EVERY_MS = 150;
 const CHUNK_BYTES = 256 * 1024;
+const FOLLOW_PAUSE_MS = 40;
 /** A tail is searched for in so many bytes from the end. */
 const TAIL_BYTES = 8 * 2 ** 20;
 /** One message holds so many lines and characters at most: a larger one would cost the node its channel. */
@@ -130,6 +131,8 @@ export async function streamLog(
         const complete = text.lastIndexOf("\n") + 1;
         rest = text.slice(complete);
         sendBatches(parser.read(text.slice(0, complete)), send);
+        // Whoever follows a flood gets so much of it and no more: others wait for this process too.
+        await sleep(FOLLOW_PAUSE_MS, undefined, { signal: options.signal }).catch(() => {});
       } else if (await isAnother(path, file)) {
         // The log has started anew; the former file was read to its end.
         await file?.close();

@@ -22,7 +22,7 @@ export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Di
     if (!isMountPoint(target)) {
       mkdirSync(target, { recursive: true, mode: 0o711 });
       await disks.prepare(`${target}.img`, { bytes: sizeBytes, inodes: Math.ceil(sizeBytes / BYTES_PER_INODE) });
-      const loop = mountDisk(`${target}.img`, target);
+      const loop = await mountDisk(`${target}.img`, target);
       writeFileSync(`${target}.loop`, loop);
       await limitWriteback(loop, limits);
     }
@@ -36,13 +36,19 @@ export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Di
   return binds;
 }
 
+/** Loop devices of its scratch. */
+export function scratchLoops(dir: string): string[] {
+  const scratch = join(dir, "scratch");
+  return existsSync(scratch) ? readdirSync(scratch).filter((name) => name.endsWith(".loop")).map((name) => readFileSync(join(scratch, name), "utf8")) : [];
+}
+
 /** Before the container's directory is removed. */
 export async function unmountScratch(dir: string): Promise<void> {
   const scratch = join(dir, "scratch");
+  for (const loop of scratchLoops(dir)) unlimitWriteback(loop);
   for (const name of existsSync(scratch) ? readdirSync(scratch) : []) {
     const path = join(scratch, name);
-    if (name.endsWith(".loop")) unlimitWriteback(readFileSync(path, "utf8"));
-    else if (statSync(path).isDirectory()) await unmount(path);
+    if (statSync(path).isDirectory()) await unmount(path);
   }
 }
 

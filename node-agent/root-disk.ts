@@ -9,6 +9,7 @@ import { limitWriteback, limitWrites, unlimitWriteback } from "../core/host/io-l
 import { isMountPoint, mountOverlay, unmount } from "../core/host/mounts.ts";
 import { umountSoon } from "../core/host/syscalls.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
+import { scratchLoops } from "./mounts.ts";
 import { layerName } from "./plan.ts";
 
 /** Of the overlay: what every disk begins with. */
@@ -79,7 +80,7 @@ export class RootDisk {
   /** When the container's group is there, and before anything of it runs. @throws Error when what it writes cannot be held to its limits */
   async limit(cgroupsPath: string, limits: DesiredInstance["limits"]): Promise<void> {
     await this.#limited;
-    if (this.loop !== undefined) limitWrites(this.loop, cgroupsPath, limits);
+    for (const loop of [this.loop ?? [], scratchLoops(this.#dir)].flat()) limitWrites(loop, cgroupsPath, limits);
   }
 
   /** With `giveUp` nothing that is not on the disk yet is written there any more. */

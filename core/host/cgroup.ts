@@ -1,9 +1,9 @@
 /** Reading and ending control groups, on v1 and v2. Paths are below each hierarchy's root, `/berth-bth/ins_…`. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { readdir, rmdir } from "node:fs/promises";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdir, rmdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CPU_PERIOD_US, cpuQuotaUs } from "../domain/cpu-quota.ts";
+import { CPU_PERIOD_US, cpuQuotaUs, cpuShares, cpuWeight } from "../domain/cpu-quota.ts";
 
 const ROOT = "/sys/fs/cgroup";
 const REMOVE_TRIES = 50;
@@ -48,6 +48,20 @@ export function setCpuQuota(path: string, cpuMillis: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Puts a process that runs already into a group of its own that limits its cpu alone. One that has ended meanwhile is no error. */
+export async function confineCpu(path: string, pid: number, cpuMillis: number): Promise<void> {
+  const isV2 = cgroupVersion() === "v2";
+  const dir = join(ROOT, isV2 ? "" : "cpu", path);
+  mkdirSync(dir, { recursive: true });
+  if (isV2) writeFileSync(join(dir, "cpu.weight"), String(cpuWeight(cpuMillis)));
+  else writeFileSync(join(dir, "cpu.shares"), String(cpuShares(cpuMillis)));
+  setCpuQuota(path, cpuMillis);
+  // Where the host does not favour such changes, the kernel waits.
+  await writeFile(join(dir, "cgroup.procs"), String(pid)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ESRCH") throw error;
+  });
 }
 
 export interface GroupUse {

@@ -5,7 +5,7 @@
 import { closeSync, ftruncateSync, globSync, openSync, readFileSync, readSync, renameSync, writeSync } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { EXT4_OPTIONS, imageBytes, isClean, loopConfig, makeExt4, SUPERBLOCK_BYTES, type DiskSize } from "./commands/disk.ts";
+import { ext4Options, imageBytes, isClean, loopConfig, makeExt4, SUPERBLOCK_BYTES, type DiskSize } from "./commands/disk.ts";
 import { run } from "./spawn.ts";
 import { ioctl, ioctlSoon, mountNow, mountSoon, nextData, umountNow } from "./syscalls.ts";
 
@@ -26,9 +26,8 @@ type Template = readonly { offset: number; bytes: Buffer }[];
 
 export class Disks {
   readonly #dir: string;
-  readonly #templates = new Map<string, Promise<Template>>();
-
   readonly #directories: readonly string[];
+  readonly #templates = new Map<string, Promise<Template>>();
 
   /** `dir`: for the first disk of each size; `directories`: what every disk begins with. */
   constructor(dir: string, directories: readonly string[]) {
@@ -73,8 +72,8 @@ export class Disks {
   }
 }
 
-/** Mounts the file, for as long as something holds the mount; gives the loop device's number, as `7:12`. */
-export async function mountDisk(image: string, target: string): Promise<string> {
+/** Mounts the file, for as long as something holds the mount; gives the loop device's number, as `7:12`. `isLasting`: it outlives a crash of the host. */
+export async function mountDisk(image: string, target: string, { isLasting = false } = {}): Promise<string> {
   const file = openSync(image, "r+");
   const control = openSync("/dev/loop-control", "r+");
   try {
@@ -83,8 +82,8 @@ export async function mountDisk(image: string, target: string): Promise<string> 
       const path = `/dev/loop${index}`;
       const device = openSync(path, "r+");
       try {
-        if (!(await ioctlSoon(device, LOOP_CONFIGURE, loopConfig(file), { isRepeatable: attempt === ATTACH_TRIES }))) continue;
-        await mountSoon(path, target, "ext4", EXT4_OPTIONS, { isPlain: true });
+        if (!(await ioctlSoon(device, LOOP_CONFIGURE, loopConfig(file, isLasting), { isRepeatable: attempt === ATTACH_TRIES }))) continue;
+        await mountSoon(path, target, "ext4", ext4Options(isLasting), { isPlain: true });
         return `${LOOP_MAJOR}:${index}`;
       } finally {
         closeSync(device);
@@ -103,7 +102,7 @@ export function loopsOf(image: string): string[] {
 
 /** Before the last unmounting of what nobody wants any more: nothing that is in memory alone is written to the disk first. */
 export function giveUpDisk(loop: string, at: string): void {
-  mountNow(`/dev/loop${loop.split(":")[1]}`, at, "ext4", EXT4_OPTIONS, { isPlain: true });
+  mountNow(`/dev/loop${loop.split(":")[1]}`, at, "ext4", ext4Options(false), { isPlain: true });
   try {
     const directory = openSync(at, "r");
     try {

@@ -2,7 +2,7 @@
  * OCI runtime specs of what runs on a node: tenants' instances and the helper that unpacks layers. Pure: data in, data
  * out. Source of the format: https://github.com/opencontainers/runtime-spec
  */
-import { CPU_PERIOD_US, cpuQuotaUs } from "../domain/cpu-quota.ts";
+import { CPU_PERIOD_US, cpuQuotaUs, cpuShares } from "../domain/cpu-quota.ts";
 import { IDS_PER_RANGE, LAYER_STORE_UID_BASE } from "../domain/id-ranges.ts";
 import seccomp from "./seccomp.json" with { type: "json" };
 
@@ -172,8 +172,6 @@ function bindMount({ source, destination, readOnly }: Bind) {
   return { destination, type: "bind", source, options: ["rbind", "rprivate", "nosuid", "nodev", readOnly ? "ro" : "rw"] };
 }
 
-const SHARES_PER_CPU = 1024;
-
 /** Reads and writes each; the kernel keeps such limits by whole disk. */
 function blockIo(device: string, { ioBytesPerSecond, ioOperationsPerSecond }: InstanceLimits) {
   const [major, minor] = device.split(":").map(Number);
@@ -200,8 +198,7 @@ function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { 
       devices: [{ allow: false, access: "rwm" }, ...DEVICES],
       // Memory and swap together: what does not fit into memory is not swapped to the host's disk. Ignored by crun where the host has no swap.
       memory: { limit: limits.memoryBytes, swap: limits.memoryBytes },
-      // On a busy host each gets its part by its limit, as in Kubernetes.
-      cpu: { period: CPU_PERIOD_US, quota: cpuQuotaUs(limits.cpuMillis), shares: Math.max(2, Math.round((limits.cpuMillis * SHARES_PER_CPU) / 1000)) },
+      cpu: { period: CPU_PERIOD_US, quota: cpuQuotaUs(limits.cpuMillis), shares: cpuShares(limits.cpuMillis) },
       pids: { limit: limits.pidsMax },
     },
     // Without a list of architectures: the native one alone.

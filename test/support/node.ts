@@ -287,7 +287,7 @@ export class TestNode {
   async traces(id: InstanceId): Promise<string[]> {
     const { stdout } = await run(this.inside("cat", "/proc/self/mountinfo"));
     const mounts = stdout.split("\n").filter((line) => line.includes(id));
-    const groups = globSync([`/sys/fs/cgroup/berth-${this.prefix}/${id}`, `/sys/fs/cgroup/*/berth-${this.prefix}/${id}`]);
+    const groups = globSync([`/sys/fs/cgroup/berth-${this.prefix}/${id}*`, `/sys/fs/cgroup/*/berth-${this.prefix}/${id}*`]);
     return [...mounts, ...groups, ...globSync(this.path("{instances,exits,sockets,crun,runsc}", `${id}*`))];
   }
 

@@ -5,6 +5,8 @@ export interface Monitor {
   id: string;
   bundle: string;
   pidFile: string;
+  /** Gets the monitor's own id. */
+  ownPidFile: string;
   /** `<exitDir>/<id>` gets the exit code. */
   exitDir: string;
   socketDir: string;
@@ -24,6 +26,7 @@ export const conmon = ({ program, globalArgs }: RuntimeClass, monitor: Monitor) 
   ...globalArgs.flatMap((argument) => ["--runtime-arg", argument]),
   "-b", monitor.bundle,
   "-p", monitor.pidFile,
+  "-P", monitor.ownPidFile,
   "--exit-dir", monitor.exitDir,
   "--socket-dir-path", monitor.socketDir,
   "-l", `k8s-file:${monitor.logFile}`,

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { imageBytes, isClean, loopConfig, makeExt4, SUPERBLOCK_BYTES } from "./disk.ts";
+import { ext4Options, imageBytes, isClean, loopConfig, makeExt4, SUPERBLOCK_BYTES } from "./disk.ts";
 
 test("a disk has room for its files beside what the file system needs", () => {
   const size = { bytes: 2 ** 30, inodes: 65_536 };
@@ -22,7 +22,13 @@ test("a file system counts as clean only when it is one that was unmounted in or
 });
 
 test("a loop device: this file, blocks as the file system's, freed with its last mount", () => {
-  const config = loopConfig(17);
+  const config = loopConfig(17, false);
   assert.deepEqual([config.readUInt32LE(0), config.readUInt32LE(4), config.readUInt32LE(60)], [17, 4096, 4]);
   assert.equal(config.length, 304);
+});
+
+test("what lasts is flushed to the host's disk when a program asks for it, and not cached twice", () => {
+  assert.equal(loopConfig(17, true).readUInt32LE(60), 4 | 16);
+  assert.ok(!ext4Options(true).includes("nobarrier"));
+  assert.ok(ext4Options(false).includes("nobarrier"));
 });

@@ -27,10 +27,10 @@ export const makeExt4 = (image: string, contents: string, { inodes }: DiskSize) 
 ];
 
 /**
- * Never zeroing the tables of inodes, which are holes. No barriers: a program that flushes its files makes the host's disk
- * commit nothing. What is wrong with one disk is its own trouble.
+ * Never zeroing the tables of inodes, which are holes; what is wrong with one disk is its own trouble. Of what does not
+ * last, a program that flushes its files makes the host's disk commit nothing.
  */
-export const EXT4_OPTIONS = "noinit_itable,nobarrier,errors=remount-ro";
+export const ext4Options = (isLasting: boolean) => `noinit_itable,errors=remount-ro${isLasting ? "" : ",nobarrier"}`;
 
 /** Where ext4's superblock says whether it was unmounted in order; little-endian. Source: the kernel's `fs/ext4/ext4.h`. */
 const STATE_OFFSET = 1024 + 0x3a;
@@ -42,14 +42,17 @@ export function isClean(start: Buffer): boolean {
   return start.length >= SUPERBLOCK_BYTES && start.readUInt16LE(1024 + 0x38) === 0xef53 && (start.readUInt16LE(STATE_OFFSET) & VALID) !== 0;
 }
 
-/** LOOP_CONFIGURE's argument: a `struct loop_config` of `linux/loop.h`. */
-export function loopConfig(image: number): Buffer {
+/**
+ * LOOP_CONFIGURE's argument: a `struct loop_config` of `linux/loop.h`. What lasts is not cached a second time below, where
+ * the file system there can do that; what was just made would have to be on the host's disk before it can be mounted so.
+ */
+export function loopConfig(image: number, isLasting: boolean): Buffer {
   const [blockSizeAt, flagsAt, length] = [4, 60, 304];
-  const AUTOCLEAR = 4;
+  const [AUTOCLEAR, DIRECT_IO] = [4, 16];
   const config = Buffer.alloc(length);
   config.writeUInt32LE(image, 0);
   config.writeUInt32LE(BLOCK_BYTES, blockSizeAt);
   // Freed when it is unmounted.
-  config.writeUInt32LE(AUTOCLEAR, flagsAt);
+  config.writeUInt32LE(isLasting ? AUTOCLEAR | DIRECT_IO : AUTOCLEAR, flagsAt);
   return config;
 }
