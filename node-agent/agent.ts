@@ -1,5 +1,5 @@
 /** The node: what it must run, what it runs, and the way from one to the other. */
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -23,6 +23,7 @@ import { accepts, planInstances } from "./plan.ts";
 import { Turns } from "./turns.ts";
 import type { PrivateNetworkState } from "./private-network.ts";
 import { unmountScratch } from "./mounts.ts";
+import { SavedFile } from "./saved-file.ts";
 import type { Entered } from "./sessions.ts";
 import type { ImageName, Volumes } from "./volumes.ts";
 
@@ -54,13 +55,14 @@ export class Agent {
   readonly #tenants = new Map<TenantId, Promise<string>>();
   readonly #lastUsage: LastUsage;
   readonly #starts = new Turns(Math.max(STARTS_AT_ONCE, 2 * availableParallelism()));
+  readonly #saved: SavedFile;
   #generation = 0;
-  #written: Promise<void> = Promise.resolve();
   #evicting: NodeJS.Timeout | undefined;
 
   constructor(deps: AgentDeps) {
     this.#deps = deps;
     this.#lastUsage = new LastUsage(join(deps.dataDir, "usage"));
+    this.#saved = new SavedFile(join(deps.dataDir, "desired.json"));
   }
 
   /** How many instances are here. */
@@ -115,10 +117,7 @@ export class Agent {
     if (!accepts(this.#generation, received)) return false;
     const desired = this.#deps.host.secrets.keep(received);
     this.#apply(desired);
-    // One after the other: the last one stays.
-    const written = this.#written.then(() => this.#writeDesired(desired));
-    this.#written = written.catch(() => {});
-    await written;
+    await this.#saved.write(JSON.stringify(desired));
     return true;
   }
 
@@ -236,12 +235,6 @@ export class Agent {
       this.#deps.log.warn({ err: error }, "a state file could not be read");
       return undefined;
     });
-  }
-
-  async #writeDesired(desired: DesiredState): Promise<void> {
-    const path = join(this.#deps.dataDir, "desired.json");
-    await writeFile(`${path}.new`, JSON.stringify(desired), { mode: 0o600 });
-    await rename(`${path}.new`, path);
   }
 
   async #readDesired(): Promise<DesiredState | undefined> {

@@ -2,7 +2,7 @@
  * What this node's instances see of each other and of their tenants' instances elsewhere: the firewall's elements, the ways
  * to other nodes and the names. What the API last said stays on disk, so that it holds while the API is away.
  */
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
 import type { DesiredInstance, FromNode, InstanceReport } from "../core/contract/node-channel.ts";
 import { PrivateNetworkSchema, type PrivateNetwork, type Service, type ServiceInstance } from "../core/contract/private-network.ts";
@@ -17,6 +17,7 @@ import { hostAddress } from "../core/host/commands/net.ts";
 import type { Netns } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
 import { Waker } from "../core/waker.ts";
+import { SavedFile } from "./saved-file.ts";
 import type { ResolverTable } from "./resolver/table.ts";
 
 /** A little less than what resolvers in images wait for one answer: they ask again, and the waking goes on meanwhile. */
@@ -42,6 +43,7 @@ export interface PrivateNetworkOptions {
 export class PrivateNetworkState {
   readonly #options: PrivateNetworkOptions;
   readonly #locals = new Map<InstanceId, LocalMember & { tenantId: TenantId }>();
+  readonly #saved: SavedFile;
   #said: PrivateNetwork = { type: "network", nodes: [], tenants: [] };
   #peers: readonly TunnelPeer[] = [];
   #tableDue: NodeJS.Timeout | undefined;
@@ -52,6 +54,7 @@ export class PrivateNetworkState {
 
   constructor(options: PrivateNetworkOptions) {
     this.#options = options;
+    this.#saved = new SavedFile(options.stateFile);
   }
 
   /** Takes up what is there, before anything else happens with it. @throws CommandError */
@@ -93,9 +96,7 @@ export class PrivateNetworkState {
     await this.#options.firewall.set(this.#elements(), this.#peers);
     await this.#connectPeers();
     this.changed();
-    const { stateFile } = this.#options;
-    await writeFile(`${stateFile}.new`, JSON.stringify(said), { mode: 0o600 });
-    await rename(`${stateFile}.new`, stateFile);
+    await this.#saved.write(JSON.stringify(said));
   }
 
   /** Something here has changed: names follow. */
@@ -156,7 +157,8 @@ export class PrivateNetworkState {
       const late = new Promise<undefined>((resolve) => signal.addEventListener("abort", () => resolve(undefined), { once: true }));
       const node = this.#said.nodes.find(({ id }) => id === chosen.nodeId);
       const woken = await Promise.race([this.#locals.has(chosen.id) ? wake(chosen.id) : this.#askNode(node?.wake, chosen.id), late]);
-      return woken === undefined ? [] : [woken.address];
+      // Where it is was said by the API; what another node says of that is not asked for.
+      return woken === undefined ? [] : [chosen.address];
     } catch (error) {
       log.warn({ err: error instanceof Error ? error.message : error, instanceId: chosen.id }, "an instance was not woken for its name");
       return [];

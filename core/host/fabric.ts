@@ -1,5 +1,4 @@
 /** The way from this node to the instances of others. */
-import { existsSync } from "node:fs";
 import { fabricBatch, peerForwarding, peerRoutes, resolverBatch, type FabricOptions } from "./commands/fabric.ts";
 import type { TunnelPeer } from "./commands/firewall.ts";
 import { fabricName, resolverName } from "./commands/net.ts";
@@ -7,7 +6,7 @@ import { run, runUnchecked } from "./spawn.ts";
 
 /** Makes the address at which the resolver answers, unless a former agent has. */
 export async function openResolverAddress(prefix: string, subnet: string): Promise<void> {
-  if (existsSync(`/sys/class/net/${resolverName(prefix)}`)) return;
+  if ((await runUnchecked(["ip", "link", "show", "dev", resolverName(prefix)])).code === 0) return;
   await run(["ip", "-batch", "-"], { input: resolverBatch(prefix, subnet) });
 }
 

@@ -21,8 +21,8 @@ export class Firewall {
   readonly #options: FirewallOptions;
   #wanted: { elements: Elements; peers: readonly TunnelPeer[] } = { elements: noElements(), peers: [] };
   #applied = this.#wanted;
-  /** As nft shows the rules, without the elements. */
-  #shown = "";
+  /** As nft shows the rules for these peers, without the elements; looked at once, so that what somebody changes in the same moment is no measure. */
+  #shown: { text: string; peers: readonly TunnelPeer[] } | undefined;
   #isLost = false;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<void> | undefined;
@@ -52,7 +52,7 @@ export class Firewall {
   check(): Promise<void> {
     return this.#inTurn(async () => {
       try {
-        if (!this.#isLost && (await this.#show()) === this.#shown) return;
+        if (!this.#isLost && (await this.#show()) === this.#shown?.text) return;
         await this.#load();
       } catch (error) {
         if (!this.#isLost) await this.#options.onLost(error);
@@ -80,14 +80,19 @@ export class Firewall {
     // Somebody may have changed the table, or taken it away.
     if (code !== 0) return this.#load();
     this.#applied = wanted;
-    if (otherPeers) this.#shown = await this.#show();
+    await this.#note();
   }
 
   async #load(): Promise<void> {
     const wanted = this.#wanted;
     await loadRules(firewallRules(this.#options.policy, wanted.elements, wanted.peers));
     this.#applied = wanted;
-    this.#shown = await this.#show();
+    await this.#note();
+  }
+
+  async #note(): Promise<void> {
+    const { peers } = this.#applied;
+    if (this.#shown?.peers !== peers) this.#shown = { text: await this.#show(), peers };
   }
 
   async #show(): Promise<string> {

@@ -13,14 +13,18 @@ const BIND_PAUSE_MS = 50;
 
 const options = z.object({ address: z.ipv4(), port: z.coerce.number().int(), servers: z.string() }).parse(JSON.parse(process.argv[2] ?? "{}"));
 let table: ResolverTable = NO_NAMES;
+let news = Promise.withResolvers<void>();
 let last = 0;
 const waking = new Map<number, (addresses: readonly string[]) => void>();
 const say = (message: FromResolver) => process.send?.(message, undefined, undefined, () => {});
 
 process.on("disconnect", () => process.exit(0));
 process.on("message", (message: ToResolver) => {
-  if (message.type === "table") table = message.table;
-  else {
+  if (message.type === "table") {
+    table = message.table;
+    news.resolve();
+    news = Promise.withResolvers();
+  } else {
     waking.get(message.id)?.(message.addresses);
     waking.delete(message.id);
   }
@@ -31,6 +35,7 @@ const open = () =>
     address: options.address,
     port: options.port,
     table: () => table,
+    nextTable: () => news.promise,
     upstream,
     wake: (tenantId, name) =>
       new Promise((resolve) => {

@@ -24,11 +24,12 @@ test("an app's name is its tenant's alone; another's is as one that is not there
   for (const name of ["nobody.internal", "internal", "a.db.internal", "constructor.internal", "__proto__.internal", "tostring.internal"]) assert.deepEqual(ask(name), { kind: "missing" }, name);
 });
 
-test("one that sleeps is woken by its name; other types have no records; whoever is not known hears nothing", () => {
+test("one that sleeps is woken by its name; other types have no records; whoever is not known waits", () => {
   assert.deepEqual(ask("lazy.internal"), { kind: "wake", tenantId: mine, name: "lazy" });
   assert.deepEqual(ask("off.internal"), { kind: "unavailable" });
   assert.deepEqual(ask("lazy.internal", "AAAA"), { kind: "empty" });
-  assert.deepEqual(ask("db.internal", "A", "192.0.2.1"), { kind: "ignore" });
+  assert.deepEqual(ask("db.internal", "A", "192.0.2.1"), { kind: "unknown" });
+  assert.deepEqual(judge({ ...table, tenants: {} }, "10.201.0.16", { name: "db.internal", type: "A", class: "IN" }), { kind: "unknown" });
 });
 
 test("the rest is for others, but for whole zones and for who has a private address", () => {

@@ -12,8 +12,8 @@ export interface Question {
 }
 
 export type Verdict =
-  /** Not even an answer: whoever asks is not known yet, and asks again. */
-  | { kind: "ignore" }
+  /** Who asks has only just started: the news about it is on its way. */
+  | { kind: "unknown" }
   | { kind: "addresses"; addresses: readonly string[] }
   /** It has no records of the type. */
   | { kind: "empty" }
@@ -30,13 +30,14 @@ const REFUSED_TYPES = new Set(["AXFR", "IXFR", "OPT", "TSIG", "TKEY"]);
 
 export function judge(table: ResolverTable, client: string, question: Question): Verdict {
   const tenantId = table.clients[client];
-  if (tenantId === undefined) return { kind: "ignore" };
+  if (tenantId === undefined) return { kind: "unknown" };
   if (question.class !== "IN" || REFUSED_TYPES.has(question.type)) return { kind: "refused" };
   const name = question.name.toLowerCase().replace(/\.$/, "");
   if (name === INTERNAL_DOMAIN || isPrivateReverse(name)) return { kind: "missing" };
   if (!name.endsWith(`.${INTERNAL_DOMAIN}`)) return { kind: "forward", tenantId };
   const app = name.slice(0, -INTERNAL_DOMAIN.length - 1);
-  const names = table.tenants[tenantId] ?? {};
+  const names = table.tenants[tenantId];
+  if (names === undefined) return { kind: "unknown" };
   // An app may be called «constructor».
   const entry = Object.hasOwn(names, app) ? names[app] : undefined;
   if (entry === undefined) return { kind: "missing" };

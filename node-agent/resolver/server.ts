@@ -2,16 +2,19 @@
 import { createSocket, type Socket as UdpSocket } from "node:dgram";
 import { once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { TenantId } from "../../core/contract/ids.ts";
 import { answerTo, fitted, MAX_QUERY_BYTES, readQuery, type Query } from "./messages.ts";
-import { judge } from "./names.ts";
+import { judge, type Verdict } from "./names.ts";
 import type { ResolverTable } from "./table.ts";
 import { framed, type Upstream } from "./upstream.ts";
 
 const IDLE_MS = 10_000;
+/** So long the news about an instance that has just started may take. */
+const NEWS_WITHIN_MS = 2000;
 const MAX_CONNECTIONS = 1000;
 const MAX_PER_CLIENT = 16;
-/** Questions that wait for an app to wake, of one client. */
+/** Questions of one client that wait. */
 const MAX_WAITING_PER_CLIENT = 64;
 
 export interface ResolverOptions {
@@ -19,6 +22,8 @@ export interface ResolverOptions {
   port: number;
   table: () => ResolverTable;
   upstream: Upstream;
+  /** Resolves when the table is another one. */
+  nextTable: () => Promise<void>;
   /** Addresses at which the app answers; none: it does not. */
   wake: (tenantId: TenantId, name: string) => Promise<readonly string[]>;
 }
@@ -56,26 +61,32 @@ function close(udp: UdpSocket, tcp: Server): void {
 
 type Answerer = (bytes: Buffer, client: string, over: "udp" | "tcp") => Promise<Buffer | undefined>;
 
-function answerer({ table, upstream, wake }: ResolverOptions): Answerer {
+function answerer({ table, nextTable, upstream, wake }: ResolverOptions): Answerer {
   const waiting = new Map<string, number>();
-  const addressesOf = async (client: string, tenantId: TenantId, name: string) => {
+  /** What is waited for; undefined: the client waits for too much already. */
+  const bounded = async <T>(client: string, work: () => Promise<T>): Promise<T | undefined> => {
     const mine = waiting.get(client) ?? 0;
-    if (mine >= MAX_WAITING_PER_CLIENT) return [];
+    if (mine >= MAX_WAITING_PER_CLIENT) return undefined;
     waiting.set(client, mine + 1);
-    try {
-      return await wake(tenantId, name);
-    } finally {
+    return work().finally(() => {
       const left = (waiting.get(client) ?? 1) - 1;
       if (left === 0) waiting.delete(client);
       else waiting.set(client, left);
+    });
+  };
+  const untilKnown = async (query: Query, client: string): Promise<Verdict> => {
+    const late = sleep(NEWS_WITHIN_MS, undefined, { ref: false }).then(() => "late" as const);
+    for (;;) {
+      const verdict = judge(table(), client, query.question);
+      if (verdict.kind !== "unknown" || (await Promise.race([nextTable(), late])) === "late") return verdict;
     }
   };
   const reply = async (query: Query, client: string, over: "udp" | "tcp"): Promise<Buffer | undefined> => {
-    const verdict = judge(table(), client, query.question);
-    if (verdict.kind === "ignore") return undefined;
+    const first = judge(table(), client, query.question);
+    const verdict = first.kind === "unknown" ? ((await bounded(client, () => untilKnown(query, client))) ?? first) : first;
     if (verdict.kind === "forward") return (await upstream.ask(verdict.tenantId, query.bytes, over)) ?? answerTo(query, "unavailable", [], Math.random);
     if (verdict.kind === "wake") {
-      const addresses = await addressesOf(client, verdict.tenantId, verdict.name);
+      const addresses = (await bounded(client, () => wake(verdict.tenantId, verdict.name))) ?? [];
       return answerTo(query, addresses.length > 0 ? "addresses" : "unavailable", addresses, Math.random);
     }
     return answerTo(query, verdict.kind, verdict.kind === "addresses" ? verdict.addresses : [], Math.random);

@@ -10,9 +10,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcess } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import { WebSocketServer, type WebSocket } from "ws";
-import { newId, type AppId, type InstanceId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
+import { newId, type AppId, type InstanceId, type NodeId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
 import { NODE_SNAPSHOT_PATH, SNAPSHOT_DIGEST_HEADER, SNAPSHOT_IMAGE_BYTES_HEADER, type DesiredVolume, type VolumesReport } from "../../core/contract/node-volumes.ts";
+import type { PrivateNetwork } from "../../core/contract/private-network.ts";
 import type { ImageLayer } from "../../core/contract/release-config.ts";
 import { ResourceLimitsSchema } from "../../core/contract/resource-limits.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
@@ -62,7 +63,15 @@ export function testTenant(): TestTenant {
 
 export type InstanceWish = Omit<Partial<DesiredInstance>, "layers" | "limits"> & { layers?: readonly TestLayer[]; limits?: Partial<DesiredInstance["limits"]> };
 
+/** A network namespace that stands for a host: `test/support/hosts.ts`. */
+export interface TestHost {
+  netns: string;
+  /** Where it reaches the test. */
+  gateway: string;
+}
+
 export class TestNode {
+  readonly id: NodeId = newId("node");
   readonly dir = mkdtempSync(join(tmpdir(), "berth-node-"));
   readonly prefix = `n${randomInt(36 ** 3).toString(36).padStart(3, "0")}`;
   /** 10.90–10.149, which no other test's world uses. */
@@ -82,18 +91,23 @@ export class TestNode {
   onSnapshot: ((id: string) => Promise<number | undefined> | number | undefined) | undefined;
   readonly #blobs = new Map<string, Buffer>();
   readonly #server: Server;
+  readonly #host: TestHost | undefined;
+  readonly #apiUrl: string;
+  #network: PrivateNetwork | undefined;
   readonly #sockets = new Set<WebSocket>();
   #child: ChildProcess | undefined;
   #log = "";
 
-  private constructor(server: Server, env: Record<string, string>) {
+  private constructor(server: Server, env: Record<string, string>, host: TestHost | undefined) {
     this.#server = server;
+    this.#host = host;
+    this.#apiUrl = `http://${host?.gateway ?? "127.0.0.1"}:${this.port}`;
     // What runs as a tenant must get through to its root directory.
     chmodSync(this.dir, 0o711);
     this.env = {
       PATH: process.env["PATH"] ?? "",
       BERTH_TEST_RUN: process.env["BERTH_TEST_RUN"] ?? "",
-      BERTH_API_URL: `http://127.0.0.1:${this.port}`,
+      BERTH_API_URL: this.#apiUrl,
       BERTH_NODE_TOKEN: TOKEN,
       BERTH_NODE_NAME: "test",
       BERTH_NODE_DATA: join(this.dir, "node"),
@@ -106,13 +120,14 @@ export class TestNode {
     };
   }
 
-  static async start(env: Record<string, string> = {}): Promise<TestNode> {
+  /** `host`: not this one. */
+  static async start(env: Record<string, string> = {}, host?: TestHost): Promise<TestNode> {
     const tools = { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" };
     await run([join(REPOSITORY, "infra/toolchain/make")], { env: tools, timeoutMs: 300_000 });
     await run([join(REPOSITORY, "infra/catalogue/make")], { env: tools, timeoutMs: 600_000 });
-    const server = createServer().listen(0, "127.0.0.1");
+    const server = createServer().listen(0, host?.gateway ?? "127.0.0.1");
     await once(server, "listening");
-    const node = new TestNode(server, env);
+    const node = new TestNode(server, env, host);
     node.#serve();
     try {
       await run([join(REPOSITORY, "infra/sandbox-namespace")], { env: { ...tools, BERTH_DATA: node.dir } });
@@ -133,6 +148,11 @@ export class TestNode {
     return ["nsenter", `--mount=${join(this.dir, "run/mnt")}`, "--", ...argv];
   }
 
+  /** Wraps a command that is to run on the node's host. */
+  onHost(...argv: string[]): string[] {
+    return this.#host ? ["nsenter", `--net=/run/netns/${this.#host.netns}`, "--", ...argv] : argv;
+  }
+
   get log(): string {
     return this.#log;
   }
@@ -147,7 +167,7 @@ export class TestNode {
 
   async startAgent(): Promise<void> {
     const from = this.heard.length;
-    const child = start(this.inside(process.execPath, join(REPOSITORY, "node-agent/main.ts")), { env: this.env, stdio: ["ignore", "pipe", "pipe"] });
+    const child = start(this.onHost(...this.inside(process.execPath, join(REPOSITORY, "node-agent/main.ts"))), { env: this.env, stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data: Buffer) => (this.#log += data.toString()));
     child.on("exit", () => (this.#child = undefined));
@@ -199,7 +219,7 @@ export class TestNode {
 
   #offer({ bytes, ...layer }: TestLayer): DesiredInstance["layers"][number] {
     this.#blobs.set(layer.digest, bytes);
-    return { ...layer, url: `http://127.0.0.1:${this.port}/${layer.digest}` };
+    return { ...layer, url: `${this.#apiUrl}/${layer.digest}` };
   }
 
   /** Makes exactly these the node's instances. */
@@ -230,6 +250,12 @@ export class TestNode {
   /** These beside those that are wanted already. */
   add(...instances: DesiredInstance[]): void {
     this.want(...this.desired, ...instances);
+  }
+
+  /** What it is to know of its tenants' apps, now and when it connects again. */
+  tell(network: PrivateNetwork): void {
+    this.#network = network;
+    this.send(network);
   }
 
   /** The last report about an instance of the agent's present life. */
@@ -339,7 +365,9 @@ export class TestNode {
       socket.on("message", (data) => {
         const message = FromNodeSchema.parse(JSON.parse(String(data)));
         this.heard.push(message);
-        if (message.type === "hello") socket.send(JSON.stringify(this.#state()));
+        if (message.type !== "hello") return;
+        socket.send(JSON.stringify(this.#state()));
+        if (this.#network) socket.send(JSON.stringify(this.#network));
       });
     });
   }
