@@ -19,6 +19,7 @@ import { createAuthRoutes } from "./routes/auth.ts";
 import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createDomainRoutes } from "./routes/domains.ts";
+import { createMaintenanceRoutes } from "./routes/maintenance.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createMemberRoutes } from "./routes/members.ts";
 import { createNodeTokenRoutes } from "./routes/node-token.ts";
@@ -77,6 +78,7 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createSecretRoutes(deps));
   app.route("/", createInstanceRoutes(deps));
   app.route("/", createDomainRoutes(deps));
+  app.route("/", createMaintenanceRoutes(deps));
   app.route("/", createVolumeRoutes(deps));
   app.route("/", createPreviewRoutes(deps));
   app.route("/", createDeploymentRoutes(deps));

@@ -67,4 +67,6 @@ test("a file's settings are all of them, and the command line wins", async () =>
   const { scaling } = await allSettings({ scaling: { min: 0, max: 5 } }, { scaling: { max: 7 } });
   assert.deepEqual([scaling?.min, scaling?.max, scaling?.inFlight, scaling?.idleMs], [0, 7, null, null]);
   assert.equal((await allSettings({ scaling: { min: 0 } }, { replicas: 2 })).scaling, null);
+  const { http } = await allSettings({ http: { sticky: true, compression: true } }, { http: { compression: null } });
+  assert.deepEqual([all.http, http?.sticky, http?.compression, http?.allowFrom], [null, true, null, null]);
 });

@@ -40,14 +40,17 @@ export async function appOfFile(directory: string): Promise<string | undefined> 
  */
 export async function allSettings(named: AppFile["settings"], flags: SettingsPatch): Promise<SettingsPatch> {
   if (named === undefined) return flags;
-  const [{ SettingsPatchSchema, SettingsSchema }, { ScalingPatchSchema }] = await Promise.all([import("../core/contract/release-config.ts"), import("../core/contract/scaling.ts")]);
+  const [{ SettingsPatchSchema, SettingsSchema }, { ScalingPatchSchema }, { RequestFeaturesPatchSchema }] = await Promise.all([
+    import("../core/contract/release-config.ts"), import("../core/contract/scaling.ts"), import("../core/contract/request-features.ts"),
+  ]);
   const defaults: Record<string, unknown> = SettingsSchema.parse({});
   const all: Record<string, unknown> = Object.fromEntries(
     Object.entries(SettingsPatchSchema.shape).map(([name, schema]) => [name, schema.safeParse(null).success ? null : defaults[name]]),
   );
-  const noScaling = Object.fromEntries(Object.keys(ScalingPatchSchema.shape).map((name) => [name, null]));
-  const scaling = flags.replicas === undefined && (named.scaling || flags.scaling) ? { ...noScaling, ...named.scaling, ...flags.scaling } : null;
-  return { ...all, ...named, ...flags, scaling } as SettingsPatch;
+  const nulls = (schema: { shape: object }) => Object.fromEntries(Object.keys(schema.shape).map((name) => [name, null]));
+  const http = named.http || flags.http ? { ...nulls(RequestFeaturesPatchSchema), ...named.http, ...flags.http } : null;
+  const scaling = flags.replicas === undefined && (named.scaling || flags.scaling) ? { ...nulls(ScalingPatchSchema), ...named.scaling, ...flags.scaling } : null;
+  return { ...all, ...named, ...flags, scaling, http } as SettingsPatch;
 }
 
 async function open(path: string, mustBe: boolean): Promise<Source | undefined> {

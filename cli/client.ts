@@ -52,6 +52,9 @@ export function createClient(target: Target) {
     /** Labels start nothing: the answer is the app. */
     patchLabels: (app: string, labels: LabelsPatch): Promise<App> =>
       ask("labels", api.PATCH("/v1/apps/{app}", { ...at(app), body: { labels }, ...via(`labelling ${app}`) }) as Promise<{ data?: App }>),
+    startMaintenance: (app: string, body: { retryAfterS?: number }): Promise<App> =>
+      ask("maintenance", api.PUT("/v1/apps/{app}/maintenance", { ...at(app), body, ...via(`starting the maintenance of ${app}`) })),
+    endMaintenance: (app: string): Promise<App> => ask("settings", api.DELETE("/v1/apps/{app}/maintenance", { ...at(app), ...via(`ending the maintenance of ${app}`) })),
     quota: (): Promise<QuotaList> => ask("items", api.GET("/v1/quota", via("reading the quota"))),
     /** `volumes: "delete"`: they go with it. */
     async destroyApp(app: string, query: { volumes?: "delete" }): Promise<void> {

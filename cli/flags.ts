@@ -1,6 +1,7 @@
 /** Reading the values of options: pure, with errors that say what is accepted. */
 import type { SettingsPatch } from "../client/index.ts";
 import { usageError } from "./errors.ts";
+import { httpPatch, type HttpFlags } from "./http-flags.ts";
 
 const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
@@ -150,7 +151,7 @@ export function repeated(value: string, before: string[] | undefined): string[] 
   return [...(before ?? []), value];
 }
 
-export interface SettingsFlags {
+export interface SettingsFlags extends HttpFlags {
   replicas?: number;
   min?: number;
   max?: number;
@@ -188,6 +189,7 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
   if (recheck !== undefined && readyPath === undefined) throw usageError("--recheck says how often --ready-path is asked: name both.");
   const again = recheck === undefined ? {} : { recheck: { ...CHECK_PACE, periodMs: recheck, successes: 1 } };
   if (freeze === false && freezeAfter !== undefined) throw usageError("--no-freeze and --freeze-after do not go together.");
+  const http = httpPatch(flags);
   const scaling = { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }), ...(cpuPercent === undefined ? {} : { cpuPercent }) };
   return {
     ...(Object.keys(scaling).length === 0 ? {} : { scaling }),
@@ -206,5 +208,6 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(isolation === undefined ? {} : { isolation }),
     ...(mount === undefined ? {} : { mounts: mount.every((one) => one === "") ? null : mount.map(parseMount) }),
     ...(scratch === undefined ? {} : { scratch: scratch.every((one) => one === "") ? null : scratch.map(parseScratch) }),
+    ...(http === undefined ? {} : { http }),
   };
 }

@@ -237,6 +237,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apps/{app}/maintenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Answer all requests of an app with 503 at the gateway; its instances go on */
+        put: operations["startMaintenance"];
+        post?: never;
+        /** Serve the app's requests again */
+        delete: operations["endMaintenance"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apps/{app}/previews": {
         parameters: {
             query?: never;
@@ -1257,6 +1275,7 @@ export interface components {
             };
             labels: components["schemas"]["Labels"];
             liveRelease: string | null;
+            maintenance: components["schemas"]["Maintenance"] | null;
             name: string;
             settings: components["schemas"]["Settings"];
             targetRelease: string | null;
@@ -1330,6 +1349,10 @@ export interface components {
             minRequests?: number;
             /** @default 120000 */
             windowMs?: number;
+        };
+        BasicAuth: {
+            passwordHash: string;
+            user: string;
         };
         Build: {
             /** Format: date-time */
@@ -1465,7 +1488,7 @@ export interface components {
             [key: string]: string | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout";
+        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout" | "under_maintenance" | "address_not_allowed" | "password_required";
         ExchangedToken: {
             access_token: string;
             expires_in: number;
@@ -1587,6 +1610,10 @@ export interface components {
             text: string;
             /** Format: date-time */
             time: string;
+        };
+        Maintenance: {
+            /** @default 300 */
+            retryAfterS?: number;
         };
         Member: {
             email: string;
@@ -1754,6 +1781,15 @@ export interface components {
             }[];
             plan: string | null;
         };
+        RateLimit: {
+            /**
+             * @default address
+             * @enum {string}
+             */
+            by?: "address" | "app";
+            periodMs: number;
+            requests: number;
+        };
         Recheck: {
             /** @default 3 */
             failures?: number;
@@ -1786,6 +1822,21 @@ export interface components {
         ReleasePage: {
             items: components["schemas"]["Release"][];
             nextCursor: string | null;
+        };
+        RequestFeatures: {
+            allowFrom?: (string)[];
+            basicAuth?: components["schemas"]["BasicAuth"];
+            compression?: boolean;
+            errorPages?: {
+                502?: string;
+                503?: string;
+                504?: string;
+            };
+            /** @enum {string} */
+            protocol?: "http1" | "h2c";
+            rateLimit?: components["schemas"]["RateLimit"];
+            socketIdleMs?: number;
+            sticky?: boolean;
         };
         RolePut: {
             /** @enum {string} */
@@ -1885,6 +1936,7 @@ export interface components {
             egress?: components["schemas"]["Egress"];
             egressBytesPerSecond?: number;
             freezeAfterMs?: number;
+            http?: components["schemas"]["RequestFeatures"];
             ingress?: components["schemas"]["IngressRule"][];
             /** @default 65536 */
             inodesMax: number;
@@ -1991,6 +2043,21 @@ export interface components {
             egress?: components["schemas"]["Egress"] | null;
             egressBytesPerSecond?: number | null;
             freezeAfterMs?: number | null;
+            http?: {
+                allowFrom?: (string)[] | null;
+                basicAuth?: components["schemas"]["BasicAuth"] | null;
+                compression?: boolean | null;
+                errorPages?: {
+                    502?: string;
+                    503?: string;
+                    504?: string;
+                } | null;
+                /** @enum {string|null} */
+                protocol?: "http1" | "h2c" | null;
+                rateLimit?: components["schemas"]["RateLimit"] | null;
+                socketIdleMs?: number | null;
+                sticky?: boolean | null;
+            } | null;
             ingress?: components["schemas"]["IngressRule"][] | null;
             inodesMax?: number;
             ioBytesPerSecond?: number;
@@ -2554,6 +2621,7 @@ export type AppStatus = components['schemas']['AppStatus'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditEntryPage = components['schemas']['AuditEntryPage'];
 export type AutoRollback = components['schemas']['AutoRollback'];
+export type BasicAuth = components['schemas']['BasicAuth'];
 export type Build = components['schemas']['Build'];
 export type BuildLogEntry = components['schemas']['BuildLogEntry'];
 export type CliLogin = components['schemas']['CliLogin'];
@@ -2585,6 +2653,7 @@ export type KeyRotation = components['schemas']['KeyRotation'];
 export type Labels = components['schemas']['Labels'];
 export type LabelsPatch = components['schemas']['LabelsPatch'];
 export type LogEntry = components['schemas']['LogEntry'];
+export type Maintenance = components['schemas']['Maintenance'];
 export type Member = components['schemas']['Member'];
 export type MemberPage = components['schemas']['MemberPage'];
 export type Mount = components['schemas']['Mount'];
@@ -2602,9 +2671,11 @@ export type PreviewPut = components['schemas']['PreviewPut'];
 export type Problem = components['schemas']['Problem'];
 export type Promote = components['schemas']['Promote'];
 export type QuotaList = components['schemas']['QuotaList'];
+export type RateLimit = components['schemas']['RateLimit'];
 export type Recheck = components['schemas']['Recheck'];
 export type Release = components['schemas']['Release'];
 export type ReleasePage = components['schemas']['ReleasePage'];
+export type RequestFeatures = components['schemas']['RequestFeatures'];
 export type RolePut = components['schemas']['RolePut'];
 export type Rollback = components['schemas']['Rollback'];
 export type Scaling = components['schemas']['Scaling'];
@@ -3475,6 +3546,75 @@ export interface operations {
                 };
             };
             400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    startMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Maintenance"];
+            };
+        };
+        responses: {
+            /** @description The app */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    endMaintenance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The app */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["App"];
+                };
+            };
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];

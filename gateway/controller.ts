@@ -3,20 +3,20 @@
  * difference; it attests drains, lets held requests go and collects counts. Level-triggered: a message marks slots
  * for a look, timers do too, and what failed is looked at again.
  */
-import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FromGateway, Route, ToGateway } from "../core/contract/gateway-channel.ts";
 import type { AppId, InstanceId } from "../core/contract/ids.ts";
 import type { Log } from "../core/log.ts";
 import { slotName, type ConfigOptions } from "./commands/config.ts";
-import { observe, outcome, parseStats, render, SHOW_STATS } from "./commands/runtime.ts";
-import { readCounts, writeCounts } from "./counts-file.ts";
-import { acknowledge, collect, newProcess, takeMessage, type CountsMessage, type CountsState } from "./counts.ts";
+import { outcome, parseStats, render } from "./commands/runtime.ts";
+import { Counter } from "./counter.ts";
 import { DrainWatch } from "./drain-watch.ts";
+import { ErrorPages } from "./error-pages.ts";
 import { adopt, formerRuns, isCurrent, startHaproxy, type Running } from "./haproxy.ts";
 import type { HoldPolicy } from "./holder.ts";
 import { LoadWatch } from "./load.ts";
 import { Mirror } from "./mirror.ts";
+import { observeHaproxy } from "./observe.ts";
 import { canaryKey, keyOf, partsOf, splitOf, type PartKey } from "./parts.ts";
 import { ServedWatch } from "./served.ts";
 import { Sleepers } from "./sleepers.ts";
@@ -51,6 +51,8 @@ export class Controller {
   readonly #sleepers: Sleepers;
   readonly #load = new LoadWatch();
   readonly #served = new ServedWatch();
+  readonly #counter: Counter;
+  readonly #errorPages: ErrorPages;
   /** Slots whose app is gone and that were counted for the last time since. */
   readonly #counted = new Set<string>();
   readonly #busySince = new Map<string, number>();
@@ -62,9 +64,6 @@ export class Controller {
   #observed = new Map<string, SlotObserved>();
   #dirty = new Set<string>();
   #unplaced = new Map<PartKey, Route>();
-  #counts: CountsState;
-  /** The API has said which counts it has, on this connection. */
-  #isAgreed = false;
   #stopped = false;
   #hasSnapshot = false;
   #wake: () => void = () => {};
@@ -91,7 +90,9 @@ export class Controller {
       this.#served.setRoute(slot, route);
     }
     this.#addFree(1);
-    this.#counts = readCounts(options.config.files.counts);
+    this.#counter = new Counter({ path: options.config.files.counts, log: options.log, send: options.send });
+    this.#errorPages = new ErrorPages(options.config.files.errorPages);
+    this.#errorPages.keep(this.#mirror.routes);
   }
 
   #addFree(fromIndex: number): void {
@@ -118,9 +119,9 @@ export class Controller {
   }
 
   onMessage(message: ToGateway): void {
-    if (message.type === "counted") return this.#onCounted(message);
     const take = (route: Route) => partsOf(route).forEach((part) => this.#take(part));
-    if (message.type === "route") take(message.route);
+    if (message.type === "counted") this.#counter.onCounted(message);
+    else if (message.type === "route") take(message.route);
     else {
       const known = new Set([...this.#mirror.routes.values(), ...this.#unplaced.values()].map(({ appId }) => appId));
       for (const appId of gone(known, message.routes)) take({ ...GONE, appId });
@@ -138,23 +139,9 @@ export class Controller {
     this.#load.forget();
     this.#served.forget();
     this.#lookAt = 0;
-    this.#isAgreed = false;
-    this.#o.send({ type: "hello", version: this.#o.version, incarnation: this.#counts.incarnation });
+    this.#counter.onConnected();
+    this.#o.send({ type: "hello", version: this.#o.version, incarnation: this.#counter.incarnation });
     this.#wake();
-  }
-
-  #onCounted(counted: Extract<ToGateway, { type: "counted" }>): void {
-    const before = this.#counts.incarnation;
-    this.#counts = acknowledge(this.#counts, counted, randomUUID(), Date.now());
-    if (this.#counts.incarnation !== before) this.#o.log.warn({ counted: counted.sequence }, "the counts on disk are an old copy: counting begins anew");
-    if (this.#isAgreed) return;
-    this.#isAgreed = true;
-    for (const message of this.#counts.outbox) this.#tell(message);
-    this.#wake();
-  }
-
-  #tell(message: CountsMessage): void {
-    this.#o.send({ type: "counts", incarnation: this.#counts.incarnation, ...message });
   }
 
   policyOf(slot: string): HoldPolicy {
@@ -196,6 +183,7 @@ export class Controller {
     const before = this.#mirror.routes.get(slot);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(route)) return;
     this.#mirror.set(slot, route);
+    this.#errorPages.set(slot, route);
     this.#slotOf.set(keyOf(route), slot);
     this.#counted.delete(slot);
     this.#dirty.add(slot);
@@ -272,7 +260,7 @@ export class Controller {
   }
 
   #wantedOf(slot: string, route: Route): SlotWanted {
-    return { ...wantedOf(route, (id) => this.#sleepers.doze.isAsleep(slot, id)), split: splitOf(route, this.#slotOf.get(canaryKey(route.appId))) };
+    return wantedOf(route, (id) => this.#sleepers.doze.isAsleep(slot, id), splitOf(route, this.#slotOf.get(canaryKey(route.appId))));
   }
 
   get #admin() {
@@ -301,7 +289,7 @@ export class Controller {
     const beganAt = performance.now();
     const slots = new Map<string, SlotWanted>([...this.#mirror.routes].map(([slot, route]) => [slot, this.#wantedOf(slot, route)]));
     this.#running = await startHaproxy(this.#config, slots);
-    this.#saveCounts(newProcess(this.#counts, this.#running.identity));
+    this.#counter.onProcess(this.#running.identity);
     this.#o.log.info({ pid: this.#running.pid, apps: slots.size, slots: this.#config.slotCount, ms: Math.round(performance.now() - beganAt) }, what);
   }
 
@@ -321,10 +309,7 @@ export class Controller {
   }
 
   async #observe(): Promise<void> {
-    const { files } = this.#config;
-    const maps = [files.hosts, files.timeouts, files.splits].map((file) => this.#admin.send(`show map ${file}`));
-    const [stats, hosts = "", timeouts = "", splits = ""] = await Promise.all([this.#admin.send(SHOW_STATS), ...maps]);
-    this.#observed = observe(parseStats(stats).servers, hosts, timeouts, splits);
+    this.#observed = await observeHaproxy(this.#admin, this.#config.files);
     this.#observeAt = Date.now() + OBSERVE_EVERY_MS;
     this.#strays = new Set([...this.#observed.keys()].filter((slot) => this.#free.has(slot)));
     if (this.#hasSnapshot) for (const slot of this.#strays) this.#dirty.add(slot);
@@ -429,19 +414,11 @@ export class Controller {
     const gone = [...this.#mirror.routes].filter(([slot, route]) => route.hosts.length === 0 && isClean(this.#observed.get(slot) ?? NOTHING_OBSERVED));
     const stats = parseStats(await this.#admin.send("show stat -1 2 -1"));
     const appOf = new Map([...this.#mirror.routes].map(([slot, route]) => [slot, route.appId]));
-    const counts = collect(this.#counts, this.#running.identity, stats.backends, appOf);
-    const taken = this.#isAgreed ? takeMessage(counts, Date.now()) : undefined;
-    this.#saveCounts(taken?.state ?? counts);
-    if (taken !== undefined) this.#tell(taken.message);
+    this.#counter.collect(this.#running.identity, stats.backends, appOf);
     for (const [slot] of gone) {
       this.#counted.add(slot);
       this.#dirty.add(slot);
     }
-  }
-
-  #saveCounts(state: CountsState): void {
-    this.#counts = state;
-    writeCounts(this.#config.files.counts, state);
   }
 }
 

@@ -8,7 +8,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { start } from "../core/host/spawn.ts";
 import { openAdminSocket, type AdminSocket } from "./admin-socket.ts";
-import { buildConfig, buildHostsMap, buildPages, buildSkeleton, buildSplitsMap, buildTimeoutsMap, type ConfigOptions } from "./commands/config.ts";
+import { buildConfig, buildPages, buildSkeleton, type ConfigOptions } from "./commands/config.ts";
+import { buildMaps, MAP_NAMES } from "./commands/files.ts";
 import type { SlotWanted } from "./plan.ts";
 
 const START_TIMEOUT_MS = 15_000;
@@ -60,9 +61,9 @@ export async function startHaproxy(options: ConfigOptions, slots: ReadonlyMap<st
   mkdirSync(join(files.admin, ".."), { recursive: true, mode: 0o711 });
   mkdirSync(files.pages, { recursive: true, mode: 0o755 });
   for (const [name, content] of Object.entries(buildPages(options))) writeFileSync(join(files.pages, name), content);
-  writeFileSync(files.hosts, buildHostsMap(slots));
-  writeFileSync(files.timeouts, buildTimeoutsMap(slots));
-  writeFileSync(files.splits, buildSplitsMap(slots));
+  const maps = buildMaps(slots);
+  // One of them says which passwords open an app.
+  for (const name of MAP_NAMES) writeFileSync(files[name], maps[name], { mode: 0o600 });
   writeFileSync(`${files.config}.new`, buildConfig(options, slots), { mode: 0o600 });
   renameSync(`${files.config}.new`, files.config);
   const [replaced] = former;

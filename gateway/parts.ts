@@ -15,11 +15,13 @@ export function canaryKey(appId: AppId): PartKey {
 
 /** The route of each slot; a canary that is no more has one without hosts. */
 export function partsOf(route: Route): Route[] {
-  const { appId, canary, watched } = route;
+  const { appId, canary, watched, http, maintenance } = route;
   const gone: Route = { appId, part: "canary", hosts: [], endpoints: [], draining: [], requestTimeoutMs: 0, concurrency: 0, holdTimeoutMs: 0 };
   if (canary === undefined || route.hosts.length === 0) return [gone, route];
   const { hosts, endpoints, requestTimeoutMs, concurrency } = canary;
-  return [{ ...gone, hosts, endpoints, requestTimeoutMs, concurrency, ...(watched === undefined ? {} : { watched }) }, route];
+  // Whoever is kept out of the app is kept out of its canary.
+  const features = { ...(http && { http }), ...(maintenance && { maintenance }) };
+  return [{ ...gone, hosts, endpoints, requestTimeoutMs, concurrency, ...(watched === undefined ? {} : { watched }), ...features }, route];
 }
 
 /** Of ten thousand: how many requests go to the canary, and what else `lua/split.lua` must know. */

@@ -22,6 +22,7 @@ export function toApp(details: AppDetails, actor: Pick<Actor, "tenantName">, con
     liveRelease: releaseName(details.liveNumber),
     targetRelease: releaseName(details.targetNumber),
     instances: { ready: details.ready, wanted: details.wanted },
+    maintenance: app.maintenance,
     createdAt: app.createdAt.toISOString(),
   };
 }

@@ -33,6 +33,7 @@ async function render(out: Output, { app, instances, lastDeployment }: AppStatus
   out.line(`${bold(app.name)}  ${app.url}`);
   out.line(`  live       ${app.liveRelease ?? "nothing yet"}${app.targetRelease === app.liveRelease || app.targetRelease === null ? "" : ` (${app.targetRelease} is on its way)`}`);
   out.line(`  instances  ${app.instances.ready} of ${app.instances.wanted} ready`);
+  if (app.maintenance !== null) out.line(`  ${out.colors.yellow("maintenance")} its requests are answered 503 («berth maintenance off ${app.name}» ends that)`);
   out.line(`  limits     ${formatBytes(settings.memoryBytes)}, ${settings.cpuMillis / 1000} cpu each`);
   if (lastDeployment !== null) renderDeployment(out, lastDeployment);
   if (instances.length === 0) return;

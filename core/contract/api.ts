@@ -7,6 +7,7 @@ import { AppNameSchema } from "./names.ts";
 import { orNull } from "./or-null.ts";
 import { ExitSchema, FullSchema, PhaseSchema } from "./node-channel.ts";
 import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
+import { MaintenanceSchema } from "./request-features.ts";
 import { ROLES, SCOPES, TOKEN_KINDS } from "../domain/access.ts";
 import { EVENT_KINDS } from "../domain/events.ts";
 import { TEMPERATURE_CAUSES, TEMPERATURES } from "../domain/temperature.ts";
@@ -40,6 +41,8 @@ export const AppSchema = z.object({
   liveRelease: z.string().nullable(),
   targetRelease: z.string().nullable(),
   instances: z.object({ ready: z.number().int(), wanted: z.number().int() }),
+  /** Null: its requests are served. */
+  maintenance: orNull(MaintenanceSchema),
   createdAt: time,
 }).meta({ id: "App" });
 export type App = z.infer<typeof AppSchema>;

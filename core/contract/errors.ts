@@ -82,6 +82,9 @@ export const ERRORS = {
   // gateway
   unknown_host: [404, "No app answers at this host"],
   wake_timeout: [503, "The app did not start in time"],
+  under_maintenance: [503, "The app is under maintenance"],
+  address_not_allowed: [403, "The app does not answer to this address"],
+  password_required: [401, "The app asks for a password"],
 } as const satisfies Record<string, readonly [status: number, title: string]>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -6,6 +6,7 @@
 import { z } from "zod";
 import { TEMPERATURES } from "../domain/temperature.ts";
 import { idSchema } from "./ids.ts";
+import { MaintenanceSchema, RequestFeaturesSchema } from "./request-features.ts";
 import { PINS } from "./strategy.ts";
 import { WakeAddressSchema } from "./wake.ts";
 
@@ -18,6 +19,8 @@ export const EndpointSchema = z.object({
   /** Where it is woken, if it may sleep, and whether it slept when this was said. */
   wake: WakeAddressSchema.optional(),
   temperature: z.enum(TEMPERATURES).optional(),
+  /** What it speaks; HTTP/1.1 without it. */
+  protocol: z.literal("h2c").optional(),
 });
 export type Endpoint = z.infer<typeof EndpointSchema>;
 
@@ -59,6 +62,10 @@ export const RouteSchema = z.object({
   watched: z.boolean().optional(),
   /** Its number of instances does: gateways say its `load`. */
   followsDemand: z.boolean().optional(),
+  /** What is done with its requests; absent: nothing. */
+  http: RequestFeaturesSchema.omit({ protocol: true }).optional(),
+  /** All requests are answered 503. */
+  maintenance: MaintenanceSchema.optional(),
 });
 export type Route = z.infer<typeof RouteSchema>;
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
 import { networkSettings, networkSettingsPatch } from "./network-rules.ts";
+import { RequestFeaturesPatchSchema, RequestFeaturesSchema } from "./request-features.ts";
 import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
 import { MountsSchema, ScratchListSchema } from "./volumes.ts";
 import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
@@ -52,6 +53,8 @@ export const SettingsSchema = z.object({
   requestTimeoutMs: z.number().int().min(1000).max(3_600_000).default(300_000),
   /** Requests that one instance gets at the same time. */
   concurrency: z.number().int().min(1).max(1000).default(80),
+  /** What the gateway does with its requests. */
+  http: RequestFeaturesSchema.optional(),
   strategy: StrategySchema.optional(),
   autoRollback: AutoRollbackSchema.optional(),
   keepWarmMs: KeepWarmMsSchema.optional(),
@@ -80,6 +83,7 @@ export const SettingsPatchSchema = z.object({
   stopGraceMs: SettingsSchema.shape.stopGraceMs.unwrap().optional(),
   requestTimeoutMs: SettingsSchema.shape.requestTimeoutMs.unwrap().optional(),
   concurrency: SettingsSchema.shape.concurrency.unwrap().optional(),
+  http: RequestFeaturesPatchSchema.nullable().optional(),
   strategy: SettingsSchema.shape.strategy.nullable(),
   autoRollback: SettingsSchema.shape.autoRollback.nullable(),
   keepWarmMs: SettingsSchema.shape.keepWarmMs.nullable(),

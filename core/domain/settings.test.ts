@@ -24,6 +24,16 @@ test("a patch of the scaling changes only what it names; what does not fit toget
   assert.throws(() => applySettingsPatch(changed, { scaling: { min: 9 } }), { code: "invalid_config", message: /scaling.max must not be less than min/ });
 });
 
+test("a patch of what is done with requests changes only what it names", () => {
+  const settings = applySettingsPatch(SettingsSchema.parse({}), { http: { compression: true, rateLimit: { requests: 5, periodMs: 1000, by: "app" } } });
+  const changed = applySettingsPatch(settings, { http: { compression: null, allowFrom: ["10.0.0.0/8", "2001:db8::1"] } });
+  assert.deepEqual(changed.http, { rateLimit: { requests: 5, periodMs: 1000, by: "app" }, allowFrom: ["10.0.0.0/8", "2001:db8::1"] });
+  assert.equal(applySettingsPatch(changed, { http: null }).http, undefined);
+  for (const http of [{ allowFrom: ["10.0.0.0/40"] }, { allowFrom: ["::1;x"] }, { allowFrom: [] }, { basicAuth: { user: "a:b", passwordHash: `sha256:${"0".repeat(32)}:${"0".repeat(64)}` } }, { basicAuth: { user: "a", passwordHash: "plain" } }, { errorPages: { "404": "x" } }, { errorPages: { "503": "é".repeat(4097) } }, { unknown: 1 }]) {
+    assert.equal(SettingsSchema.safeParse({ http }).success, false, JSON.stringify(http));
+  }
+});
+
 test("an environment's patch sets and removes", () => {
   assert.deepEqual(applyEnvPatch({ A: "1", B: "2" }, { A: null, C: "3", B: "" }), { B: "", C: "3" });
 });

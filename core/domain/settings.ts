@@ -5,11 +5,13 @@ import { SettingsSchema, type Settings, type SettingsPatch } from "../contract/r
 
 /** The settings with what the patch names; `null` takes a field back to its default. @throws AppError invalid_config */
 export function applySettingsPatch(settings: Settings, patch: SettingsPatch): Settings {
-  const { scaling, ...rest } = patch;
+  const { scaling, http, ...rest } = patch;
   const merged = withPatch(settings, rest);
   // Who names a fixed number wants it.
   if (scaling === null || (scaling === undefined && patch.replicas !== undefined)) delete merged["scaling"];
   else if (scaling !== undefined) merged["scaling"] = withPatch(settings.scaling ?? {}, scaling);
+  if (http === null) delete merged["http"];
+  else if (http !== undefined) merged["http"] = withPatch(settings.http ?? {}, http);
   const parsed = SettingsSchema.safeParse(merged);
   if (parsed.success) {
     checkMounts(parsed.data);

@@ -1,41 +1,10 @@
 /** HAProxy's configuration as text. Pure: the same input gives the same text. */
 import { join } from "node:path";
 import type { SlotWanted } from "../plan.ts";
+import { featureDefaults, featureSections, USE_SERVER, WHOLE_HOST } from "./features.ts";
+import type { GatewayFiles } from "./files.ts";
+import { protocolOf } from "./runtime.ts";
 import { FAILURES, PAGES, toErrorFile, toHtml, toLuaTable, toProblemText } from "./pages.ts";
-
-export interface GatewayFiles {
-  config: string;
-  admin: string;
-  /** The Runtime API for HAProxy's own Lua. */
-  self: string;
-  holdSocket: string;
-  hosts: string;
-  timeouts: string;
-  splits: string;
-  pages: string;
-  pidFile: string;
-  log: string;
-  mirror: string;
-  counts: string;
-}
-
-export function filesOf(dataDir: string): GatewayFiles {
-  const at = (name: string) => join(dataDir, name);
-  return {
-    config: at("haproxy.cfg"),
-    admin: at("run/admin.sock"),
-    self: at("run/self.sock"),
-    holdSocket: at("run/hold.sock"),
-    hosts: at("hosts.map"),
-    timeouts: at("timeouts.map"),
-    splits: at("splits.map"),
-    pages: at("pages"),
-    pidFile: at("haproxy.pid"),
-    log: at("haproxy.log"),
-    mirror: at("mirror.ndjson"),
-    counts: at("counts.json"),
-  };
-}
 
 export interface ConfigOptions {
   files: GatewayFiles;
@@ -66,12 +35,7 @@ const HOST = "^[a-z0-9._:-]*$";
 
 const TEXTS_FILE = "texts.lua";
 /** One state for all: what the first defines, the others use. */
-const LUA_FILES = ["answers.lua", "upgrade.lua", "split.lua", "hold.lua"];
-
-/** As the hosts' map has it: `concat(/)` makes it of a whole header. */
-export function hostKey(host: string): string {
-  return `${host}/`;
-}
+const LUA_FILES = ["answers.lua", "upgrade.lua", "split.lua", "hold.lua", "features.lua"];
 
 export function slotName(index: number): string {
   return `slot_${String(index).padStart(4, "0")}`;
@@ -79,37 +43,25 @@ export function slotName(index: number): string {
 
 /** All but the servers: a running HAProxy with the same skeleton needs no reload. */
 export function buildSkeleton(options: ConfigOptions): string {
-  return [globalSection(options), defaultsSection(options), frontendSection(options), unknownSection(options), slotDefaults(options)].join("\n");
+  return [globalSection(options), defaultsSection(options), frontendSection(options), unknownSection(options), ...featureSections(options).map(({ head, lines }) => section(head, lines)), slotDefaults(options)].join("\n");
 }
 
 export function buildConfig(options: ConfigOptions, slots: ReadonlyMap<string, SlotWanted>): string {
   const backends: string[] = [];
   for (let index = 1; index <= options.slotCount; index++) {
     const name = slotName(index);
-    backends.push(`backend ${name} from slots`);
+    backends.push(`backend ${name} from slots`, USE_SERVER);
     for (const server of slots.get(name)?.servers ?? []) {
-      if (server.state === "ready") backends.push(`  server ${server.name} ${server.address}:${server.port} maxconn ${server.maxconn}${server.asleep ? " weight 0" : ""}`);
+      if (server.state === "ready") backends.push(`  server ${server.name} ${server.address}:${server.port} maxconn ${server.maxconn}${server.asleep ? " weight 0" : ""}${protocolOf(server)}`);
     }
   }
   return `${buildSkeleton(options)}\n${backends.join("\n")}\n`;
 }
 
-export function buildHostsMap(slots: ReadonlyMap<string, SlotWanted>): string {
-  return [...slots].flatMap(([slot, wanted]) => wanted.hosts.map((host) => `${hostKey(host)} ${slot}\n`)).join("");
-}
-
-export function buildTimeoutsMap(slots: ReadonlyMap<string, SlotWanted>): string {
-  return [...slots].map(([slot, wanted]) => `${slot} ${wanted.timeoutMs}\n`).join("");
-}
-
-export function buildSplitsMap(slots: ReadonlyMap<string, SlotWanted>): string {
-  return [...slots].map(([slot, { split }]) => (split === undefined ? "" : `${slot} ${split}\n`)).join("");
-}
-
 /** File name → content, for the directory `pages`. */
 export function buildPages({ publicUrl }: Pick<ConfigOptions, "publicUrl">): Record<string, string> {
   const chosen = [PAGES.unknownHost].flatMap((it) => [[`${it.name}.html`, toHtml(it)], [`${it.name}.json`, toProblemText(it, publicUrl)]]);
-  return Object.fromEntries([...chosen, [TEXTS_FILE, toLuaTable(Object.values(PAGES), publicUrl)], ...FAILURES.map((it) => [`${it.name}.http`, toErrorFile(it)])]) as Record<string, string>;
+  return Object.fromEntries([...chosen, [TEXTS_FILE, toLuaTable([...Object.values(PAGES), ...FAILURES.filter(({ isApps }) => isApps)], publicUrl)], ...FAILURES.map((it) => [`${it.name}.http`, toErrorFile(it)])]) as Record<string, string>;
 }
 
 function globalSection(o: ConfigOptions): string {
@@ -127,6 +79,8 @@ function globalSection(o: ConfigOptions): string {
     `setenv BERTH_SELF_SOCKET ${o.files.self}`,
     `setenv BERTH_HOLD_ALONE_MS ${o.aloneHoldMs}`,
     `setenv BERTH_TEXTS ${join(o.files.pages, TEXTS_FILE)}`,
+    `setenv BERTH_ERROR_PAGES ${o.files.errorPages}`,
+    `setenv BERTH_FEATURES ${o.files.features}`,
     `setenv BERTH_MAX_PER_APP ${o.maxPerApp}`,
     ...LUA_FILES.map((name) => `lua-load ${join(o.luaDir, name)}`),
   ]);
@@ -171,7 +125,7 @@ function frontendSection(o: ConfigOptions): string {
     // A map reads up to a NUL, and the app beyond it: the slash at the end of all keys is found by whole hosts alone.
     `http-request set-var(txn.slot) req.fhdr(host),concat(/),map_str(${o.files.hosts})`,
     // With a port, capitals or a final dot. Whole: a value with a comma in it is no two hosts.
-    `http-request set-var(txn.slot) req.fhdr(host),lower,host_only,rtrim(.),concat(/),map_str(${o.files.hosts}) if !{ var(txn.slot) -m found } { req.fhdr(host) -m reg -i ${HOST} }`,
+    `http-request set-var(txn.slot) ${WHOLE_HOST},map_str(${o.files.hosts}) if !{ var(txn.slot) -m found } { req.fhdr(host) -m reg -i ${HOST} }`,
     // What clients claim about the way here is not true until we say it.
     "http-request del-header x-forwarded -m beg",
     "http-request del-header forwarded",
@@ -184,9 +138,6 @@ function frontendSection(o: ConfigOptions): string {
     "http-request set-var(sess.requests) var(sess.requests),add(1)",
     "http-request set-header x-request-id %[var(sess.id)]%[var(sess.requests)]",
     "http-request lua.upgrade if { req.fhdr(upgrade) -m found }",
-    `http-request set-var(txn.split) var(txn.slot),map_str(${o.files.splits})`,
-    "http-request lua.split if { var(txn.split) -m found }",
-    `http-response add-header set-cookie "berth-share=%[var(txn.place)]; Path=/; HttpOnly; SameSite=Lax" if { var(txn.place) -m found }`,
     "use_backend %[var(txn.slot)]",
     "default_backend unknown",
   ]);
@@ -213,6 +164,7 @@ function slotDefaults(o: ConfigOptions): string {
     // what may be sent twice.
     "http-request disable-l7-retry if !{ nbsrv gt 1 } || !{ method GET HEAD OPTIONS }",
     `http-request set-timeout server var(txn.slot),map_str_int(${o.files.timeouts},${DEFAULT_TIMEOUT_MS})`,
+    ...featureDefaults(),
   ]);
 }
 

@@ -9,6 +9,8 @@ export interface Page {
   detail: string;
   code: ErrorCode;
   retryAfterS?: number;
+  /** An app may have its own in place of it. */
+  isApps?: true;
 }
 
 function page(name: string, code: ErrorCode, detail: string, retryAfterS?: number): Page {
@@ -20,6 +22,10 @@ function page(name: string, code: ErrorCode, detail: string, retryAfterS?: numbe
 export const PAGES = {
   unknownHost: page("unknown-host", "unknown_host", "Nothing is deployed under this name. Check the address, or deploy an app with this name."),
   wakeTimeout: page("wake-timeout", "wake_timeout", "The app has no running instance yet. Try again in a moment; «berth status» tells its owner why.", 5),
+  notAllowed: page("not-allowed", "address_not_allowed", "This app answers to some addresses alone, and yours is none of them."),
+  password: page("password", "password_required", "This app asks for a user's name and a password."),
+  maintenance: page("maintenance", "under_maintenance", "The app is being worked on. Try again later.", 300),
+  rateLimited: page("rate-limited", "rate_limited", "So many requests are more than this app takes from one client, or altogether. Try again later.", 1),
   tooMany: page("too-many", "rate_limited", "This app has as many requests waiting as the gateway holds for one app.", 5),
 } satisfies Record<string, Page>;
 
@@ -29,9 +35,9 @@ export const FAILURES: readonly Page[] = [
   { name: "405", status: 405, code: "method_not_allowed", title: "This method is not offered here", detail: "The gateway does not pass CONNECT and TRACE on." },
   { name: "408", status: 408, code: "invalid_request", title: "The request came too slowly", detail: "Its headers did not arrive in time." },
   { name: "500", status: 500, code: "internal", title: "Something broke on our side", detail: "The gateway could not handle the request." },
-  { name: "502", status: 502, code: "app_exited", title: "The app broke off its answer", detail: "It closed the connection, or what it sent is not HTTP." },
-  { name: "503", status: 503, code: "app_unhealthy", title: "The app does not take requests now", detail: "Its instances are away, or all were busy for too long.", retryAfterS: 1 },
-  { name: "504", status: 504, code: "app_unhealthy", title: "The app took too long", detail: "It did not answer within the request timeout of its settings." },
+  { name: "502", isApps: true, status: 502, code: "app_exited", title: "The app broke off its answer", detail: "It closed the connection, or what it sent is not HTTP." },
+  { name: "503", isApps: true, status: 503, code: "app_unhealthy", title: "The app does not take requests now", detail: "Its instances are away, or all were busy for too long.", retryAfterS: 1 },
+  { name: "504", isApps: true, status: 504, code: "app_unhealthy", title: "The app took too long", detail: "It did not answer within the request timeout of its settings." },
 ];
 
 export function toHtml({ status, title, detail, code }: Page): string {

@@ -1,8 +1,7 @@
 /** Lines of HAProxy's Runtime API, and what it answers. */
-import type { Command, ServerObserved, SlotObserved } from "../plan.ts";
-import { hostKey, type GatewayFiles } from "./config.ts";
-
-type MapFiles = Pick<GatewayFiles, "hosts" | "timeouts" | "splits">;
+import { ENTRIES, stickyToken, type Entry } from "../features.ts";
+import { SLOT_MAPS, type Command, type ServerObserved, type SlotMap, type SlotObserved } from "../plan.ts";
+import { hostKey, type MapFiles } from "./files.ts";
 
 /** Names come from ids and host names that the contract has checked: no blank, no `;`, no line end. */
 export function render(command: Command, files: MapFiles): string {
@@ -11,7 +10,7 @@ export function render(command: Command, files: MapFiles): string {
     // Not with the keyword `enabled`: HAProxy 2.6 then shows the server as up and never chooses it. The pool's two
     // settings are zero for a server that is added at run time, and then each request opens a connection.
     case "add-server":
-      return `add server ${server} ${command.address}:${command.port} maxconn ${command.maxconn} pool-max-conn ${command.maxconn} pool-purge-delay 5s`;
+      return `add server ${server} ${command.address}:${command.port} maxconn ${command.maxconn} pool-max-conn ${command.maxconn} pool-purge-delay 5s${protocolOf(command)}`;
     case "set-state":
       return `set server ${server} state ${command.state}`;
     case "set-asleep":
@@ -22,23 +21,30 @@ export function render(command: Command, files: MapFiles): string {
       return `set maxconn server ${server} ${command.maxconn}`;
     case "del-server":
       return `del server ${server}`;
+    case "add-sticky":
+      return `add map ${files.sticky} ${stickyToken(command.name)} ${server}`;
+    case "del-sticky":
+      return `del map ${files.sticky} ${stickyToken(command.name)}`;
     case "add-host":
-      return `add map ${files.hosts} ${hostKey(command.host)} ${command.slot}`;
+    case "set-host":
+      return `${command.kind === "add-host" ? "add" : "set"} map ${files.hosts} ${hostKey(command.host)} ${command.entry === "slot" ? command.slot : command.entry}`;
     case "del-host":
       return `del map ${files.hosts} ${hostKey(command.host)}`;
-    case "add-timeout":
-      return `add map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
-    case "set-timeout":
-      return `set map ${files.timeouts} ${command.slot} ${command.timeoutMs}`;
-    case "add-split":
-      return `add map ${files.splits} ${command.slot} ${command.split}`;
-    case "set-split":
-      return `set map ${files.splits} ${command.slot} ${command.split}`;
-    case "del-split":
-      return `del map ${files.splits} ${command.slot}`;
-    case "del-timeout":
-      return `del map ${files.timeouts} ${command.slot}`;
+    case "add-featured":
+      return `add map ${files.featured} ${hostKey(command.host)} ${command.slot}`;
+    case "del-featured":
+      return `del map ${files.featured} ${hostKey(command.host)}`;
+    case "add-value":
+    case "set-value":
+      return `${command.kind === "add-value" ? "add" : "set"} map ${files[command.map]} ${command.slot} ${command.value}`;
+    case "del-value":
+      return `del map ${files[command.map]} ${command.slot}`;
   }
+}
+
+/** Of a server's line. */
+export function protocolOf({ protocol }: { protocol?: "h2c" | undefined }): string {
+  return protocol === "h2c" ? " proto h2" : "";
 }
 
 /** done; busy: the server still has connections, ask again; failed: HAProxy is not as we thought. */
@@ -132,19 +138,35 @@ export function parseMap(text: string): [key: string, value: string][] {
   });
 }
 
+/** The text of each map, as `show map` gives it. */
+export type MapTexts = Record<"hosts" | "featured" | "sticky" | SlotMap, string>;
+
 /** All that HAProxy has, by slot; slots with nothing are left out. */
-export function observe(servers: Stats["servers"], hosts: string, timeouts: string, splits: string): Map<string, SlotObserved> {
-  const slots = new Map<string, { hosts: Set<string>; timeoutMs: number | undefined; split: string | undefined; servers: Map<string, ServerObserved> }>();
+export function observe(servers: Stats["servers"], texts: MapTexts): Map<string, SlotObserved> {
+  type Slot = { hosts: Map<string, Entry>; featured: Set<string>; values: Partial<Record<SlotMap, string>>; servers: Map<string, ServerObserved>; sticky: Set<string> };
+  const slots = new Map<string, Slot>();
   const slotOf = (name: string) => {
-    const slot = slots.get(name) ?? { hosts: new Set<string>(), timeoutMs: undefined, split: undefined, servers: new Map<string, ServerObserved>() };
+    const slot: Slot = slots.get(name) ?? { hosts: new Map(), featured: new Set(), values: {}, servers: new Map(), sticky: new Set() };
     slots.set(name, slot);
     return slot;
   };
   for (const [name, found] of servers) {
     for (const [server, { address, port, maxconn, state, asleep }] of found) slotOf(name).servers.set(server, { address, port, maxconn, state, asleep });
   }
-  for (const [host, slot] of parseMap(hosts)) slotOf(slot).hosts.add(host.replace(/\/$/, ""));
-  for (const [slot, timeoutMs] of parseMap(timeouts)) slotOf(slot).timeoutMs = Number(timeoutMs);
-  for (const [slot, split] of parseMap(splits)) slotOf(slot).split = split;
+  const isEntry = (value: string): value is Entry => ENTRIES.includes(value as Entry);
+  const hostOf = (key: string) => key.replace(/\/$/, "");
+  const featured = new Map(parseMap(texts.featured).map(([key, slot]) => [hostOf(key), slot]));
+  for (const [host, slot] of featured) slotOf(slot).featured.add(host);
+  for (const [key, value] of parseMap(texts.hosts)) {
+    const host = hostOf(key);
+    if (isEntry(value)) slotOf(featured.get(host) ?? "").hosts.set(host, value);
+    else slotOf(value).hosts.set(host, "slot");
+  }
+  for (const [, value] of parseMap(texts.sticky)) {
+    const [slot = "", name = ""] = value.split("/");
+    slotOf(slot).sticky.add(name);
+  }
+  for (const map of SLOT_MAPS) for (const [slot, value] of parseMap(texts[map])) slotOf(slot).values[map] = value;
+  slots.delete("");
   return slots;
 }

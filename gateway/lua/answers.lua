@@ -4,6 +4,22 @@ berth = {}
 -- Name → status, retry_after_s (or nil), html, json: written by the controller.
 local texts = dofile(os.getenv("BERTH_TEXTS"))
 
+local own_pages = os.getenv("BERTH_ERROR_PAGES")
+
+-- The app's own page for a status; nil when it has none.
+function berth.own_page(slot, status)
+  local file = slot ~= nil and io.open(own_pages .. "/" .. slot .. "-" .. status .. ".html", "r") or nil
+  if file == nil then return nil end
+  local html = file:read("a")
+  file:close()
+  return html
+end
+
+-- For what fails on the way.
+core.register_converters("error_page", function(slot, status)
+  return berth.own_page(slot, status) or texts[status].html
+end)
+
 -- `own`: what may stand in place of its text: html, retry_after_s, and headers beside it.
 function berth.answer(txn, name, own)
   local text = texts[name]

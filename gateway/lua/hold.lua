@@ -8,7 +8,7 @@ local alone_s = tonumber(os.getenv("BERTH_HOLD_ALONE_MS")) / 1000
 -- The controller answers within a few seconds, with «again» if it must: one that is silent for so long is not there.
 local ASK_TIMEOUT_S = 10
 -- What the controller says when the request goes no further, and the page for it.
-local ENDS = { timeout = "wake-timeout", full = "too-many", gone = "unknown-host" }
+local ENDS = { full = "too-many", gone = "unknown-host" }
 
 local function ask(slot, waited_ms)
   local controller = core.tcp()
@@ -60,11 +60,12 @@ core.register_action("hold", { "http-req" }, function(txn)
     if txn.c:nbsrv(slot) > 0 then return end
     -- A process that was replaced counts no server as usable, and uses those it has all the same.
     if stopping(txn) and (answer == "go" or answer == nil) then return end
+    if answer == "timeout" then return berth.answer(txn, "wake-timeout", { html = berth.own_page(slot, "503") }) end
     if ENDS[answer] ~= nil then return berth.answer(txn, ENDS[answer]) end
     if answer == nil then
       open_sleepers(slot)
       if txn.c:nbsrv(slot) > 0 then return end
-      if seconds() - began > alone_s then return berth.answer(txn, "wake-timeout") end
+      if seconds() - began > alone_s then return berth.answer(txn, "wake-timeout", { html = berth.own_page(slot, "503") }) end
       for _ = 1, 5 do
         core.msleep(50)
         if txn.c:nbsrv(slot) > 0 then return end

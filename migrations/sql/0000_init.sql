@@ -108,6 +108,7 @@ CREATE TABLE "apps" (
 	"former_until" timestamp with time zone,
 	"watch" jsonb,
 	"scaled_to" integer,
+	"maintenance" jsonb,
 	"scaled_by" text,
 	"scaled_at" timestamp with time zone,
 	"preview_of" text,

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eq } from "drizzle-orm";
 import { apps, audit } from "../../core/db/schema.ts";
+import { readRoutes } from "../../core/db/system-queries/routes.ts";
 import { seedApp, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
@@ -130,4 +131,29 @@ test("labels: set with an app, changed, refused when they are none, listed by", 
   assert.deepEqual([row?.before, row?.after], [{ labels: { env: "prod", tier: "web" } }, { labels: { env: "dev" } }]);
   const stranger = await api.tenant();
   assert.deepEqual((await api.call("GET", "/v1/apps?label=env", { token: stranger.token })).body.items, []);
+});
+
+test("maintenance is a switch of the app: no release, told to gateways, kept in the audit; features are settings", async () => {
+  const tenant = await api.tenant();
+  const app = await seedApp(api.db, tenant.id, {});
+  const call = (method: string, body?: object) => api.call(method, `/v1/apps/${app.name}/maintenance`, { token: tenant.token, ...(body && { body }) });
+  const on = await call("PUT", { retryAfterS: 60 });
+  assert.deepEqual([on.status, on.body.maintenance], [200, { retryAfterS: 60 }]);
+  const [route] = await readRoutes(api.db, "berth.test", [app.id]);
+  assert.deepEqual(route?.maintenance, { retryAfterS: 60 });
+  assert.equal((await call("PUT", { retryAfterS: 60 })).body.version, on.body.version, "no change");
+  assert.deepEqual((await call("PUT", {})).body.maintenance, { retryAfterS: 300 });
+  assert.deepEqual([(await call("PUT", { retryAfterS: 0 })).status, (await call("PUT", { other: 1 })).status], [400, 400]);
+  assert.equal((await call("DELETE")).body.maintenance, null);
+  const [ended] = await readRoutes(api.db, "berth.test", [app.id]);
+  assert.equal("maintenance" in (ended ?? {}), false);
+  const verbs = (await api.db.select().from(audit).where(eq(audit.tenantId, tenant.id))).filter(({ verb }) => verb === "app.maintenance");
+  assert.deepEqual(verbs.map(({ after }) => (after as { maintenance: unknown }).maintenance), [{ retryAfterS: 60 }, { retryAfterS: 300 }, null]);
+  const basicAuth = { user: "anna", passwordHash: `sha256:${"0".repeat(32)}:${"0".repeat(64)}` };
+  const patch = (settings: object) => api.call("PATCH", `/v1/apps/${app.name}`, { token: tenant.token, body: { settings } });
+  assert.equal((await patch({ http: { basicAuth, compression: true } })).status, 202);
+  assert.equal((await patch({ http: { compression: null } })).status, 202);
+  const { body } = await api.call("GET", `/v1/apps/${app.name}`, { token: tenant.token });
+  assert.deepEqual(body.settings.http, { basicAuth });
+  assert.equal((await patch({ http: { basicAuth: { user: "anna", password: "plain text" } } })).status, 422);
 });

@@ -87,6 +87,7 @@ export function anApp(more: Partial<App> = {}): App {
     settings: SettingsSchema.parse({}),
     liveRelease: "v3",
     targetRelease: "v3",
+    maintenance: null,
     instances: { ready: 1, wanted: 1 },
     createdAt: NOW,
     ...more,

@@ -8,12 +8,13 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcess } from "node:child_process";
 import { WebSocketServer, type WebSocket } from "ws";
-import { FromGatewaySchema, type Endpoint, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
+import { FromGatewaySchema, RouteSchema, type Endpoint, type FromGateway, type Route, type ToGateway } from "../../core/contract/gateway-channel.ts";
 import { newId } from "../../core/contract/ids.ts";
 import { start } from "../../core/host/spawn.ts";
 import { openAdminSocket } from "../../gateway/admin-socket.ts";
-import { filesOf } from "../../gateway/commands/config.ts";
-import { observe, parseStats, SHOW_STATS } from "../../gateway/commands/runtime.ts";
+import { filesOf } from "../../gateway/commands/files.ts";
+import { featuresOf } from "../../gateway/features.ts";
+import { observeHaproxy } from "../../gateway/observe.ts";
 
 const TOKEN = "a-gateway-token";
 
@@ -190,23 +191,23 @@ export class TestGateway {
   /** Sends the route and waits until the mirror has it, and HAProxy too. */
   async send(route: Route): Promise<void> {
     this.api.send(route);
-    const text = JSON.stringify(route);
+    const text = JSON.stringify(RouteSchema.parse(route));
     await until(() => this.mirror().includes(text) || (route.hosts.length === 0 && !this.mirror().includes(route.appId)));
     await until(() => this.#serves(route));
   }
 
   /** Whether HAProxy has the hosts of the route and its servers, as the route says. */
-  async #serves({ hosts, endpoints, draining, canary }: Route): Promise<boolean> {
+  async #serves(route: Route): Promise<boolean> {
+    const { hosts, endpoints, draining, canary } = route;
     const admin = await openAdminSocket(filesOf(this.dir).admin).catch(() => undefined);
     if (admin === undefined) return false;
     try {
-      const files = filesOf(this.dir);
-      const maps = [files.hosts, files.timeouts, files.splits].map((file) => admin.send(`show map ${file}`));
-      const [stats, map = "", timeouts = "", splits = ""] = await Promise.all([admin.send(SHOW_STATS), ...maps]);
-      const slots = [...observe(parseStats(stats).servers, map, timeouts, splits).values()];
+      const slots = [...(await observeHaproxy(admin, filesOf(this.dir))).values()];
       const slot = slots.find((one) => hosts.some((host) => one.hosts.has(host)));
       if (hosts.length === 0 || slot === undefined) return hosts.length === 0;
-      if (slot.split?.split(":")[1] !== (canary && String(Math.round(canary.percent * 100)))) return false;
+      if (slot.values.splits?.split(":")[1] !== (canary && String(Math.round(canary.percent * 100)))) return false;
+      const { entry, features } = featuresOf(route, slot.values.splits);
+      if (slot.values.features !== features || hosts.some((host) => slot.hosts.get(host) !== entry)) return false;
       const isIn = (state: string) => (one: { instanceId: string }) => slot.servers.get(one.instanceId)?.state === state;
       const servers = [...slot.servers].filter(([, server]) => server.state !== "maint").map(([name]) => name);
       const names = new Set([...endpoints, ...draining].map((one) => one.instanceId as string));

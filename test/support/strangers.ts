@@ -116,6 +116,8 @@ export const RECIPES: Record<string, Recipe> = {
   getDomain: { thing: DOMAIN },
   checkDomain: { thing: DOMAIN },
   removeDomain: { thing: DOMAIN },
+  startMaintenance: { thing: APP, body: { retryAfterS: 60 } },
+  endMaintenance: { thing: APP },
   listVolumes: { thing: APP },
   createVolume: { thing: APP, body: { name: "cache", sizeBytes: 2 ** 24 } },
   getVolume: { thing: VOLUME },

@@ -2,6 +2,7 @@
 import { and, asc, eq, gt, isNull, sql } from "drizzle-orm";
 import { parseId, type AppId, type ReleaseId, type TenantId } from "../../contract/ids.ts";
 import type { Settings } from "../../contract/release-config.ts";
+import type { Maintenance } from "../../contract/request-features.ts";
 import type { LabelSelector } from "../../domain/labels.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, instances, releases } from "../schema.ts";
@@ -96,6 +97,14 @@ export async function writeLabels(tx: Tx, tenantId: TenantId, appId: AppId, labe
   await tx
     .update(apps)
     .set({ labels, version: sql`${apps.version} + 1` })
+    .where(and(eq(apps.tenantId, tenantId), eq(apps.id, appId)));
+}
+
+/** Null: it is over. Under the app's lock. */
+export async function writeMaintenance(tx: Tx, tenantId: TenantId, appId: AppId, maintenance: Maintenance | null): Promise<void> {
+  await tx
+    .update(apps)
+    .set({ maintenance, version: sql`${apps.version} + 1` })
     .where(and(eq(apps.tenantId, tenantId), eq(apps.id, appId)));
 }
 

@@ -18,6 +18,8 @@ const row = (more: Partial<RouteRow> = {}): RouteRow => ({
   requestTimeoutMs: 1000,
   concurrency: 8,
   sleep: {},
+  http: null,
+  maintenance: null,
   mayRun: true,
   ...more,
 });
@@ -31,6 +33,7 @@ const instance = (id: string, more: Partial<RouteInstance> = {}): RouteInstance 
   port: 80,
   temperature: "frozen",
   wake: { url: "http://10.0.0.9:7080", token: "t".repeat(32) },
+  protocol: null,
   ...more,
 });
 const render = (r: RouteRow, ...instances: RouteInstance[]) => renderRoutes([r], instances, "berth.test", NOW)[0];
@@ -54,6 +57,13 @@ test("only ready instances of the live release take requests", () => {
 test("what drains is named, of any release and phase, as long as it has an address", () => {
   const route = render(row(), instance("a", { state: "draining", releaseId: "r1" as RouteInstance["releaseId"], phase: "backing-off" }), instance("b", { state: "draining", address: null }));
   assert.deepEqual(route?.draining.map((e) => e.instanceId), ["a"]);
+});
+
+test("what is done with requests is said where something is, and what an instance speaks with each", () => {
+  const plain = render(row({ http: { protocol: "http1" } }), instance("a", { protocol: "http1" }));
+  assert.deepEqual(["http" in (plain ?? {}), "maintenance" in (plain ?? {}), plain?.endpoints], [false, false, [{ instanceId: "a", address: "10.0.0.1", port: 80 }]]);
+  const route = render(row({ http: { protocol: "h2c", sticky: true }, maintenance: { retryAfterS: 60 } }), instance("a", { protocol: "h2c" }));
+  assert.deepEqual([route?.http, route?.maintenance, route?.endpoints[0]?.protocol], [{ sticky: true }, { retryAfterS: 60 }, "h2c"]);
 });
 
 test("a request is held only for an app that should run", () => {

@@ -34,6 +34,8 @@ export interface RouteRow {
   requestTimeoutMs: number;
   concurrency: number;
   sleep: Pick<Settings, "scaling" | "freezeAfterMs">;
+  http: Settings["http"] | null;
+  maintenance: Route["maintenance"] | null;
   /** Whether an instance is there or will come when one is asked for. */
   mayRun: boolean;
 }
@@ -48,6 +50,8 @@ export interface RouteInstance {
   port: number | null;
   temperature: Temperature | null;
   wake: WakeAddress | null;
+  /** Of its own release. */
+  protocol: "http1" | "h2c" | null;
 }
 
 /** The routes of all apps, or of these; an app that is gone or private has no route here. */
@@ -74,6 +78,8 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           requestTimeoutMs: setting("requestTimeoutMs"),
           concurrency: setting("concurrency"),
           sleep: sql<RouteRow["sleep"]>`jsonb_strip_nulls(jsonb_build_object('scaling', ${settings}->'scaling', 'freezeAfterMs', ${settings}->'freezeAfterMs'))`,
+          http: sql<RouteRow["http"]>`${settings}->'http'`,
+          maintenance: apps.maintenance,
           mayRun: sql<boolean>`(${tenants.suspendedAt} is null and (${settings} ? 'scaling' or (${settings}->>'replicas')::int > 0))`,
         })
         .from(apps)
@@ -91,9 +97,11 @@ export async function readRoutes(db: Db, suffix: string, appIds?: readonly AppId
           port: sql<number | null>`(${instances.report}->>'port')::int`,
           temperature: sql<Temperature | null>`${instances.report}->'temperature'->>'is'`,
           wake: nodes.wake,
+          protocol: sql<RouteInstance["protocol"]>`${releases.settings}->'http'->>'protocol'`,
         })
         .from(instances)
         .innerJoin(nodes, eq(nodes.id, instances.nodeId))
+        .innerJoin(releases, eq(releases.id, instances.releaseId))
         .where(and(inArray(instances.state, ["wanted", "draining"]), appIds ? inArray(instances.appId, [...appIds]) : undefined))
         .orderBy(asc(instances.id));
       return renderRoutes(rows, found, suffix, Date.now());
@@ -123,6 +131,7 @@ export function renderRoutes(rows: readonly RouteRow[], found: readonly RouteIns
       holdTimeoutMs: comes ? HOLD_TIMEOUT_MS : 0,
       ...(sleep === undefined ? {} : { freezeAfterMs: sleep.freezeAfterMs }),
       ...(canary && { canary }),
+      ...featuresOf(row),
       ...(isWatched ? { watched: true } : {}),
       ...(row.sleep.scaling === undefined ? {} : { followsDemand: true }),
     };
@@ -154,12 +163,18 @@ function canaryHost({ appId, appName, tenantName }: RouteRow, suffix: string): s
   return host.indexOf(".") <= 63 ? host : `canary.${appId}`;
 }
 
+/** Without what is not set: the route of an app that asks for nothing says nothing. What it speaks is each instance's. */
+function featuresOf({ http, maintenance }: Pick<RouteRow, "http" | "maintenance">): Pick<Route, "http" | "maintenance"> {
+  const { protocol: _, ...features } = http ?? {};
+  return { ...(Object.keys(features).length > 0 && { http: features }), ...(maintenance !== null && { maintenance }) };
+}
+
 /** The route that tells a gateway to forget an app. */
 export function goneRoute(appId: AppId): Route {
   return { appId, hosts: [], endpoints: [], draining: [], requestTimeoutMs: 0, concurrency: 0, holdTimeoutMs: 0 };
 }
 
-function toEndpoint({ id, address, port, temperature, wake }: RouteInstance, maySleep: boolean): Endpoint[] {
+function toEndpoint({ id, address, port, temperature, wake, protocol }: RouteInstance, maySleep: boolean): Endpoint[] {
   if (typeof address !== "string" || !isIPv4(address) || port === null) return [];
-  return [{ instanceId: id, address, port, ...(maySleep && wake !== null ? { wake, temperature: temperature ?? "running" } : {}) }];
+  return [{ instanceId: id, address, port, ...(maySleep && wake !== null ? { wake, temperature: temperature ?? "running" } : {}), ...(protocol === "h2c" ? { protocol } : {}) }];
 }

@@ -4,6 +4,7 @@ import { check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex, t
 import type { Failure } from "../../contract/errors.ts";
 import type { AppId, BuildId, DeploymentId, Id, InstanceId, NodeId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import type { InstanceReport, Phase } from "../../contract/node-channel.ts";
+import type { Maintenance } from "../../contract/request-features.ts";
 import { SECRET_KINDS, type Image, type ReleaseSecret, type SecretKind, type Settings } from "../../contract/release-config.ts";
 import {
   BUILD_STATES,
@@ -42,6 +43,8 @@ export const apps = pgTable(
     watch: jsonb("watch").$type<{ until: number; formerPercent: number }>(),
     /** Instances that the autoscaler wants, where the settings have `scaling`; null: it has not decided yet. */
     scaledTo: integer("scaled_to"),
+    /** All its requests are answered 503 while it is there. */
+    maintenance: jsonb("maintenance").$type<Maintenance>(),
     /** What set that number: `core/domain/autoscale.ts`, or `request` when one was held for it. */
     scaledBy: text("scaled_by").$type<ScaleCause | "request">(),
     scaledAt: at("scaled_at"),
