@@ -14,13 +14,14 @@ import { density } from "./density.ts";
 import { idle } from "./idle.ts";
 import { instanceMemory } from "./instance-memory.ts";
 import { instanceStart } from "./instance-start.ts";
+import { rollback } from "./rollback.ts";
 import { atEnd, endAll } from "./support/at-end.ts";
 import { openPodman, startDocker, type Peer } from "./support/peers.ts";
 import { toMarkdown, type Row } from "./support/report.ts";
 import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "wake", "idle", "memory", "density", "isolation", "gateway", "api"] as const;
+const SECTIONS = ["deploy", "start", "rollback", "wake", "idle", "memory", "density", "isolation", "gateway", "api"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -43,7 +44,7 @@ try {
   // As `infra/up` does; the peers have it too.
   atEnd(() => restoreCgroupChanges(dir));
   await favorCgroupChanges(dir);
-  if (wants("deploy") || wants("start") || wants("memory")) {
+  if (wants("deploy") || wants("start") || wants("rollback") || wants("memory")) {
     say("· starting a Berth and its peers");
     const stack = await startStack();
     atEnd(stack.stop);
@@ -118,6 +119,10 @@ async function measureStack(stack: Stack, docker: Peer | undefined, podman: Peer
     rows.push(...(await instanceStart(stack, [docker, podman].filter((peer) => peer !== undefined))));
   }
   if (rows.length > 0) parts.push(`## Time\n\nCommand: \`npm run bench -- deploy start\`\n\n${toMarkdown(rows)}`);
+  if (wants("rollback")) {
+    say("· back to the release before");
+    parts.push(`## Rollback\n\nCommand: \`npm run bench -- rollback\`\n\n${toMarkdown(await rollback(stack, docker))}`);
+  }
   if (wants("memory")) {
     say("· memory per instance");
     const memory = await instanceMemory(stack);

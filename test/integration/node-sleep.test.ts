@@ -87,6 +87,28 @@ describe("sleeping instances", () => {
     await cooled(held.desired.id, "frozen");
   });
 
+  test("kept warm, it is frozen whatever it does, also by a new agent, and nothing that comes thaws it; wanted again, it runs", async () => {
+    const { desired, url } = await node.ready({ args: shell("httpd -p 8080 -h /; while :; do :; done") });
+    const want = (keptWarm: boolean) => {
+      const { keptWarm: _before, ...rest } = desired;
+      node.want(...node.desired.filter(({ id }) => id !== desired.id), { ...rest, ...(keptWarm ? { keptWarm } : {}) });
+    };
+    want(true);
+    await cooled(desired.id, "frozen");
+    assert.equal(temperature(desired.id)?.cause, "kept-warm");
+    const used = cpuMs(group(desired.id));
+    await assert.rejects(ask(url, 500));
+    assert.ok(isFrozen(group(desired.id)));
+    assert.ok(cpuMs(group(desired.id)) - used < 20, "it computes nothing");
+    await node.killAgent();
+    await node.startAgent();
+    await cooled(desired.id, "frozen");
+    assert.ok(isFrozen(group(desired.id)));
+    want(false);
+    await cooled(desired.id, "running");
+    assert.equal(await ask(url), 200);
+  });
+
   test("a frozen instance that is told to stop ends in order", async () => {
     const { desired } = await node.ready({ args: ORDERLY, sleep: POLICY });
     await cooled(desired.id, "frozen");
