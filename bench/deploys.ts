@@ -66,7 +66,7 @@ async function measure({ gatewayUrl, host, cli }: Stack): Promise<Figures> {
   await writeFile(join(dir, "server.mjs"), SERVER);
   await writeFile(join(dir, "Dockerfile"), 'FROM node\nCOPY server.mjs /\nCMD ["node", "/server.mjs"]\n');
   const deploy = async (n: number) => {
-    await writeFile(join(dir, "berth.yaml"), `settings:\n  replicas: 2\n  strategy:\n    ${STRATEGIES[n % STRATEGIES.length]}\nenv:\n  NAME: r${n}\n`);
+    await writeFile(join(dir, "berth.yaml"), `settings:\n  replicas: 2\n  stopGraceMs: 300000\n  strategy:\n    ${STRATEGIES[n % STRATEGIES.length]}\nenv:\n  NAME: r${n}\n`);
     await cli(["deploy", dir, "--app", APP, "--quiet"]);
     await untilAnswer(gatewayUrl, host(APP), (body) => body === `r${n}`);
   };
@@ -78,7 +78,7 @@ async function measure({ gatewayUrl, host, cli }: Stack): Promise<Figures> {
   const long: Promise<string>[] = [];
   const sockets: Echo[] = [];
   for (let n = 1; n <= DEPLOYS; n++) {
-    // Both outlast the deployment that follows, and end within the time that an instance has to drain.
+    // Both outlast deployments that follow; instances have five minutes to drain.
     long.push(text(at));
     if (n % 5 === 1) sockets.push(await openEcho(at));
     deployMs.push((await timed(() => deploy(n))).ms);
