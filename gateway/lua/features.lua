@@ -69,10 +69,27 @@ local function take(key, rate, now_ms)
   return nil
 end
 
-local function bucket_of(txn, slot, client, by)
+local function groups_of(text)
+  local groups = {}
+  for group in string.gmatch(text, "[^:]+") do groups[#groups + 1] = group end
+  return groups
+end
+
+-- The first four groups of an address of IPv6: who has one of them has 2^64.
+local function network_of(address)
+  local head, tail = string.match(address, "^(.-)::(.*)$")
+  local groups = groups_of(head or address)
+  if head ~= nil then
+    local after = groups_of(tail)
+    for _ = 1, 8 - #groups - #after do groups[#groups + 1] = "0" end
+    for _, group in ipairs(after) do groups[#groups + 1] = group end
+  end
+  return table.concat(groups, ":", 1, 4)
+end
+
+local function bucket_of(slot, client, by)
   if by == "app" then return slot end
-  -- Who has one address of IPv6 has 2^64 of them.
-  return slot .. " " .. (string.find(client, ":", 1, true) == nil and client or txn.c:ipmask(client, 32, 64))
+  return slot .. " " .. (string.find(client, ":", 1, true) == nil and client or network_of(client))
 end
 
 -- All bytes, whatever the first difference is.
@@ -100,8 +117,6 @@ end
 
 core.register_action("features", { "http-req" }, function(txn)
   local slot = txn:get_var("txn.slot")
-  -- Its host has just gone: the unknown backend answers.
-  if slot == nil then return end
   local spec = spec_of(slot)
   local client = client_of(txn)
   if spec.allow ~= nil and not is_allowed(spec.allow, client) then return berth.answer(txn, "not-allowed") end
@@ -110,7 +125,7 @@ core.register_action("features", { "http-req" }, function(txn)
   end
   if spec.rate ~= nil then
     local now = core.now()
-    local wait_ms = take(bucket_of(txn, slot, client, spec.rate.by), spec.rate, now.sec * 1000 + now.usec / 1000)
+    local wait_ms = take(bucket_of(slot, client, spec.rate.by), spec.rate, now.sec * 1000 + now.usec / 1000)
     if wait_ms ~= nil then return berth.answer(txn, "rate-limited", { retry_after_s = math.ceil(wait_ms / 1000) }) end
   end
   if spec.hash ~= nil then
@@ -121,4 +136,6 @@ core.register_action("features", { "http-req" }, function(txn)
     txn.http:req_del_header("authorization")
   end
   if spec.sticky then txn:set_var("txn.sticky", 1) end
+  -- HAProxy goes on when an action fails: what was not let through is refused.
+  txn:set_var("txn.passed", 1)
 end, 0)

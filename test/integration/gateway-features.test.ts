@@ -11,6 +11,8 @@ import { gunzipSync } from "node:zlib";
 import { WebSocket, WebSocketServer } from "ws";
 import type { Route } from "../../core/contract/gateway-channel.ts";
 import { newId } from "../../core/contract/ids.ts";
+import { openAdminSocket } from "../../gateway/admin-socket.ts";
+import { filesOf } from "../../gateway/commands/files.ts";
 import { TestGateway, until } from "../support/gateway.ts";
 
 type Features = NonNullable<Route["http"]>;
@@ -202,6 +204,33 @@ test("a client comes back to its instance by a cookie, until that one drains or 
   await gateway.route("stranger", [stranger], { http: { sticky: true } });
   const theirs = (await gateway.get("stranger")).headers["set-cookie"]?.[0]?.split(";")[0] ?? "";
   for (const odd of [theirs, "berth-instance=", "berth-instance=../x", `berth-instance=${"A".repeat(32)}`]) assert.ok(["2", "3", "4"].includes((await gateway.get("sticky", { headers: { cookie: odd } })).body));
+});
+
+test("addresses of IPv6, and of IPv4 where one listener takes both", async (t) => {
+  const both = await TestGateway.start({ BERTH_GATEWAY_STOP_MS: "300", BERTH_GATEWAY_SLOTS: "8" }, "[::]");
+  t.after(() => both.stop());
+  const app = await both.app(echo);
+  await both.route("six", [app], { http: { allowFrom: ["::1", "127.0.0.1"], rateLimit: { requests: 2, periodMs: 60_000, by: "address" } } });
+  const from = (host: string) => new Promise<number>((resolve, reject) => {
+    request({ host, port: both.port, headers: { host: "six.berth.localhost" }, agent: false }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    }).on("error", reject).end();
+  });
+  for (const host of ["::1", "127.0.0.1"]) assert.deepEqual([await from(host), await from(host), await from(host)], [200, 200, 429], host);
+  const { body } = await both.route("plain", [app]).then(() => both.get("plain"));
+  assert.match((JSON.parse(body) as Record<string, string>)["x-forwarded-for"] ?? "", /127\.0\.0\.1$/);
+});
+
+test("words that cannot be read let nobody in", async () => {
+  await featured("unread", { rateLimit: { requests: 5, periodMs: 1000, by: "address" } });
+  assert.equal((await gateway.get("unread")).status, 200);
+  const { features } = filesOf(gateway.dir);
+  const admin = await openAdminSocket(filesOf(gateway.dir).admin);
+  const [, slot = ""] = /(slot_\d+) rate=5:1000:address$/m.exec(await admin.send(`show map ${features}`)) ?? [];
+  await admin.send(`set map ${features} ${slot} rate=nonsense`);
+  assert.equal((await gateway.get("unread")).status, 500);
+  admin.close();
 });
 
 test("features come and go with the route, survive HAProxy and the controller, and cost others nothing", async () => {

@@ -102,19 +102,19 @@ export class TestGateway {
   #apps: Server[] = [];
   #log = "";
 
-  private constructor(api: FakeApi, port: number, env: Record<string, string>) {
+  private constructor(api: FakeApi, port: number, env: Record<string, string>, listen: string) {
     this.api = api;
     this.port = port;
     // HAProxy's own user must get through.
     chmodSync(this.dir, 0o711);
     this.env = {
-      BERTH_API_URL: `http://127.0.0.1:${api.port}`, BERTH_GATEWAY_TOKEN: TOKEN, BERTH_GATEWAY_LISTEN: `127.0.0.1:${port}`,
+      BERTH_API_URL: `http://127.0.0.1:${api.port}`, BERTH_GATEWAY_TOKEN: TOKEN, BERTH_GATEWAY_LISTEN: `${listen}:${port}`,
       BERTH_GATEWAY_DATA: this.dir, BERTH_GATEWAY_SLOTS: "64", BERTH_GATEWAY_MAX_CONNECTIONS: "4000", BERTH_GATEWAY_COUNTS_MS: "200", ...env,
     };
   }
 
-  static async start(env: Record<string, string> = {}): Promise<TestGateway> {
-    const gateway = new TestGateway(await FakeApi.start(), await freePort(), env);
+  static async start(env: Record<string, string> = {}, listen = "127.0.0.1"): Promise<TestGateway> {
+    const gateway = new TestGateway(await FakeApi.start(), await freePort(), env, listen);
     try {
       await gateway.startController();
     } catch (error) {
