@@ -162,6 +162,7 @@ export interface SettingsFlags extends HttpFlags {
   memory?: number;
   cpu?: number;
   port?: number;
+  private?: boolean;
   command?: string[];
   readyPath?: string;
   recheck?: number;
@@ -182,7 +183,7 @@ const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
+  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, private: isPrivate, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
   for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
     if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
@@ -196,6 +197,7 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(freeze === false ? { freezeAfterMs: 0 } : freezeAfter === undefined ? {} : { freezeAfterMs: freezeAfter }),
     ...(replicas === undefined ? {} : { replicas }),
     ...(port === undefined ? {} : { port }),
+    ...(isPrivate === undefined ? {} : { private: isPrivate }),
     ...(command === undefined ? {} : { command }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
     ...(cpu === undefined ? {} : { cpuMillis: cpu }),

@@ -14,6 +14,8 @@ export function settingsOptions(command: Command): Command {
     .option("--memory <size>", "memory of one instance: 512m, 1g", parseMemory)
     .option("--cpu <cpus>", "cpus of one instance: 0.5, 2", parseCpu)
     .option("--port <port>", "the port that the app listens on (default: EXPOSE, else 8080)", wholeNumber("--port", 1, 65_535))
+    .option("--private", "no URL: reachable as NAME.internal for your other apps alone")
+    .option("--no-private", "has a URL again")
     .option("--command <command>", "replaces the image's CMD: a JSON array, or a line for /bin/sh", parseCommand)
     .option("--ready-path <path>", 'ready when GET of it answers 2xx or 3xx (default: the port accepts; "" goes back to that)')
     .option("--recheck <time>", "with --ready-path: ask again so often, and send no requests while it fails: 10s", parseDuration)

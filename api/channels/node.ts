@@ -128,6 +128,8 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
   const closed = () => socket.readyState !== socket.OPEN;
   const failed = (what: string) => (error: unknown) => log.warn({ err: error }, what);
   const network = { said: "" };
+  /** What a node says of its instances counts when it is known that it may be here. */
+  const greeted = Promise.withResolvers<void>();
   const lookAround = latest<void>(() => sendNetwork(deps, nodeId, network, (text) => send(socket, text)), closed, failed("the private network was not sent"));
   const sendDesired = latest<"bell" | "refresh">(
     async (why) => {
@@ -146,6 +148,7 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
   );
   const report = latest<Extract<FromNode, { type: "report" }>>(
     async (message) => {
+      await greeted.promise;
       const outcome = await writeReport(deps.db, nodeId, message, deps.clock());
       const stored = message.volumes === undefined ? [] : await writeVolumes(deps.db, nodeId, message.generation, message.volumes);
       for (const appId of stored) deps.bells.ring("reconcile", appId);
@@ -166,6 +169,7 @@ function attach(deps: NodeChannelDeps, nodeId: NodeId, socket: WebSocket, log: D
     async (message) => {
       const taken = await writeHello(deps.db, nodeId, message, deps.clock());
       if (taken !== undefined) return refuse(socket, log, message.network?.subnet ?? "", taken);
+      greeted.resolve();
       sendDesired("refresh");
     },
     closed,

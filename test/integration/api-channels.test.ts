@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { eq } from "drizzle-orm";
+import { once } from "node:events";
+import { eq, inArray } from "drizzle-orm";
 import { WebSocket } from "ws";
 import { signNodeToken } from "../../api/node-tokens.ts";
-import { appCounts, instances, nodes, tokens } from "../../core/db/schema.ts";
-import type { InstanceReport, Phase } from "../../core/contract/node-channel.ts";
-import { newId, type InstanceId } from "../../core/contract/ids.ts";
+import { appCounts, apps, instances, nodes, tokens } from "../../core/db/schema.ts";
+import type { InstanceReport, Phase, ToNode } from "../../core/contract/node-channel.ts";
+import type { PrivateNetwork } from "../../core/contract/private-network.ts";
+import { newId, type AppId, type InstanceId, type NodeId, type TenantId } from "../../core/contract/ids.ts";
 import { signRegistryToken } from "../../core/registry/token.ts";
 import { connectGateway, connectNode, isDesired, isRouteOf, nodeToken, seedApp, seedInstance, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
 import { until } from "../support/node.ts";
@@ -284,3 +286,69 @@ async function eventually(check: () => Promise<void>, withinMs = 5000): Promise<
     }
   }
 }
+
+test("a node knows the apps of the tenants that it has, on all nodes, and when they change; no other tenant's", async () => {
+  const networks = [{ subnet: "10.11.0.0/16", address: "192.0.2.1" }, { subnet: "10.12.0.0/16", address: "192.0.2.2" }] as const;
+  const [a, b] = await Promise.all(networks.map((network) => connectNode(api, { network })));
+  assert.ok(a && b);
+  const [mine, others] = [await api.tenant(), await api.tenant()];
+  const [web, db, foreign] = [await seedApp(api.db, mine.id), await seedApp(api.db, mine.id), await seedApp(api.db, others.id)];
+  const placedAt = (node: { id: NodeId }, tenant: { id: TenantId }, app: Awaited<ReturnType<typeof seedApp>>) =>
+    seedInstance(api.db, { tenantId: tenant.id, appId: app.id, releaseId: app.releaseIds.at(-1)!, nodeId: node.id });
+  await placedAt(a, mine, web);
+  const onB = await placedAt(b, mine, db);
+  await placedAt(b, others, foreign);
+  for (const node of [a, b]) api.deps.bells.ring("node", node.id);
+  const knows = (check: (network: PrivateNetwork) => boolean) => (message: ToNode) => message.type === "network" && check(message);
+  const serviceOf = (network: PrivateNetwork, appId: AppId) => network.tenants.flatMap(({ services }) => services).find((service) => service.appId === appId);
+  const first = (await a.client.next(knows((network) => serviceOf(network, db.id) !== undefined))) as PrivateNetwork;
+  assert.deepEqual(first.tenants.map(({ id }) => id), [mine.id]);
+  assert.deepEqual(first.nodes.filter(({ id }) => id === a.id || id === b.id).map(({ id: _id, ...place }) => place), networks);
+  assert.deepEqual(serviceOf(first, db.id)?.instances, [], "it has no address yet");
+  b.client.send({ type: "report", generation: 2, instances: [report(onB, "ready", { address: "10.12.0.16", temperature: { is: "standby", since: new Date().toISOString() } })] });
+  const next = (await a.client.next(knows((network) => (serviceOf(network, db.id)?.instances.length ?? 0) > 0))) as PrivateNetwork;
+  assert.deepEqual(serviceOf(next, db.id), { appId: db.id, name: db.name, isLive: true, instances: [{ id: onB, nodeId: b.id, address: "10.12.0.16", serves: true, asleep: true }] });
+  await b.client.next(knows((network) => network.tenants.length === 2));
+  await Promise.all([a.client.close(), b.client.close()]);
+});
+
+test("a node asks for an app of its tenants that sleeps, and for no other", async () => {
+  const settings = { scaling: { min: 0, max: 2, idleMs: 60_000 } };
+  const [mine, others] = [await api.tenant(), await api.tenant()];
+  const [here, lazy, foreign] = [await seedApp(api.db, mine.id), await seedApp(api.db, mine.id, { settings }), await seedApp(api.db, others.id, { settings })];
+  await api.db.update(apps).set({ scaledTo: 0 }).where(inArray(apps.id, [lazy.id, foreign.id]));
+  const node = await connectNode(api);
+  await seedInstance(api.db, { tenantId: mine.id, appId: here.id, releaseId: here.releaseIds.at(-1)!, nodeId: node.id });
+  for (const app of [foreign, lazy]) node.client.send({ type: "wanted", appId: app.id });
+  const scaled = async (id: AppId) => (await api.db.select({ to: apps.scaledTo }).from(apps).where(eq(apps.id, id)))[0]?.to;
+  for (const deadline = Date.now() + 5000; (await scaled(lazy.id)) !== 1; await sleep(20)) assert.ok(Date.now() < deadline);
+  assert.equal(await scaled(foreign.id), 0);
+  await node.client.close();
+});
+
+test("a node whose addresses are another's is refused, by name, until that one is gone", async () => {
+  const network = { subnet: "10.13.0.0/16" };
+  const first = await connectNode(api, { network });
+  await first.client.next(isDesired);
+  const second = await connectNode(api, { network: { subnet: "10.13.64.0/20" } });
+  const [code, reason] = (await once(second.client.socket, "close")) as [number, Buffer];
+  assert.equal(code, 1008);
+  assert.ok(String(reason).includes(first.name) && String(reason).includes("10.13.64.0/20"), String(reason));
+  await api.db.update(nodes).set({ lastSeenAt: new Date(Date.now() - 60_000) }).where(eq(nodes.id, first.id));
+  await first.client.close();
+  const third = await connectNode(api, { network });
+  await third.client.next(isDesired);
+  await third.client.close();
+});
+
+test("a private app has no route at gateways, and its URL is the private network's", async () => {
+  const tenant = await api.tenant();
+  const [open, shut] = [await seedApp(api.db, tenant.id), await seedApp(api.db, tenant.id, { settings: { private: true, port: 5432 } })];
+  const gateway = await connectGateway(api);
+  const snapshot = await gateway.client.next((message) => message.type === "routes-snapshot");
+  assert.ok(snapshot.type === "routes-snapshot");
+  assert.deepEqual(snapshot.routes.filter(({ appId }) => [open.id, shut.id].includes(appId)).map(({ appId }) => appId), [open.id]);
+  const { body } = await api.call("GET", `/v1/apps/${shut.name}`, { token: tenant.token });
+  assert.equal((body as { url: string }).url, `http://${shut.name}.internal:5432`);
+  await gateway.client.close();
+});

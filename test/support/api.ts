@@ -204,12 +204,12 @@ function connect(url: string, path: string, token: string): Promise<WebSocket> {
   });
 }
 
-export async function connectNode(api: TestApi, options: { name?: string; token?: string; hello?: boolean } = {}): Promise<{ id: NodeId; token: string; name: string; client: NodeClient }> {
+export async function connectNode(api: TestApi, options: { name?: string; token?: string; hello?: boolean; network?: { subnet: string; address?: string } } = {}): Promise<{ id: NodeId; token: string; name: string; client: NodeClient }> {
   const name = options.name ?? randomName("node");
   const token = options.token ?? randomBytes(24).toString("base64url");
   const id = await ensureNode(api.db, name, token);
   const client: NodeClient = new ChannelClient(await connect(api.url, "/v1/node/channel", await nodeToken(api, token)));
-  if (options.hello ?? true) client.send({ type: "hello", generation: 0, version: "test", capacity: { memoryBytes: 2 ** 30, cpuMillis: 4000, instances: 100 }, facts: {} });
+  if (options.hello ?? true) client.send({ type: "hello", generation: 0, version: "test", capacity: { memoryBytes: 2 ** 30, cpuMillis: 4000, instances: 100 }, facts: {}, ...(options.network ? { network: options.network } : {}) });
   return { id, token, name, client };
 }
 
