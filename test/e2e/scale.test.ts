@@ -29,7 +29,7 @@ describe("scaling", () => {
   before(async () => {
     stack = await startStack();
     await stack.cli(["deploy", join(REPOSITORY, "examples/node"), "--app", "node"]);
-    await call("PATCH", "/v1/apps/node", { settings: { scaling: { min: 0, max: MAX, inFlight: 4, idleMs: 2000 } } });
+    await call("PATCH", "/v1/apps/node", { settings: { scaling: { min: 0, max: MAX, inFlight: 4, idleMs: 2000 }, keepWarmMs: 0 } });
   });
   after(() => stack?.stop());
   afterEach((context) => {

@@ -10,7 +10,7 @@ import { TestGateway, until } from "../support/gateway.ts";
 
 let gateway: TestGateway;
 before(async () => {
-  gateway = await TestGateway.start({ BERTH_GATEWAY_STOP_MS: "300" });
+  gateway = await TestGateway.start({ BERTH_GATEWAY_STOP_MS: "300", BERTH_GATEWAY_MAX_PER_APP: "2000" });
 });
 after(() => gateway.stop());
 
@@ -165,19 +165,26 @@ test("an instance that is killed under load fails no idempotent request", async 
   assert.ok(count > 500, `${count}`);
 });
 
-test("an instance gets no more requests at a time than its app allows; the others wait", async () => {
-  let now = 0;
-  let most = 0;
-  const app = await gateway.app(async (_request, response) => {
-    most = Math.max(most, ++now);
-    await sleep(10);
-    now--;
-    response.end();
-  });
-  await gateway.route("narrow", [app], { concurrency: 3 });
-  const answers = await Promise.all(Array.from({ length: 60 }, () => gateway.get("narrow")));
-  assert.ok(answers.every((answer) => answer.status === 200));
-  assert.equal(most, 3);
+test("an instance gets no more requests at a time than its app allows, 1 to 1,000; the others wait", async () => {
+  for (const [concurrency, requests] of [[1, 20], [3, 60], [1000, 1300]] as const) {
+    let now = 0;
+    let most = 0;
+    const full = Promise.withResolvers<void>();
+    const app = await gateway.app(async (_request, response) => {
+      most = Math.max(most, ++now);
+      if (now >= concurrency) full.resolve();
+      // As many as there may be are there before the first is answered.
+      await Promise.race([full.promise, sleep(10_000)]);
+      await sleep(5);
+      now--;
+      response.end();
+    });
+    const name = `narrow${concurrency}`;
+    await gateway.route(name, [app], { concurrency });
+    const answers = await Promise.all(Array.from({ length: requests }, () => gateway.get(name)));
+    assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
+    assert.equal(most, concurrency);
+  }
 });
 
 test("a slow app is given up after its request timeout", async () => {
