@@ -55,6 +55,8 @@ export interface BuildQueue {
 
 export interface LogRequest {
   instanceId: InstanceId;
+  /** All of the instance's without it. */
+  container?: string | undefined;
   tailLines: number;
   follow: boolean;
   /** Ends the request and closes it at the node. */

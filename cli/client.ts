@@ -108,7 +108,7 @@ export function createClient(target: Target) {
       (await api.GET("/v1/deployments/{id}/events", { params: { path: { id } }, ...events(lastEventId, signal) })).response,
     followBuildLog: async (id: string, lastEventId: string | undefined, signal: AbortSignal): Promise<Response> =>
       (await api.GET("/v1/builds/{id}/logs", { params: { path: { id } }, ...events(lastEventId, signal) })).response,
-    followAppLogs: async (app: string, query: { tail: number; follow: boolean }, lastEventId: string | undefined, signal: AbortSignal): Promise<Response> =>
+    followAppLogs: async (app: string, query: { tail: number; follow: boolean; container?: string }, lastEventId: string | undefined, signal: AbortSignal): Promise<Response> =>
       (await api.GET("/v1/apps/{app}/logs", { params: { path: { app }, query }, ...events(lastEventId, signal) })).response,
   };
 }

@@ -1399,6 +1399,27 @@ export interface components {
             }[];
             token: components["schemas"]["NewToken"] | null;
         };
+        Container: {
+            /** @enum {string} */
+            kind: "init" | "sidecar";
+            lastExit: {
+                /** Format: date-time */
+                at: string;
+                code: number;
+                memoryPeakBytes?: number;
+                oomKilled: boolean;
+            } | null;
+            name: string;
+            problem: {
+                code: string;
+                detail: string;
+                logTail: string[];
+            } | null;
+            ready: boolean;
+            restarts: number;
+            /** @enum {string} */
+            state: "waiting" | "starting" | "running" | "backing-off" | "completed" | "failed";
+        };
         DeployConfig: {
             buildArgs?: components["schemas"]["Env"];
             /** @default Dockerfile */
@@ -1428,7 +1449,7 @@ export interface components {
                 id: string;
                 node: string;
                 /** @enum {string|null} */
-                phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | null;
+                phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | "completed" | null;
             }[];
             reason: string;
             release: string | null;
@@ -1488,7 +1509,7 @@ export interface components {
             [key: string]: string | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout" | "under_maintenance" | "address_not_allowed" | "password_required";
+        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "init_failed" | "sidecar_failed" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout" | "under_maintenance" | "address_not_allowed" | "password_required";
         ExchangedToken: {
             access_token: string;
             expires_in: number;
@@ -1520,7 +1541,28 @@ export interface components {
             from: (string | "tenant")[];
             ports?: (number | string)[];
         };
+        InitContainer: {
+            appEnv?: boolean;
+            command?: string[];
+            /** @default 250 */
+            cpuMillis?: number;
+            env?: components["schemas"]["Env"];
+            image?: string;
+            /** @default 134217728 */
+            memoryBytes?: number;
+            name: string;
+            /** @default 256 */
+            pidsMax?: number;
+            /**
+             * @default on-failure
+             * @enum {string}
+             */
+            restartPolicy?: "on-failure" | "never";
+            /** @default 60000 */
+            timeoutMs?: number;
+        };
         Instance: {
+            containers: components["schemas"]["Container"][];
             /** Format: date-time */
             createdAt: string;
             full: ("disk" | "inodes")[];
@@ -1534,7 +1576,7 @@ export interface components {
             } | null;
             node: string;
             /** @enum {string|null} */
-            phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | null;
+            phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | "completed" | null;
             problem: {
                 code: string;
                 detail: string;
@@ -1604,6 +1646,7 @@ export interface components {
             [key: string]: string | null;
         };
         LogEntry: {
+            container?: string;
             instanceId: string;
             /** @enum {string} */
             stream: "stdout" | "stderr" | "system";
@@ -1838,6 +1881,8 @@ export interface components {
             socketIdleMs?: number;
             sticky?: boolean;
         };
+        /** @enum {string} */
+        RestartPolicy: "always" | "on-failure" | "never";
         RolePut: {
             /** @enum {string} */
             role: "owner" | "developer" | "viewer";
@@ -1938,6 +1983,7 @@ export interface components {
             freezeAfterMs?: number;
             http?: components["schemas"]["RequestFeatures"];
             ingress?: components["schemas"]["IngressRule"][];
+            init?: components["schemas"]["InitContainer"][];
             /** @default 65536 */
             inodesMax: number;
             /** @default 268435456 */
@@ -1957,6 +2003,7 @@ export interface components {
                 kind: "tcp";
                 /** @default 10000 */
                 periodMs?: number;
+                port?: number;
                 /** @default 2000 */
                 timeoutMs?: number;
             } | {
@@ -1967,6 +2014,18 @@ export interface components {
                 path: string;
                 /** @default 10000 */
                 periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "grpc";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                service?: string;
                 /** @default 2000 */
                 timeoutMs?: number;
             } | {
@@ -1992,6 +2051,7 @@ export interface components {
                 /** @enum {string} */
                 kind: "http";
                 path: string;
+                port?: number;
             } | {
                 command: string[];
                 /** @enum {string} */
@@ -2006,12 +2066,20 @@ export interface components {
             readiness: {
                 /** @enum {string} */
                 kind: "tcp";
+                port?: number;
                 recheck?: components["schemas"]["Recheck"];
             } | {
                 /** @enum {string} */
                 kind: "http";
                 path: string;
+                port?: number;
                 recheck?: components["schemas"]["Recheck"];
+            } | {
+                /** @enum {string} */
+                kind: "grpc";
+                port?: number;
+                recheck?: components["schemas"]["Recheck"];
+                service?: string;
             } | {
                 command: string[];
                 /** @enum {string} */
@@ -2024,10 +2092,55 @@ export interface components {
             replicas: number;
             /** @default 300000 */
             requestTimeoutMs: number;
+            restartPolicy?: components["schemas"]["RestartPolicy"];
             scaling?: components["schemas"]["Scaling"];
             scratch?: components["schemas"]["Scratch"][];
             /** @default 67108864 */
             shmBytes: number;
+            sidecars?: components["schemas"]["Sidecar"][];
+            startup?: {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "tcp";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "grpc";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                service?: string;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                command: string[];
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "exec";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            };
             startupCpuMillis?: number;
             /** @default 30000 */
             stopGraceMs: number;
@@ -2059,6 +2172,7 @@ export interface components {
                 sticky?: boolean | null;
             } | null;
             ingress?: components["schemas"]["IngressRule"][] | null;
+            init?: components["schemas"]["InitContainer"][] | null;
             inodesMax?: number;
             ioBytesPerSecond?: number;
             ioOperationsPerSecond?: number;
@@ -2072,6 +2186,7 @@ export interface components {
                 kind: "tcp";
                 /** @default 10000 */
                 periodMs?: number;
+                port?: number;
                 /** @default 2000 */
                 timeoutMs?: number;
             } | {
@@ -2082,6 +2197,18 @@ export interface components {
                 path: string;
                 /** @default 10000 */
                 periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "grpc";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                service?: string;
                 /** @default 2000 */
                 timeoutMs?: number;
             } | {
@@ -2104,6 +2231,7 @@ export interface components {
                 /** @enum {string} */
                 kind: "http";
                 path: string;
+                port?: number;
             } | {
                 command: string[];
                 /** @enum {string} */
@@ -2113,12 +2241,20 @@ export interface components {
             readiness?: {
                 /** @enum {string} */
                 kind: "tcp";
+                port?: number;
                 recheck?: components["schemas"]["Recheck"];
             } | {
                 /** @enum {string} */
                 kind: "http";
                 path: string;
+                port?: number;
                 recheck?: components["schemas"]["Recheck"];
+            } | {
+                /** @enum {string} */
+                kind: "grpc";
+                port?: number;
+                recheck?: components["schemas"]["Recheck"];
+                service?: string;
             } | {
                 command: string[];
                 /** @enum {string} */
@@ -2128,6 +2264,7 @@ export interface components {
             readyTimeoutMs?: number;
             replicas?: number;
             requestTimeoutMs?: number;
+            restartPolicy?: components["schemas"]["RestartPolicy"] | null;
             scaling?: {
                 cpuPercent?: number | null;
                 idleMs?: number | null;
@@ -2140,6 +2277,50 @@ export interface components {
             } | null;
             scratch?: components["schemas"]["Scratch"][] | null;
             shmBytes?: number;
+            sidecars?: components["schemas"]["Sidecar"][] | null;
+            startup?: {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "tcp";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "grpc";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                service?: string;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                command: string[];
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "exec";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | null;
             startupCpuMillis?: number | null;
             stopGraceMs?: number;
             strategy?: components["schemas"]["Strategy"];
@@ -2151,6 +2332,139 @@ export interface components {
             }[];
             env: {
                 [key: string]: string;
+            };
+        };
+        Sidecar: {
+            appEnv?: boolean;
+            command?: string[];
+            /** @default 250 */
+            cpuMillis?: number;
+            env?: components["schemas"]["Env"];
+            image?: string;
+            liveness?: {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "tcp";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "grpc";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                service?: string;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                command: string[];
+                /** @default 3 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "exec";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            };
+            /** @default 134217728 */
+            memoryBytes?: number;
+            name: string;
+            /** @default 256 */
+            pidsMax?: number;
+            preStop?: {
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                port?: number;
+            } | {
+                command: string[];
+                /** @enum {string} */
+                kind: "exec";
+            };
+            readiness?: {
+                /** @enum {string} */
+                kind: "tcp";
+                port?: number;
+                recheck?: components["schemas"]["Recheck"];
+            } | {
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                port?: number;
+                recheck?: components["schemas"]["Recheck"];
+            } | {
+                /** @enum {string} */
+                kind: "grpc";
+                port?: number;
+                recheck?: components["schemas"]["Recheck"];
+                service?: string;
+            } | {
+                command: string[];
+                /** @enum {string} */
+                kind: "exec";
+                recheck?: components["schemas"]["Recheck"];
+            };
+            restartPolicy?: components["schemas"]["RestartPolicy"];
+            startup?: {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "tcp";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "http";
+                path: string;
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "grpc";
+                /** @default 10000 */
+                periodMs?: number;
+                port?: number;
+                service?: string;
+                /** @default 2000 */
+                timeoutMs?: number;
+            } | {
+                command: string[];
+                /** @default 30 */
+                failures?: number;
+                /** @enum {string} */
+                kind: "exec";
+                /** @default 10000 */
+                periodMs?: number;
+                /** @default 2000 */
+                timeoutMs?: number;
             };
         };
         Strategy: {
@@ -2626,6 +2940,7 @@ export type Build = components['schemas']['Build'];
 export type BuildLogEntry = components['schemas']['BuildLogEntry'];
 export type CliLogin = components['schemas']['CliLogin'];
 export type CliLoginAnswer = components['schemas']['CliLoginAnswer'];
+export type Container = components['schemas']['Container'];
 export type DeployConfig = components['schemas']['DeployConfig'];
 export type DeployImage = components['schemas']['DeployImage'];
 export type Deployment = components['schemas']['Deployment'];
@@ -2642,6 +2957,7 @@ export type ExchangedToken = components['schemas']['ExchangedToken'];
 export type Explanation = components['schemas']['Explanation'];
 export type Failure = components['schemas']['Failure'];
 export type IngressRule = components['schemas']['IngressRule'];
+export type InitContainer = components['schemas']['InitContainer'];
 export type Instance = components['schemas']['Instance'];
 export type InstancePage = components['schemas']['InstancePage'];
 export type Invite = components['schemas']['Invite'];
@@ -2676,6 +2992,7 @@ export type Recheck = components['schemas']['Recheck'];
 export type Release = components['schemas']['Release'];
 export type ReleasePage = components['schemas']['ReleasePage'];
 export type RequestFeatures = components['schemas']['RequestFeatures'];
+export type RestartPolicy = components['schemas']['RestartPolicy'];
 export type RolePut = components['schemas']['RolePut'];
 export type Rollback = components['schemas']['Rollback'];
 export type Scaling = components['schemas']['Scaling'];
@@ -2690,6 +3007,7 @@ export type SessionPut = components['schemas']['SessionPut'];
 export type Settings = components['schemas']['Settings'];
 export type SettingsPatch = components['schemas']['SettingsPatch'];
 export type SharedEnvChange = components['schemas']['SharedEnvChange'];
+export type Sidecar = components['schemas']['Sidecar'];
 export type Strategy = components['schemas']['Strategy'];
 export type Tenant = components['schemas']['Tenant'];
 export type TenantCreate = components['schemas']['TenantCreate'];
@@ -3520,6 +3838,7 @@ export interface operations {
     getAppLogs: {
         parameters: {
             query?: {
+                container?: string;
                 follow?: boolean;
                 instance?: string;
                 tail?: number;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport, type InstanceUsage } from "../core/contract/node-channel.ts";
 import type { InstanceId, TenantId } from "../core/contract/ids.ts";
+import { MAIN } from "../core/contract/pods.ts";
 import type { Woken } from "../core/contract/wake.ts";
 import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
 import { unlimitFreeLoops } from "../core/host/io-limits.ts";
@@ -164,13 +165,23 @@ export class Agent {
     this.#lastUsage.forget(ids);
   }
 
-  async enter(id: InstanceId): Promise<Entered | undefined> {
-    return this.#instances.get(id)?.enter();
+  async enter(id: InstanceId, container?: string): Promise<Entered | undefined> {
+    return this.#instances.get(id)?.enter(container);
   }
 
-  /** Where an instance's log is, also when it is gone. */
-  logFile(id: InstanceId): string {
-    return this.#instances.get(id)?.logFile ?? join(this.#deps.host.logsDir, `${id}.log`);
+  /** Where the logs of an instance's containers are, or of the one that is named; also when it is gone. */
+  async logFiles(id: InstanceId, container?: string): Promise<{ name: string; path: string }[]> {
+    const all = this.#instances.get(id)?.logFiles ?? (await this.#leftLogs(id));
+    return container === undefined ? all : all.filter(({ name }) => name === container);
+  }
+
+  async #leftLogs(id: InstanceId): Promise<{ name: string; path: string }[]> {
+    const { logsDir } = this.#deps.host;
+    const found = (await readdir(logsDir)).flatMap((file) => {
+      const name = file.startsWith(`${id}.`) ? /^[^.]+\.([^.]+)\.log$/.exec(file)?.[1] : undefined;
+      return name === undefined ? [] : [{ name, path: join(logsDir, file) }];
+    });
+    return [{ name: MAIN, path: join(logsDir, `${id}.log`) }, ...found];
   }
 
   /** Lets go without touching a container. */
@@ -246,7 +257,7 @@ export class Agent {
   async #removeStrayDirectories(known: readonly string[]): Promise<void> {
     const { instancesDir } = this.#deps.host;
     const keep = new Set(known);
-    for (const id of (await readdir(instancesDir)).filter((name) => !keep.has(name))) {
+    for (const id of (await readdir(instancesDir)).filter((name) => !keep.has(name.split(".", 1)[0] ?? ""))) {
       for (const mounted of ["root", "disk"]) await unmount(join(instancesDir, id, mounted));
       await unmountScratch(join(instancesDir, id));
       await rm(join(instancesDir, id), { recursive: true, force: true });
@@ -265,7 +276,7 @@ export class Agent {
 
   async #pruneLogs(): Promise<void> {
     const { logsDir } = this.#deps.host;
-    const living = new Set([...this.#instances.values()].map((instance) => instance.logFile));
+    const living = new Set([...this.#instances.values()].flatMap((instance) => instance.logFiles.map(({ path }) => path)));
     const paths = (await readdir(logsDir)).filter((name) => name.endsWith(".log")).map((name) => join(logsDir, name));
     const files = await Promise.all(paths.filter((path) => !living.has(path)).map(async (path) => ({ path, at: (await stat(path)).mtimeMs })));
     for (const { path } of files.toSorted((a, b) => b.at - a.at).slice(KEPT_LOGS)) {

@@ -11,6 +11,7 @@ import { monitorCpuMillis } from "../core/domain/cpu-quota.ts";
 import type { Netns } from "../core/host/net.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
+import { MAIN } from "../core/contract/pods.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
 import type { Isolation } from "../core/contract/isolation.ts";
 import { createError } from "./bad-image.ts";
@@ -37,6 +38,16 @@ export interface ContainerHost {
   resolver: string;
 }
 
+export interface ContainerGroup {
+  path: string;
+  name: string;
+}
+
+/** Of the app's own container; undefined: it is the only one, and its group the instance's. */
+export function mainGroup({ cgroupParent }: ContainerHost, { id, init = [], sidecars = [] }: DesiredInstance): ContainerGroup | undefined {
+  return init.length + sidecars.length === 0 ? undefined : { path: `${cgroupParent}/${id}`, name: MAIN };
+}
+
 const CREATE_TIMEOUT_MS = 20_000;
 const CREATE_TRIES = 3;
 
@@ -47,14 +58,18 @@ export class Container {
   readonly dir: string;
   readonly logFile: string;
   readonly cgroupsPath: string;
+  /** Of all containers of the instance. */
+  readonly groupPath: string;
 
-  constructor(host: ContainerHost, desired: DesiredInstance) {
+  /** `group`: its instance's control group, when it is one of several in it. */
+  constructor(host: ContainerHost, desired: DesiredInstance, group?: ContainerGroup) {
     this.#host = host;
     this.#desired = desired;
     this.dir = join(host.instancesDir, desired.id);
     this.#root = new RootDisk(host.disks, this.dir);
     this.logFile = join(host.logsDir, `${desired.id}.log`);
-    this.cgroupsPath = `${host.cgroupParent}/${desired.id}`;
+    this.groupPath = group?.path ?? `${host.cgroupParent}/${desired.id}`;
+    this.cgroupsPath = group === undefined ? this.groupPath : `${group.path}/${group.name}`;
   }
 
   get runtime(): RuntimeClass {
@@ -103,7 +118,8 @@ export class Container {
   }
 
   get #monitorGroup(): string {
-    return `${this.cgroupsPath}.monitor`;
+    // Not in the group of several containers: it writes while they are frozen.
+    return `${this.#host.cgroupParent}/${this.#desired.id}.monitor`;
   }
 
   /** Whoever writes much into the log pays for its writing. */
@@ -158,13 +174,13 @@ export class Container {
 
   /** A container that has ended is no error. A frozen one would keep the signal for later: it is thawed. */
   async kill(signal: string): Promise<void> {
-    thaw(this.cgroupsPath);
+    thaw(this.groupPath);
     await runUnchecked(this.runtime.kill(this.#desired.id, signal));
   }
 
   /** Ends the process, if it runs, and makes the runtime forget the container; files and mounts stay for the next start. */
   async forget(): Promise<void> {
-    thaw(this.cgroupsPath);
+    thaw(this.groupPath);
     await runUnchecked(this.runtime.delete(this.#desired.id));
     await Promise.all([this.cgroupsPath, this.#monitorGroup].map(removeCgroup));
     await rm(this.exitFile, { force: true });

@@ -11,6 +11,8 @@ export interface SavedInstance {
   netns: string | null;
   pid: number | null;
   startTime: string | null;
+  /** Of an instance with several containers: whether its own was started, or waits for the others still. */
+  isStarted?: boolean;
   everReady: boolean;
   /** Was ready in this life of its process, and says that it is not now. */
   isUnready?: boolean;

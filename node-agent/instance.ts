@@ -7,31 +7,33 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFrozen, thaw } from "../core/host/freezer.ts";
 import type { Netns } from "../core/host/net.ts";
-import type { DesiredInstance, Exit, InstanceReport, InstanceUsage } from "../core/contract/node-channel.ts";
+import type { DesiredInstance, Exit, InstanceReport, InstanceUsage, Phase } from "../core/contract/node-channel.ts";
 import { KEPT_WARM } from "../core/domain/temperature.ts";
+import { MAIN, type RestartPolicy } from "../core/contract/pods.ts";
 import type { Log } from "../core/log.ts";
-import { Container } from "./container.ts";
+import { Container, mainGroup } from "./container.ts";
 import { Ending } from "./ending.ts";
 import { Checkup } from "./checkup.ts";
-import type { HealthOptions } from "./health.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import { InstanceNetwork } from "./instance-network.ts";
 import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
-import { mountAll } from "./mounts.ts";
 import { crashProblem, exitedEarly, NotReady, problemOf } from "./not-ready.ts";
-import { BACKOFF_RESET_MS, explainExec, layerName, restartPauseMs } from "./plan.ts";
+import { BACKOFF_RESET_MS, explainExec, isRestarted, layerName, layersOf, restartPauseMs } from "./plan.ts";
+import { Pod } from "./pod.ts";
 import { isWell, type Patient } from "./probe.ts";
-import { pullLayers } from "./pull.ts";
 import { startTimeOf } from "./process.ts";
-import type { SecretValues } from "./secrets.ts";
+import { Serving } from "./serving.ts";
 import type { Entered } from "./sessions.ts";
 import { Sleeping, warm } from "./sleeping.ts";
-import { stopwatch } from "./stopwatch.ts";
+import { Starting } from "./starting.ts";
 import type { ImageName } from "./volumes.ts";
 
 const LOG_TAIL_LINES = 20;
+
+/** It is started no more, and waits to be told to go. */
+const isOver = (phase: Phase) => phase === "failed" || phase === "completed";
 
 export class Instance {
   readonly #deps: InstanceDeps;
@@ -42,12 +44,12 @@ export class Instance {
   readonly #ending: Ending;
   readonly #network: InstanceNetwork;
   readonly #checkup: Checkup;
+  readonly #pod: Pod;
+  readonly #serving: Serving;
   #desired: DesiredInstance;
   #saved: SavedInstance;
   readonly #resumed: boolean;
-  /** Its container waits to be started. */
-  #isCreatedAhead = false;
-  #timings: Record<string, number> = {};
+  readonly #starting: Starting;
   readonly sleeping: Sleeping;
   /** Resolves when nothing of it is left but its log, or when it has failed and waits to be told to go. */
   ended: Promise<void> = Promise.resolve();
@@ -55,8 +57,9 @@ export class Instance {
   constructor(deps: InstanceDeps, desired: DesiredInstance, saved?: SavedInstance) {
     this.#deps = deps;
     this.#desired = desired;
-    this.#container = new Container(deps.host, desired);
-    this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), this.#container.cgroupsPath, saved !== undefined);
+    this.#container = new Container(deps.host, desired, mainGroup(deps.host, desired));
+    const { groupPath } = this.#container;
+    this.#meter = new InstanceMeter(join(this.#container.dir, "usage.json"), groupPath, saved !== undefined);
     this.#network = new InstanceNetwork({ pool: deps.pool, network: deps.network, meter: this.#meter }, desired);
     this.#checkup = new Checkup({ checks: () => this.#desired, patient: () => this.#patient, pid: () => this.#saved.pid });
     this.#ending = new Ending(this.#container, deps.exits, () => this.#saved);
@@ -66,15 +69,52 @@ export class Instance {
     this.#resumed = saved !== undefined;
     const fresh = { phase: "pulling", netns: null, pid: null, startTime: null, everReady: false, restarts: 0, crashes: 0, lastExit: null, problem: null } as const;
     this.#saved = { ...fresh, booting: false, temperature: warm(), ...saved, desired };
-    this.sleeping = new Sleeping({ cgroupsPath: this.#container.cgroupsPath, stop: this.#stop.signal, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
+    this.#starting = this.#makeStarting();
+    this.#serving = new Serving({ desired: () => this.#desired, saved: () => this.#saved, save: (change) => this.#set(change), checkup: this.#checkup, network: this.#network, pod: () => this.#pod, sleeping: () => this.sleeping });
+    this.#pod = this.#makePod(groupPath);
+    this.sleeping = new Sleeping({ cgroupsPath: groupPath, stop: this.#stop.signal, isSettled: () => this.#pod.isSettled, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
   }
 
-  get logFile(): string {
-    return this.#container.logFile;
+  #makeStarting(): Starting {
+    return new Starting({
+      deps: this.#deps,
+      container: this.#container,
+      network: this.#network,
+      meter: this.#meter,
+      pod: () => this.#pod,
+      desired: () => this.#desired,
+      save: (change) => this.#set(change),
+      isUrgent: () => this.#saved.everReady,
+      isWaking: () => this.sleeping.isDeep || this.#saved.booting,
+      forget: () => this.#forget(),
+      stop: this.#stop.signal,
+      log: this.#log,
+    });
+  }
+
+  #makePod(groupPath: string): Pod {
+    return new Pod({
+      deps: this.#deps,
+      desired: () => this.#desired,
+      groupPath,
+      isResumed: this.#resumed,
+      meter: this.#meter,
+      secrets: () => this.#starting.readSecrets(),
+      mounts: () => this.#starting.mountAll(),
+      log: this.#log,
+      mayFail: () => !this.#saved.everReady,
+      untilAwake: (signal) => this.sleeping.untilThawed(signal),
+      checks: this.#serving,
+    });
+  }
+
+  /** Of all its containers, the app's own first. */
+  get logFiles(): { name: string; path: string }[] {
+    return [{ name: MAIN, path: this.#container.logFile }, ...this.#pod.logFiles];
   }
 
   get layerNames(): string[] {
-    return this.#desired.layers.map((layer) => layerName(layer.diffId));
+    return layersOf(this.#desired).map((layer) => layerName(layer.diffId));
   }
 
   mountsVolume({ id, version }: ImageName): boolean {
@@ -93,7 +133,7 @@ export class Instance {
     const { port } = this.#desired;
     const policy = this.sleeping.isKept ? KEPT_WARM : this.#desired.sleep;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.cgroupsPath, hasOwnKernel: this.#container.runtime.hasOwnKernel };
+    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.groupPath, hasOwnKernel: this.#container.runtime.hasOwnKernel };
   }
 
   get endpoint(): { address: string; port: number } | undefined {
@@ -111,21 +151,23 @@ export class Instance {
       ...(lastExit ? { lastExit } : {}),
       ...this.#container.fullness(),
       ...(problem ? { problem } : {}),
-      timingsMs: this.#timings,
+      ...(this.#pod.isAlone ? {} : { containers: this.#pod.reports() }),
+      timingsMs: this.#starting.timings,
     };
   }
 
   /** Looks at the kernel's counters. What has ended was counted to its end; what is only created uses nothing. */
   usage(): InstanceUsage {
-    if (this.#saved.pid !== null && !this.#isCreatedAhead) this.#meter.sample();
+    if (this.#pod.isUp || (this.#saved.pid !== null && !this.#starting.isCreatedAhead)) this.#meter.sample();
     return { id: this.#desired.id, ...this.#meter.said(), ended: false };
   }
 
   /** For sessions: the container, kept awake until `letGo`; undefined when no process of it runs. */
-  async enter(): Promise<Entered | undefined> {
+  async enter(name = MAIN): Promise<Entered | undefined> {
     const letGo = this.#saved.phase === "ready" ? await this.sleeping.keepAwake("exec").catch(() => undefined) : () => {};
     const { phase, pid } = this.#saved;
-    if (letGo && (phase === "starting" || phase === "ready") && pid !== null && this.#network.netns) return { host: this.#container.sessionHost(this.#network.netns), letGo };
+    const container = name === MAIN ? (phase === "starting" || phase === "ready") && pid !== null && this.#container : this.#pod.find(name);
+    if (letGo && container && this.#network.netns) return { host: container.sessionHost(this.#network.netns), letGo };
     letGo?.();
     return undefined;
   }
@@ -137,19 +179,20 @@ export class Instance {
   /** Ends it in order: the stop signal, the grace time, the kill. */
   end(): Promise<void> {
     this.#stop.abort();
-    return this.ended.then(() => (this.#saved.phase === "failed" ? this.#remove() : undefined));
+    return this.ended.then(() => (isOver(this.#saved.phase) ? this.#remove() : undefined));
   }
 
   async #live(): Promise<void> {
-    if (this.#saved.phase === "failed") return this.#release();
+    if (isOver(this.#saved.phase)) return this.#release();
     const { signal } = this.#stop;
     try {
       for (let running = await this.#adopt(); !signal.aborted; running = false) {
         try {
           if (this.sleeping.isDeep) {
             if ((await this.#sleepDeeply()) === "stop") break;
-          } else if (!running) await this.#startFresh();
+          } else if (!running) await this.#starting.fresh();
           const exit = await this.#run();
+          if (exit && exit !== "leave" && !isRestarted(this.#policy, exit)) return await this.#complete(exit);
           if (exit && exit !== "leave") await this.#afterCrash(exit);
         } catch (error) {
           // What served once is brought back, whatever keeps it from starting now.
@@ -167,23 +210,29 @@ export class Instance {
   async #adopt(): Promise<boolean> {
     const { pid, startTime, netns, everReady } = this.#saved;
     this.#network.adopt(netns);
+    if (this.#resumed) await this.#pod.adopt(this.#network.netns);
     if (pid === null) {
       // Its agent may have ended while creating it.
       if (this.#resumed) await this.#container.forget();
+      return false;
+    }
+    if (!this.#pod.isAlone && this.#saved.isStarted !== true && !this.sleeping.isDeep) {
+      // What comes before it was not over.
+      await this.#forget();
       return false;
     }
     if ((await startTimeOf(pid)) === startTime) {
       this.#log.info({ pid }, "adopted");
       // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
       if (this.#saved.phase === "starting" || this.#saved.booting) await this.#container.start().catch(() => {});
-      else if (this.sleeping.isDeep) this.#isCreatedAhead = true;
-      else if (isFrozen(this.#container.cgroupsPath) !== (this.#saved.temperature.is === "frozen")) {
+      else if (this.sleeping.isDeep) this.#starting.isCreatedAhead = true;
+      else if (isFrozen(this.#container.groupPath) !== (this.#saved.temperature.is === "frozen")) {
         this.sleeping.set(this.#saved.temperature.is === "frozen" ? "running" : "frozen");
       }
       return true;
     }
     if (this.sleeping.isDeep) {
-      this.#isCreatedAhead = true;
+      this.#starting.isCreatedAhead = true;
       await this.#forget();
       return false;
     }
@@ -198,94 +247,27 @@ export class Instance {
    * its address and its files. Ends with a started process when it is woken.
    */
   async #sleepDeeply(): Promise<"wake" | "stop"> {
-    const { name } = await this.#network.connect();
+    const { name } = await this.#starting.connect();
     if (this.#saved.netns !== name) this.#set({ netns: name });
-    if (this.#saved.pid !== null && !this.#isCreatedAhead) {
+    if (this.#saved.pid !== null && !this.#starting.isCreatedAhead) {
       this.#saved.lastExit = await this.#bringAbout(this.sleeping.call);
       await this.#forget();
+      await this.#pod.down(this.#desired.stopGraceMs);
     }
-    for (let next = "cool"; next !== "wake"; this.sleeping.answered()) {
+    for (let next: "wake" | "cool" | "stop" = "cool"; next !== "wake"; this.sleeping.answered(next)) {
       const { is } = this.#saved.temperature;
-      if (is === "standby" && !this.#isCreatedAhead) await this.#createAhead();
+      if (is === "standby" && !this.#starting.isCreatedAhead) await this.#starting.ahead();
       if (is === "cold") {
         await this.#forget();
+        await this.#pod.down(0);
         await this.#container.unmountRoot();
         this.#set({});
       }
       next = await Promise.race([this.sleeping.call, this.#untilStop()]);
       if (next === "stop") return "stop";
     }
-    await this.#boot();
+    await this.#starting.boot();
     return "wake";
-  }
-
-  async #createAhead(): Promise<void> {
-    try {
-      await this.#prepare(() => {});
-      this.#isCreatedAhead = true;
-    } catch (error) {
-      // It is woken from what there is then.
-      this.#log.warn({ err: error }, "not created ahead");
-      await this.#forget();
-    }
-  }
-
-  async #boot(): Promise<void> {
-    const lap = stopwatch((this.#timings = {}));
-    if (!this.#isCreatedAhead) await this.#prepare(lap, true);
-    this.#set({ booting: true });
-    try {
-      await this.#start();
-    } catch (error) {
-      if (!this.#isCreatedAhead) throw error;
-      // What was created long ago may have been ended since.
-      await this.#forget();
-      await this.#prepare(lap, true);
-      await this.#start();
-    }
-    this.#isCreatedAhead = false;
-    lap("start");
-  }
-
-  /** From nothing to a started process. */
-  async #startFresh(): Promise<void> {
-    const startedAt = performance.now();
-    const lap = stopwatch((this.#timings = {}));
-    await this.#prepare(lap, this.#saved.everReady);
-    await this.#start();
-    lap("start");
-    this.#timings["running"] = Math.round((performance.now() - startedAt) * 10) / 10;
-  }
-
-  async #start(): Promise<void> {
-    this.#meter.startRun();
-    await this.#container.start();
-  }
-
-  /** From nothing to a process that waits to be started. `isUrgent`: somebody waits for it. */
-  async #prepare(lap: (name: string) => void, isUrgent = false): Promise<void> {
-    const secrets = await this.#deps.host.secrets.untilRead(() => this.#desired, this.#stop.signal);
-    if (secrets?.kind === "unavailable") throw new NotReady({ code: "secrets_unavailable", detail: secrets.detail });
-    await pullLayers(this.#deps.store, this.#desired.layers, this.#stop.signal, this.#log);
-    lap("pull");
-    // A volume may take its time.
-    const mounted = await mountAll({ volumes: this.#deps.volumes, disks: this.#deps.host.disks }, this.#container.dir, this.#desired);
-    await this.#deps.starts.take(() => this.#assemble(lap, mounted, secrets), { isUrgent });
-  }
-
-  async #assemble(lap: (name: string) => void, mounted: Awaited<ReturnType<typeof mountAll>>, secrets: SecretValues | undefined): Promise<void> {
-    lap("turn");
-    const [netns] = await Promise.all([this.#network.connect(this.#container.runtime.hasOwnKernel), this.#container.mountRoot(() => this.#deps.tenantLayers(this.#desired))]);
-    lap("mount");
-    this.#container.writeBundle(netns, mounted, secrets);
-    this.#set({ phase: this.sleeping.isDeep || this.#saved.booting ? "ready" : "starting", netns: netns.name, problem: null });
-    if (this.#stop.signal.aborted) throw new Error("told to stop");
-    lap("prepare");
-    this.#meter.beginRun();
-    const pid = await this.#container.create();
-    lap("create");
-    // Saved before it runs: an agent that is killed here finds it again.
-    this.#set({ pid, startTime: (await startTimeOf(pid)) ?? null });
   }
 
   /** Until the process ends by itself (its exit), is to sleep deeply, or is told to stop (undefined). @throws NotReady before it was ready */
@@ -296,23 +278,24 @@ export class Instance {
     try {
       const { phase, booting } = this.#saved;
       if (phase !== "ready" || booting) {
-        const first = await this.#checkup.untilReadyOr<Exit | "stop">(Promise.race([exited, this.#untilStop()]), startedAt, this.#saved.isUnready === true);
+        const first = await this.#serving.untilAllReady<Exit | "stop">(Promise.race([exited, this.#untilStop()]), startedAt, watching.signal);
         if (first === "stop") return undefined;
         if (first !== "ready") {
           if (!this.#saved.everReady) throw this.#exited(first);
           return first;
         }
         this.#container.endBoost();
-        this.#timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
+        this.#starting.timings["ready"] = Math.round((performance.now() - startedAt) * 10) / 10;
         this.#set({ phase: "ready", everReady: true, isUnready: false, problem: null, temperature: warm(booting ? this.sleeping.wokenBy : undefined), booting: false });
       }
-      const end = await Promise.race([exited, this.sleeping.untilLeft(), this.#untilStop(), this.#untilSick(watching.signal)]);
+      const end = await Promise.race([exited, this.sleeping.untilLeft(), this.#untilStop(), this.#serving.untilSick(watching.signal)]);
       if (end === "stop") return undefined;
       if (end === "leave") return end;
       if (performance.now() - startedAt > BACKOFF_RESET_MS) this.#saved.crashes = 0;
       if (!(end instanceof NotReady)) return end;
       watching.abort();
       this.#saved.lastExit = await this.#bringAbout();
+      if (this.#policy === "never") return this.#saved.lastExit;
       throw end;
     } finally {
       this.sleeping.servesNoMore();
@@ -324,12 +307,8 @@ export class Instance {
     return { address: this.#network.netns?.address ?? "", port: this.#desired.port, hasOwnKernel: this.#container.runtime.hasOwnKernel, host: () => this.#container.sessionHost(this.#network.netns as Netns) };
   }
 
-  #untilSick(signal: AbortSignal): Promise<NotReady> {
-    const onReadiness = (problem: NotReady["problem"] | undefined) =>
-      problem === undefined ? this.#set({ phase: "ready", isUnready: false, problem: null }) : this.#set({ phase: "starting", isUnready: true, problem: { ...problem, logTail: [] } });
-    const isAwake = () => this.#saved.temperature.is === "running";
-    const during: HealthOptions["during"] = (check) => this.sleeping.checks.during(this.#network.netns?.hostInterface ?? "", check);
-    return this.#checkup.untilSick({ isAwake, during, onReadiness, signal });
+  get #policy(): RestartPolicy {
+    return this.#desired.restartPolicy ?? "always";
   }
 
   #exited(exit: Exit): NotReady {
@@ -361,19 +340,29 @@ export class Instance {
     const problem = problemOf(error);
     this.#log.warn({ problem, ...(error instanceof NotReady ? {} : { err: error }) }, "failed to start");
     await this.#container.kill("KILL");
-    const logTail = await this.#logTail();
+    const { lastExit, logTail } = (error instanceof NotReady ? error.beside : undefined) ?? { lastExit: null, logTail: await this.#logTail() };
+    if (lastExit) this.#saved.lastExit = lastExit;
     await this.#release();
     const unable = problem.code === "app_exited" ? explainExec(logTail.at(-1) ?? "") : undefined;
     this.#set({ phase: "failed", pid: null, startTime: null, netns: null, problem: { ...(unable ?? problem), logTail } });
   }
 
+  /** It has ended by itself, and that is all right. */
+  async #complete(exit: Exit): Promise<void> {
+    this.#log.info({ exit }, "completed");
+    await this.#release(this.#desired.stopGraceMs);
+    this.#set({ phase: "completed", pid: null, startTime: null, netns: null, lastExit: exit });
+  }
+
   async #shutDown(): Promise<void> {
     const { pid, startTime } = this.#saved;
+    const until = performance.now() + this.#desired.stopGraceMs;
     // What was only created has nothing to end in order.
-    if (pid !== null && !this.#isCreatedAhead && (await startTimeOf(pid)) === startTime) {
+    if (pid !== null && !this.#starting.isCreatedAhead && (await startTimeOf(pid)) === startTime) {
       this.#set({ phase: "stopping" });
       this.#set({ lastExit: await this.#bringAbout() });
     }
+    await this.#pod.down(until - performance.now());
     await this.#remove();
     await this.#release();
     this.#saved = { ...this.#saved, phase: "stopped", pid: null };
@@ -383,7 +372,7 @@ export class Instance {
   #bringAbout(hurry?: Promise<unknown>): Promise<Exit> {
     const { preStop, stopGraceMs } = this.#desired;
     const first = preStop && ((signal: AbortSignal) => {
-      thaw(this.#container.cgroupsPath);
+      thaw(this.#container.groupPath);
       return isWell(this.#patient, preStop, stopGraceMs, signal);
     });
     return this.#ending.bringAbout(this.#desired, { ...(hurry ? { hurry } : {}), first });
@@ -393,11 +382,11 @@ export class Instance {
   async #forget(): Promise<void> {
     await this.#countRun();
     await this.#container.forget();
-    this.#isCreatedAhead = false;
+    this.#starting.isCreatedAhead = false;
   }
 
   async #countRun(): Promise<void> {
-    if (this.#saved.pid !== null && !this.#isCreatedAhead) this.#meter.endRun((await this.#container.exitedAt()) ?? Date.now());
+    if (this.#saved.pid !== null && !this.#starting.isCreatedAhead && this.#pod.isAlone) this.#meter.endRun((await this.#container.exitedAt()) ?? Date.now());
     this.#saved = { ...this.#saved, pid: null, startTime: null };
   }
 
@@ -405,11 +394,13 @@ export class Instance {
   async #remove(): Promise<void> {
     await this.#countRun();
     this.#deps.lastUsage.keep(this.#desired.id, this.#meter.said());
+    await this.#pod.remove();
     await this.#container.remove();
   }
 
-  async #release(): Promise<void> {
+  async #release(graceMs = 0): Promise<void> {
     await this.#forget();
+    await this.#pod.down(graceMs);
     await this.#network.release();
   }
 

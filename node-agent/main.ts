@@ -16,6 +16,7 @@ import { Fabric, openResolverAddress } from "../core/host/fabric.ts";
 import { Firewall, hostResolvers, tenantConnections } from "../core/host/firewall.ts";
 import { NetnsPool } from "../core/host/net.ts";
 import { startSpawner } from "../core/host/spawner.ts";
+import { MAIN } from "../core/contract/pods.ts";
 import type { FromNode, InstanceUsage, ToNode } from "../core/contract/node-channel.ts";
 import { openLog } from "../core/log.ts";
 import { Agent } from "./agent.ts";
@@ -37,6 +38,7 @@ import { openWakeServer } from "./wake-server.ts";
 
 /** Reports are sent soon when something changes, and again from time to time. */
 const REPORT_EVERY_MS = 5000;
+const TAIL_LINES_MAX = 10_000;
 /** How long rules that somebody took away are missed at most. */
 const FIREWALL_LOOK_EVERY_MS = 1000;
 
@@ -117,7 +119,7 @@ const resolver = new Resolver({ address: hostAddress(subnet), port: DNS_PORT, se
 const volumes = new Volumes({ dir: join(dataDir, "volumes"), api: { apiUrl: config.BERTH_API_URL, token: config.BERTH_NODE_TOKEN }, isUsed: (image) => agent.usesVolume(image), onChange: reportSoon, log });
 const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, network, exits, volumes, log, onChange: reportSoon });
 const logRequests = new Map<string, AbortController>();
-const sessions = new Sessions({ enter: (id) => agent.enter(id), send: (message) => channel.send(message), idleMs: config.BERTH_SESSION_IDLE_MS, log });
+const sessions = new Sessions({ enter: (id, container) => agent.enter(id, container), send: (message) => channel.send(message), idleMs: config.BERTH_SESSION_IDLE_MS, log });
 const channel = new NodeChannel({
   apiUrl: config.BERTH_API_URL,
   token: config.BERTH_NODE_TOKEN,
@@ -207,13 +209,19 @@ async function handle(message: ToNode): Promise<void> {
 }
 
 async function sendLogs(request: Extract<ToNode, { type: "logs-open" }>): Promise<void> {
-  const { requestId, instanceId, tailLines, follow } = request;
+  const { requestId, instanceId, container, tailLines, follow } = request;
   const closed = new AbortController();
   logRequests.set(requestId, closed);
   try {
-    await streamLog(agent.logFile(instanceId), instanceId, { tailLines, follow, signal: closed.signal }, (entries) => {
-      channel.send({ type: "logs", requestId, entries, done: false });
-    });
+    const files = await agent.logFiles(instanceId, container);
+    // Of all together not more than one may be asked for.
+    const linesEach = Math.min(tailLines, Math.ceil(TAIL_LINES_MAX / Math.max(1, files.length)));
+    const stream = ({ name, path }: (typeof files)[number]) =>
+      streamLog(path, instanceId, { tailLines: linesEach, follow, signal: closed.signal }, (entries) => {
+        const named = name === MAIN ? entries : entries.map((entry) => ({ ...entry, container: name }));
+        channel.send({ type: "logs", requestId, entries: named, done: false });
+      });
+    await Promise.all(files.map(stream));
   } finally {
     logRequests.delete(requestId);
     channel.send({ type: "logs", requestId, entries: [], done: true });

@@ -5,9 +5,12 @@ import { BadImage } from "./bad-image.ts";
 /** It is not going to be ready: the reason goes into the report. */
 export class NotReady extends Error {
   readonly problem: { code: NonNullable<InstanceReport["problem"]>["code"]; detail: string };
-  constructor(problem: NotReady["problem"]) {
+  /** How a container beside the app's ended, and what it said; undefined: it is about the app itself. */
+  readonly beside: { lastExit: Exit | null; logTail: string[] } | undefined;
+  constructor(problem: NotReady["problem"], beside?: NotReady["beside"]) {
     super(problem.detail);
     this.problem = problem;
+    this.beside = beside;
   }
 }
 

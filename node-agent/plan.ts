@@ -1,12 +1,20 @@
 /** The agent's decisions: pure, time as an argument. */
-import type { DesiredInstance, DesiredState } from "../core/contract/node-channel.ts";
+import type { DesiredInstance, DesiredState, Exit } from "../core/contract/node-channel.ts";
 import type { Check } from "../core/contract/checks.ts";
 import type { InstanceId } from "../core/contract/ids.ts";
+import type { RestartPolicy } from "../core/contract/pods.ts";
+import { sizeOfAll, type Size } from "../core/domain/pods.ts";
 
 /** Short enough for 128 of them in one page of mount options, long enough that nobody finds a second layer of the name. */
 const LAYER_NAME_DIGITS = 24;
 export function layerName(diffId: string): string {
   return diffId.slice("sha256:".length, "sha256:".length + LAYER_NAME_DIGITS);
+}
+
+/** The layers of all containers, each once. */
+export function layersOf({ layers, init = [], sidecars = [] }: DesiredInstance): DesiredInstance["layers"] {
+  const all = [layers, ...[...init, ...sidecars].map((one) => one.layers)].flat();
+  return [...new Map(all.map((layer) => [layer.diffId, layer])).values()];
 }
 
 /** How a layer is compressed, or undefined for a media type that nobody knows. */
@@ -60,6 +68,18 @@ export function restartPauseMs(crashes: number): number {
   return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (crashes - 1));
 }
 
+/** Whether what ended so is started again. */
+export function isRestarted(policy: RestartPolicy, exit: Pick<Exit, "code" | "oomKilled">): boolean {
+  return policy === "always" || (policy === "on-failure" && (exit.code !== 0 || exit.oomKilled));
+}
+
+/** What the containers of an instance may use together. */
+export function groupSize({ limits, sidecars, init }: Pick<DesiredInstance, "limits" | "sidecars" | "init">): Size {
+  // The group must have room for the most that one in it has.
+  const main = { ...limits, cpuMillis: Math.max(limits.cpuMillis, limits.startupCpuMillis ?? 0) };
+  return sizeOfAll(main, (sidecars ?? []).map((one) => one.limits), (init ?? []).map((one) => one.limits));
+}
+
 /** How long to wait before the next probe: dense while an app boots, sparse when it takes long. */
 export function probePauseMs(elapsedMs: number): number {
   return Math.min(1000, Math.max(5, elapsedMs / 10));
@@ -101,13 +121,16 @@ export function parseListeners(text: string): Listener[] {
 /** What a check asks of an app: «did not …». */
 export function asked(check: Check): string {
   if (check.kind === "exec") return `let «${check.command[0]}» end with 0`;
-  return check.kind === "tcp" ? "accept a connection" : `answer GET ${check.path} with 200 to 399`;
+  const at = check.port === undefined ? "" : ` on port ${check.port}`;
+  if (check.kind === "grpc") return `answer grpc.health.v1.Health/Check${check.service ? ` of «${check.service}»` : ""} with SERVING${at}`;
+  return check.kind === "tcp" ? `accept a connection${at}` : `answer GET ${check.path} with 200 to 399${at}`;
 }
 
 /** Why an app that did not become ready is not: by what it listens on. */
 export function explainNotReady(port: number, listeners: readonly Listener[] | undefined, waitedMs: number, check: Check) {
   const waited = `within ${Math.round(waitedMs / 1000)} s`;
   if (check.kind === "exec") return { code: "app_unhealthy" as const, detail: `The program «${check.command[0]}» that says whether the app is ready did not end with 0 ${waited}.` };
+  if (check.port !== undefined && check.port !== port) return { code: "app_unhealthy" as const, detail: `The app did not ${asked(check)} ${waited}.` };
   if (listeners === undefined) return { code: "app_unhealthy" as const, detail: `The app did not ${asked(check)} on port ${port} ${waited}. Does it listen on 0.0.0.0, and on that port?` };
   const onPort = listeners.filter((listener) => listener.port === port);
   if (onPort.some((listener) => listener.address !== "loopback")) {

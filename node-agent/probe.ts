@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Check } from "../core/contract/checks.ts";
 import { newId } from "../core/contract/ids.ts";
+import { answersGrpc } from "./grpc-health.ts";
 import { parseListeners, probePauseMs, type Listener } from "./plan.ts";
 import { openExec, type SessionHost } from "./session-peers.ts";
 
@@ -21,23 +22,27 @@ export interface Patient {
 }
 
 /** Resolves to true once the app is ready, to false when the signal says to stop asking. */
-export async function untilReady(patient: Patient, check: Check, signal: AbortSignal): Promise<boolean> {
+export async function untilReady(patient: Patient, check: Check, signal: AbortSignal, { timeoutMs = ATTEMPT_TIMEOUT_MS, periodMs = Number.POSITIVE_INFINITY } = {}): Promise<boolean> {
   const startedAt = performance.now();
   while (!signal.aborted) {
-    if ((await isWell(patient, check, ATTEMPT_TIMEOUT_MS, signal)) && !signal.aborted) return true;
-    await sleep(probePauseMs(performance.now() - startedAt), undefined, { signal }).catch(() => {});
+    if ((await isWell(patient, check, timeoutMs, signal)) && !signal.aborted) return true;
+    await sleep(Math.min(periodMs, probePauseMs(performance.now() - startedAt)), undefined, { signal }).catch(() => {});
   }
   return false;
 }
 
 /** One answer; none in time is a bad one. */
 export function isWell(patient: Patient, check: Check, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
-  if (check.kind === "tcp") return acceptsTcp(patient, timeoutMs, signal);
-  if (check.kind === "http") return answersHttp(patient, check.path, timeoutMs, signal);
-  return endsWell(patient, check.command, timeoutMs, signal);
+  if (check.kind === "exec") return endsWell(patient, check.command, timeoutMs, signal);
+  const at = { address: patient.address, port: check.port ?? patient.port };
+  if (check.kind === "tcp") return acceptsTcp(at, timeoutMs, signal);
+  if (check.kind === "http") return answersHttp(at, check.path, timeoutMs, signal);
+  return answersGrpc(at.address, at.port, check.service ?? "", timeoutMs, signal);
 }
 
-function acceptsTcp({ address, port }: Patient, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+type Place = Pick<Patient, "address" | "port">;
+
+function acceptsTcp({ address, port }: Place, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port, timeout: timeoutMs, signal });
     const end = (ready: boolean) => {
@@ -50,7 +55,7 @@ function acceptsTcp({ address, port }: Patient, timeoutMs: number, signal: Abort
   });
 }
 
-function answersHttp({ address, port }: Patient, path: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
+function answersHttp({ address, port }: Place, path: string, timeoutMs: number, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     const asked = request({ host: address, port, path, agent: false, signal: within, headers: { "user-agent": "berth-probe" } }, (response) => {

@@ -25,7 +25,7 @@ export class SecretStore {
   /** Goes on with what a former agent left; `known`: the instances that may still be wanted. */
   async open(known: ReadonlySet<string>): Promise<void> {
     await mountMemory(this.#dir);
-    for (const id of readdirSync(this.#dir)) if (!known.has(id)) this.remove(id);
+    for (const id of readdirSync(this.#dir)) if (!known.has(id.split(".", 1)[0] ?? "")) this.remove(id);
   }
 
   /** Keeps the values of those that are desired, and gives the state as it may be written down. */

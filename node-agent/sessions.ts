@@ -21,7 +21,7 @@ export interface Entered {
 
 export interface SessionsOptions {
   /** The instance, while it runs here. */
-  enter: (id: InstanceId) => Promise<Entered | undefined>;
+  enter: (id: InstanceId, container?: string) => Promise<Entered | undefined>;
   /** False: it was not sent. */
   send: (message: FromNode) => boolean;
   /** Without a byte in either direction for so long, a session ends. */
@@ -56,8 +56,8 @@ export class Sessions {
   }
 
   async #connect({ sessionId, instanceId, target }: Open, session: Session): Promise<void> {
-    const entered = await this.#options.enter(instanceId);
-    if (entered === undefined) throw new CannotOpen("instance_not_running", "The instance does not run now.");
+    const entered = await this.#options.enter(instanceId, target.kind === "exec" ? target.container : undefined);
+    if (entered === undefined) throw new CannotOpen("instance_not_running", target.kind === "exec" && target.container !== undefined ? `The instance has no container «${target.container}», or it does not run now.` : "The instance does not run now.");
     session.onEnd(entered.letGo);
     session.begin(target.kind === "exec" ? await openExec(entered.host, target, sessionId) : await openPort(entered.host, target.port));
   }

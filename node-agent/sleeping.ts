@@ -9,6 +9,8 @@ import { NotReady } from "./not-ready.ts";
 export interface SleepingDeps {
   cgroupsPath: string;
   stop: AbortSignal;
+  /** False while a container of it is being started: a frozen group takes none. */
+  isSettled: () => boolean;
   log: Log;
   saved: () => SavedInstance;
   save: (change: Partial<SavedInstance>) => void;
@@ -24,6 +26,7 @@ export class Sleeping {
   #call = Promise.withResolvers<"wake" | "cool">();
   readonly checks = new CheckTraffic();
   readonly #watchers = new Set<() => void>();
+  #isWanted = false;
   #holds = 0;
   #wokenBy: TemperatureCause = "request";
   /** Frozen for as long as it is told so: nothing that comes for it thaws it. */
@@ -38,7 +41,7 @@ export class Sleeping {
   /** Ready and neither waking nor kept awake: it may cool. */
   get may(): boolean {
     const { phase, booting } = this.#deps.saved();
-    return phase === "ready" && !booting && this.#holds === 0 && !this.#deps.stop.aborted;
+    return phase === "ready" && !booting && this.#holds === 0 && !this.#deps.stop.aborted && this.#deps.isSettled();
   }
 
   get isDeep(): boolean {
@@ -74,6 +77,7 @@ export class Sleeping {
     if (this.#leave === undefined) this.#call.resolve("cool");
     else {
       this.#call = Promise.withResolvers();
+      this.#isWanted = false;
       this.#leave();
     }
   }
@@ -92,6 +96,7 @@ export class Sleeping {
     }
     if (was !== "running") {
       this.#wokenBy = cause;
+      this.#isWanted = true;
       this.#call.resolve("wake");
     }
     await this.#untilServing();
@@ -103,7 +108,7 @@ export class Sleeping {
     for (;;) {
       const { phase, temperature, problem } = this.#deps.saved();
       if (phase === "ready" && temperature.is === "running") return;
-      if (phase === "backing-off" || phase === "failed") throw new NotReady(problem ?? { code: "app_unhealthy", detail: "The app does not run." });
+      if (phase === "backing-off" || phase === "failed" || phase === "completed") throw new NotReady(problem ?? { code: "app_unhealthy", detail: "The app does not run." });
       if (this.#deps.stop.aborted) throw new NotReady({ code: "app_unhealthy", detail: "The instance is being stopped." });
       await new Promise<void>((resolve) => this.#watchers.add(resolve));
     }
@@ -126,6 +131,14 @@ export class Sleeping {
     return letGo;
   }
 
+  /** Until it is not frozen, or the signal says to wait no more. */
+  async untilThawed(signal: AbortSignal): Promise<void> {
+    const stopped = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    while (this.#deps.saved().temperature.is === "frozen" && !signal.aborted) {
+      await Promise.race([new Promise<void>((resolve) => this.#watchers.add(resolve)), stopped]);
+    }
+  }
+
   /** It serves from now on; resolves when it is to go into a deep sleep. */
   untilLeft(): Promise<"leave"> {
     return new Promise((resolve) => (this.#leave = () => resolve("leave")));
@@ -140,9 +153,11 @@ export class Sleeping {
     return this.#call.promise;
   }
 
-  /** What was called for is being done. */
-  answered(): void {
+  /** What was called for is done, or is being done. Who wants it while it still cools is not forgotten. */
+  answered(call: "wake" | "cool" | "stop"): void {
     this.#call = Promise.withResolvers();
+    if (call === "wake") this.#isWanted = false;
+    else if (this.#isWanted) this.#call.resolve("wake");
   }
 
   set(is: Temperature, cause?: TemperatureCause): void {

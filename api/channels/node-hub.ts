@@ -7,6 +7,7 @@ import { z } from "zod";
 import { AppError } from "../../core/contract/errors.ts";
 import { idSchema, newId, type NodeId } from "../../core/contract/ids.ts";
 import { LogEntrySchema, type LogEntry } from "../../core/contract/node-channel.ts";
+import { ContainerRefSchema } from "../../core/contract/pods.ts";
 import type { Log } from "../../core/log.ts";
 import type { LogRequest, NodeHub } from "../deps.ts";
 import type { NodeChannels } from "./node.ts";
@@ -25,6 +26,7 @@ const AskSchema = z.discriminatedUnion("type", [
     requestId: z.string(),
     nodeId: idSchema("node"),
     instanceId: idSchema("instance"),
+    container: ContainerRefSchema.optional(),
     tailLines: z.number().int(),
     follow: z.boolean(),
   }),
@@ -91,7 +93,7 @@ async function* readLogs(
   channels: NodeChannels,
   openElsewhere: (ask: Extract<Ask, { type: "open" }>, hear: (answer: Answer) => void) => Promise<() => void>,
   nodeId: NodeId,
-  { instanceId, tailLines, follow, signal }: LogRequest,
+  { instanceId, container, tailLines, follow, signal }: LogRequest,
 ): AsyncGenerator<LogEntry[], void, void> {
   const requestId = newId("request");
   let waiting: LogEntry[] = [];
@@ -104,7 +106,7 @@ async function* readLogs(
     if (done) ended ??= entries === undefined ? "broken" : "done";
     wake();
   };
-  const open = { requestId, instanceId, tailLines, follow };
+  const open = { requestId, instanceId, ...(container === undefined ? {} : { container }), tailLines, follow };
   const close = channels.openLogs(nodeId, open, hear) ?? (await openElsewhere({ type: "open", nodeId, ...open }, (answer) => hear(answer.entries ?? (answer.done ? undefined : []), answer.done)));
   const onAbort = () => wake();
   signal.addEventListener("abort", onAbort);
@@ -143,8 +145,9 @@ function relayForOthers(deps: NodeHubDeps, askChannel: string, answerChannel: (r
       () => end(requestId),
     );
   };
-  const open = ({ requestId, nodeId, instanceId, tailLines, follow }: Extract<Ask, { type: "open" }>) => {
-    const close = deps.channels.openLogs(nodeId, { requestId, instanceId, tailLines, follow }, (entries, done) => {
+  const open = ({ type: _type, nodeId, ...request }: Extract<Ask, { type: "open" }>) => {
+    const { requestId } = request;
+    const close = deps.channels.openLogs(nodeId, request, (entries, done) => {
       answer(requestId, entries === undefined ? { done } : { entries, done });
       if (done) end(requestId);
     });

@@ -132,7 +132,7 @@ class ClientEnd {
     } else if (this.#allowed.port !== undefined || this.#opening) {
       this.#refuse("The session has started already.");
     } else {
-      void this.#open({ kind: "exec", args: event.args, terminal: event.terminal });
+      void this.#open({ kind: "exec", args: event.args, terminal: event.terminal, ...(event.container === undefined ? {} : { container: event.container }) });
     }
   }
 

@@ -5,6 +5,7 @@ import type { StreamingApi } from "hono/utils/stream";
 import { z } from "zod";
 import { SSE_EVENTS } from "../../core/contract/api.ts";
 import { LogEntrySchema, type LogEntry } from "../../core/contract/node-channel.ts";
+import { ContainerRefSchema } from "../../core/contract/pods.ts";
 import type { Deps } from "../deps.ts";
 import { needs } from "../middleware/authenticate.ts";
 import { createRouter } from "../router.ts";
@@ -19,6 +20,8 @@ const LogsQuerySchema = z.object({
   tail: z.coerce.number().int().min(0).max(10_000).default(200).meta({ type: "integer" }),
   follow: z.stringbool({ truthy: ["true", "1", ""], falsy: ["false", "0"] }).default(false).meta({ type: "boolean" }),
   instance: z.string().max(64).optional(),
+  /** `main`: the app's own; all of them without it. */
+  container: ContainerRefSchema.optional(),
 });
 
 export function createAppLogRoutes(deps: Deps) {

@@ -14,7 +14,7 @@ import {
   ReleaseSchema,
   RollbackSchema,
 } from "../../core/contract/api.ts";
-import { EnvSchema } from "../../core/contract/release-config.ts";
+import { EnvSchema } from "../../core/contract/env.ts";
 import type { Deps } from "../deps.ts";
 import { needs } from "../middleware/authenticate.ts";
 import { invalid, invalidInput } from "../problems.ts";

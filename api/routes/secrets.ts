@@ -2,7 +2,7 @@
 import { createRoute } from "@hono/zod-openapi";
 import { z } from "zod";
 import { EnvPatchSchema, pageOf } from "../../core/contract/api.ts";
-import { EnvSchema } from "../../core/contract/release-config.ts";
+import { EnvSchema } from "../../core/contract/env.ts";
 import { SecretChangeSchema, SecretNameSchema, SecretPutSchema, SecretSchema, SharedEnvChangeSchema, type SecretChange } from "../../core/contract/secrets.ts";
 import type { Deps } from "../deps.ts";
 import { needs } from "../middleware/authenticate.ts";

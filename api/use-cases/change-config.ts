@@ -1,7 +1,7 @@
 /** What `PATCH /v1/apps/{app}` and `PATCH /v1/apps/{app}/env` share: a changed configuration is a new release. */
 import type { App, Deployment } from "../../core/contract/api.ts";
 import type { LabelsPatch } from "../../core/contract/labels.ts";
-import type { Settings, SettingsPatch } from "../../core/contract/release-config.ts";
+import type { Image, Settings, SettingsPatch } from "../../core/contract/release-config.ts";
 import type { AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDeployment } from "../../core/db/queries/deployments.ts";
@@ -12,6 +12,7 @@ import type { Actor, Deps } from "../deps.ts";
 import { checkVersion, type IfMatch } from "../preconditions.ts";
 import { toApp } from "../views/app.ts";
 import { toDeployment } from "../views/deployment.ts";
+import { loadContainerImages } from "./registry-images.ts";
 import { changedLabels, relabel } from "./relabel.ts";
 import { requireApp, requireAppDetails } from "./require.ts";
 import { envDetail } from "./shared-env.ts";
@@ -32,6 +33,8 @@ export interface ConfigChanged {
 /** @throws AppError not_found, version_mismatch, quota_exceeded, invalid_config */
 export async function changeConfig(deps: Deps, actor: Actor, nameOrId: string, change: ConfigChange, ifMatch: IfMatch): Promise<ConfigChanged> {
   const now = deps.clock();
+  const { init, sidecars } = change.settingsPatch;
+  const images = await loadContainerImages(deps, actor, { init: init ?? [], sidecars: sidecars ?? [] });
   const { published, deployment, app } = await deps.db.transaction(async (tx) => {
     const { id } = await requireApp(tx, actor, nameOrId);
     await lockApp(tx, id);
@@ -40,7 +43,7 @@ export async function changeConfig(deps: Deps, actor: Actor, nameOrId: string, c
     checkVersion(before.version, ifMatch);
     const hasNews = isNews(before, change);
     await relabel(tx, actor, before, change.labelsPatch, !hasNews);
-    const outcome = hasNews ? await release(tx, actor, before, change, now) : undefined;
+    const outcome = hasNews ? await release(tx, actor, before, { ...change, images }, now) : undefined;
     const [deploymentId] = outcome?.deployments ?? [];
     const details = deploymentId === undefined ? undefined : await findDeployment(tx, actor.tenantId, deploymentId);
     return {
@@ -60,8 +63,8 @@ function isNews(app: AppRow, { settingsPatch, envPatch }: ConfigChange): boolean
   return Object.keys(settingsPatch).length > 0 || Object.entries(envPatch).some(([name, value]) => (app.env[name] ?? null) !== value);
 }
 
-async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatch, envPatch, labelsPatch }: ConfigChange, now: Date) {
-  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason }, now);
+async function release(tx: Tx, actor: Actor, app: AppRow, { reason, settingsPatch, envPatch, labelsPatch, images }: ConfigChange & { images: Record<string, Image> }, now: Date) {
+  const outcome = await deployWithoutBuild(tx, { tenantId: actor.tenantId, appId: app.id, settingsPatch, envPatch, reason, images }, now);
   const labels = changedLabels(app, labelsPatch);
   const detail = { name: app.name, ...(outcome === undefined ? {} : { deployment: outcome.deployments[0] }) };
   if (reason === "env") {

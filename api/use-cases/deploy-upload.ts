@@ -9,7 +9,7 @@ import type { DeployConfig, Deployment } from "../../core/contract/api.ts";
 import { AppError } from "../../core/contract/errors.ts";
 import { newId, parseId, type AppId, type BuildId, type DeploymentId } from "../../core/contract/ids.ts";
 import { AppNameSchema } from "../../core/contract/names.ts";
-import { SettingsSchema } from "../../core/contract/release-config.ts";
+import { SettingsSchema, type Image } from "../../core/contract/release-config.ts";
 import { findApp, insertApp, type AppRow } from "../../core/db/queries/apps.ts";
 import { writeAudit } from "../../core/db/queries/audit.ts";
 import { findDigests, findSettledRelease, insertDeployment, insertUpload } from "../../core/db/queries/builds.ts";
@@ -33,6 +33,7 @@ import { CONTEXTS_PREFIX } from "../upload/old-contexts.ts";
 import { readBody, type UploadHeaders } from "../upload/read-body.ts";
 import { deleteContext, hashContext, receiveContext, type ReceivedContext, type Refuse } from "../upload/receive-context.ts";
 import { ALREADY_LIVE, toDeployment } from "../views/deployment.ts";
+import { loadContainerImages } from "./registry-images.ts";
 import { relabel } from "./relabel.ts";
 import { sees } from "./require.ts";
 
@@ -64,8 +65,9 @@ export async function deployUpload(deps: Deps, actor: Actor, nameOrId: string, u
     });
     if (actor.once !== undefined && digest !== undefined) actor.once.fingerprint = fingerprintOf(actor.once.request, canonical(config), digest.digest());
     const plan = await planBuild(deps, actor, app?.id ?? null, context, config);
+    const images = await loadContainerImages(deps, actor, applySettingsPatch(app?.settings ?? SettingsSchema.parse({}), config.settings));
     const written = await deps.db.transaction(async (tx) => {
-      const done = await write(tx, actor, nameOrId, { deploymentId, key, context, config, plan }, deps.clock());
+      const done = await write(tx, actor, nameOrId, { deploymentId, key, context, config, plan, images }, deps.clock());
       const deployment = toDeployment(done.details, actor, deps.config);
       await keepInside(tx, actor, { status: deployment.alreadyLive ? 200 : 202, location: `/v1/deployments/${deploymentId}`, body: deployment });
       return { ...done, deployment };
@@ -199,6 +201,7 @@ interface NewUpload {
   context: ReceivedContext;
   config: DeployConfig;
   plan: BuildPlan;
+  images: Record<string, Image>;
 }
 
 interface Written {
@@ -238,7 +241,7 @@ async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, 
       buildKey: upload.plan.buildKey,
       createdAt: now,
     };
-    await insertUpload(tx, build, { ...ids, state: "building", reason: "deploy", buildId, settingsPatch: upload.config.settings, envPatch: upload.config.env, createdAt: now });
+    await insertUpload(tx, build, { ...ids, state: "building", reason: "deploy", buildId, settingsPatch: upload.config.settings, images: upload.images, envPatch: upload.config.env, createdAt: now });
   }
   await writeAudit(tx, actor, "deployment.create", upload.deploymentId, {
     app: app.name,
@@ -253,12 +256,12 @@ async function write(tx: Tx, actor: Actor, nameOrId: string, upload: NewUpload, 
 }
 
 /** The live release, when this upload would make the same one again. */
-async function liveTwin(tx: Tx, app: AppRow, { plan, config }: NewUpload) {
+async function liveTwin(tx: Tx, app: AppRow, { plan, config, images }: NewUpload) {
   if (plan.buildKey === null) return undefined;
   const live = await findSettledRelease(tx, app.tenantId, app.id);
   if (live === undefined || live.buildKey !== plan.buildKey) return undefined;
   const same =
-    canonical(applySettingsPatch(app.settings, config.settings)) === canonical(live.settings) && canonical(applyEnvPatch(app.env, config.env)) === canonical(live.env);
+    canonical(applySettingsPatch(app.settings, config.settings)) === canonical(live.settings) && canonical(applyEnvPatch(app.env, config.env)) === canonical(live.env) && canonical(images) === canonical(live.images);
   return same ? live : undefined;
 }
 

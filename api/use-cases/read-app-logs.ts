@@ -4,7 +4,7 @@ import { parseId, type AppId, type InstanceId } from "../../core/contract/ids.ts
 import type { LogEntry } from "../../core/contract/node-channel.ts";
 import { findLastDeployment } from "../../core/db/queries/deployments.ts";
 import { findInstance, findLastProblem, listInstances, type InstanceRow } from "../../core/db/queries/instances.ts";
-import type { Actor, Deps } from "../deps.ts";
+import type { Actor, Deps, LogRequest } from "../deps.ts";
 import { requireApp } from "./require.ts";
 
 /** While following: how often new instances are looked for. */
@@ -18,6 +18,7 @@ const NEW_INSTANCE_TAIL = 1000;
 
 export interface LogsQuery {
   instance?: string | undefined;
+  container?: string | undefined;
   tail: number;
   follow: boolean;
 }
@@ -30,7 +31,7 @@ export interface LogsQuery {
 export async function readAppLogs(deps: Deps, actor: Actor, nameOrId: string, query: LogsQuery, signal: AbortSignal): Promise<AsyncIterable<LogEntry[]>> {
   const app = await requireApp(deps.db, actor, nameOrId);
   const chosen = await chooseInstances(deps, actor, app.id, query.instance);
-  return query.follow ? follow(deps, actor, app.id, chosen, query, signal) : once([await readTails(deps, actor, app.id, chosen, query.tail, signal)]);
+  return query.follow ? follow(deps, actor, app.id, chosen, query, signal) : once([await readTails(deps, actor, app.id, chosen, query, signal)]);
 }
 
 async function chooseInstances(deps: Deps, actor: Actor, appId: AppId, wanted: string | undefined): Promise<InstanceRow[]> {
@@ -41,10 +42,10 @@ async function chooseInstances(deps: Deps, actor: Actor, appId: AppId, wanted: s
   return [found.instance];
 }
 
-async function readTails(deps: Deps, actor: Actor, appId: AppId, chosen: readonly InstanceRow[], tail: number, signal: AbortSignal): Promise<LogEntry[]> {
+async function readTails(deps: Deps, actor: Actor, appId: AppId, chosen: readonly InstanceRow[], { tail, container }: LogsQuery, signal: AbortSignal): Promise<LogEntry[]> {
   if (chosen.length === 0) return lastWords(deps, actor, appId);
   const each = Math.min(tail, Math.ceil(MAX_TAIL_LINES / chosen.length));
-  const results = await Promise.allSettled(chosen.map((instance) => readTail(deps, instance, each, signal)));
+  const results = await Promise.allSettled(chosen.map((instance) => readTail(deps, instance, { tailLines: each, container }, signal)));
   const entries: LogEntry[] = [];
   const failures: unknown[] = [];
   for (const [index, result] of results.entries()) {
@@ -57,10 +58,10 @@ async function readTails(deps: Deps, actor: Actor, appId: AppId, chosen: readonl
   return byTime(entries).slice(-tail || entries.length);
 }
 
-async function readTail(deps: Deps, instance: InstanceRow, tail: number, signal: AbortSignal): Promise<LogEntry[]> {
+async function readTail(deps: Deps, instance: InstanceRow, asked: Pick<LogRequest, "tailLines" | "container">, signal: AbortSignal): Promise<LogEntry[]> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(TAIL_WITHIN_MS)]);
   const entries: LogEntry[] = [];
-  for await (const batch of deps.nodes.logs(instance.nodeId, { instanceId: instance.id, tailLines: tail, follow: false, signal: within })) entries.push(...batch);
+  for await (const batch of deps.nodes.logs(instance.nodeId, { instanceId: instance.id, ...asked, follow: false, signal: within })) entries.push(...batch);
   return entries;
 }
 
@@ -89,7 +90,7 @@ async function* follow(deps: Deps, actor: Actor, appId: AppId, chosen: readonly 
   const following = new Set<InstanceId>();
   const start = (instance: InstanceRow, tailLines: number) => {
     following.add(instance.id);
-    const lines = deps.nodes.logs(instance.nodeId, { instanceId: instance.id, tailLines, follow: true, signal });
+    const lines = deps.nodes.logs(instance.nodeId, { instanceId: instance.id, container: query.container, tailLines, follow: true, signal });
     merged.add(orSay(lines, instance)).catch(() => {});
   };
   for (const instance of chosen) start(instance, query.tail);

@@ -59,6 +59,7 @@ export function toInstance({ instance, node, releaseNumber }: InstanceDetails): 
     lastExit: report?.lastExit ?? null,
     full: report?.full ?? [],
     problem: report?.problem ?? null,
+    containers: (report?.containers ?? []).map((one) => ({ ...one, lastExit: one.lastExit ?? null, problem: one.problem ?? null })),
     temperature: temperature === undefined || instance.phase !== "ready" ? null : { ...temperature, cause: temperature.cause ?? null },
     timingsMs: report?.timingsMs ?? {},
     createdAt: instance.createdAt.toISOString(),

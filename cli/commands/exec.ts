@@ -6,6 +6,7 @@ import { chooseInstance, connectSession, type Session } from "../sessions/connec
 interface Options extends CommonOptions {
   app?: string;
   instance?: string;
+  container?: string;
   tty?: boolean;
   stdin: boolean;
 }
@@ -17,6 +18,7 @@ export function define(command: Command): void {
     .argument("[command...]", "the program and its arguments (default: sh)")
     .option(...APP_OPTION)
     .option("-i, --instance <id>", "the instance, by its id or the end of it (default: one that is ready)")
+    .option("-c, --container <name>", "beside this container of the instance (default: the app's own)")
     .option("-t, --tty", "on a terminal (default: when standard input and output are one)")
     .option("--no-tty", "without a terminal, whatever this one is")
     .option("--no-stdin", "without input")
@@ -45,7 +47,7 @@ async function exec(named: string | undefined, words: string[], options: Options
   const { stdin, stdout } = process;
   const hasTerminal = options.tty ?? (stdin.isTTY && stdout.isTTY);
   const sizeNow = () => (stdout.isTTY ? { columns: stdout.columns, rows: stdout.rows } : DEFAULT_SIZE);
-  const start = { type: "start" as const, args: args.length > 0 ? args : ["sh"], terminal: hasTerminal ? { ...sizeNow(), term: process.env["TERM"] || "xterm" } : null };
+  const start = { type: "start" as const, args: args.length > 0 ? args : ["sh"], terminal: hasTerminal ? { ...sizeNow(), term: process.env["TERM"] || "xterm" } : null, ...(options.container === undefined ? {} : { container: options.container }) };
   const session = await connectSession(client, { app, instance, path: "exec" }, start, {
     onData: (stream, bytes, resume) => {
       const out = stream === 1 ? stdout : process.stderr;

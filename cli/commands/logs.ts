@@ -14,6 +14,7 @@ interface Options extends CommonOptions {
   app?: string;
   follow?: boolean;
   build?: string | true;
+  container?: string;
   tail: number;
   timestamps?: boolean;
 }
@@ -23,12 +24,13 @@ export function define(command: Command): void {
     .option(...APP_OPTION)
     .option("-f, --follow", "go on with new lines, until Ctrl-C")
     .option("-b, --build [id]", "the log of the last build, or of the build with this id")
+    .option("-c, --container <name>", "of this container of each instance; «main» is the app's own (default: of all)")
     .option("-n, --tail <lines>", "how many lines back", wholeNumber("--tail", 0, 10_000), 100)
     .option("-t, --timestamps", "begin each line with its time")
     .addHelpText(
       "after",
       `
-Each line begins with the last characters of its instance's id. With --json each line is an object: {"instanceId","stream","time","text"}; of a build {"seq","time","step","stream","text"}.
+Each line begins with the last characters of its instance's id, and with the container's name where it is not the app's own. With --json each line is an object: {"instanceId","container"?,"stream","time","text"}; of a build {"seq","time","step","stream","text"}.
 
 Examples:
   $ berth logs -f
@@ -87,7 +89,7 @@ async function showApp(out: Output, client: Client, app: string, signal: AbortSi
   const events = eventStream({
     // After a new connection the API goes on behind the last event's id, where it gave ids; else old lines are not asked for again.
     open: async (lastEventId, inner) => {
-      const response = await client.followAppLogs(app, { tail: opened ? 0 : options.tail, follow }, lastEventId, inner);
+      const response = await client.followAppLogs(app, { tail: opened ? 0 : options.tail, follow, ...(options.container === undefined ? {} : { container: options.container }) }, lastEventId, inner);
       opened = true;
       return response;
     },
@@ -102,6 +104,6 @@ async function showApp(out: Output, client: Client, app: string, signal: AbortSi
     const entry = readEvent<LogEntry>(message, "text");
     out.event(entry);
     const text = entry.stream === "system" ? out.colors.dim(entry.text) : entry.text;
-    write(out, `${timeOf(out, options, entry.time)}${out.colors.cyan(entry.instanceId.slice(-6))} ${text}`);
+    write(out, `${timeOf(out, options, entry.time)}${out.colors.cyan([entry.instanceId.slice(-6), ...(entry.container === undefined ? [] : [entry.container])].join(" "))} ${text}`);
   }
 }

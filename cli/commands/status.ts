@@ -35,6 +35,8 @@ async function render(out: Output, { app, instances, lastDeployment }: AppStatus
   out.line(`  instances  ${app.instances.ready} of ${app.instances.wanted} ready`);
   if (app.maintenance !== null) out.line(`  ${out.colors.yellow("maintenance")} its requests are answered 503 («berth maintenance off ${app.name}» ends that)`);
   out.line(`  limits     ${formatBytes(settings.memoryBytes)}, ${settings.cpuMillis / 1000} cpu each`);
+  const others = [...(settings.init ?? []), ...(settings.sidecars ?? [])].map(({ name }) => name);
+  if (others.length > 0) out.line(`  beside it  ${others.join(", ")}`);
   if (lastDeployment !== null) renderDeployment(out, lastDeployment);
   if (instances.length === 0) return;
   out.line();
@@ -45,8 +47,20 @@ async function render(out: Output, { app, instances, lastDeployment }: AppStatus
   );
   for (const one of instances) {
     renderProblem(out, one);
+    for (const container of one.containers) renderContainer(out, one, container);
     for (const what of one.full) out.line(`${one.id}: its disk is full: ${what === "disk" ? `${formatBytes(settings.diskBytes)} are used` : `it has ${settings.inodesMax.toLocaleString("en")} files`}; what it writes fails`);
   }
+}
+
+/** One that does not run and should, or has been started again. */
+function renderContainer(out: Output, { id }: Instance, { name, kind, state, ready, restarts, lastExit, problem }: Instance["containers"][number]): void {
+  const isWell = state === "completed" || (kind === "sidecar" && state === "running" && ready);
+  if (isWell && restarts === 0) return;
+  const exit = lastExit === null ? "" : `, exit code ${lastExit.code}${lastExit.oomKilled ? " (out of memory)" : ""}`;
+  const again = restarts === 0 ? "" : `, restarts ${restarts}`;
+  out.line();
+  out.line(`${id}: ${kind === "init" ? "init container" : "sidecar"} ${name} ${state === "running" && !isWell && kind === "sidecar" ? "not ready" : state}${again}${exit}${problem === null ? "" : `: ${safeLogText(problem.detail, false)} ${out.colors.dim(`(${problem.code})`)}`}`);
+  for (const text of problem?.logTail ?? []) out.line(`  ${safeLogText(text, out.colors.isColorSupported)}`);
 }
 
 function stateOf(one: Instance): string {

@@ -5,8 +5,9 @@ import { idSchema } from "./ids.ts";
 import { LabelsPatchSchema, LabelsSchema } from "./labels.ts";
 import { AppNameSchema } from "./names.ts";
 import { orNull } from "./or-null.ts";
-import { ExitSchema, FullSchema, PhaseSchema } from "./node-channel.ts";
-import { EnvSchema, SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
+import { ContainerReportSchema, ExitSchema, FullSchema, PhaseSchema } from "./node-channel.ts";
+import { EnvSchema } from "./env.ts";
+import { SettingsPatchSchema, SettingsSchema } from "./release-config.ts";
 import { MaintenanceSchema } from "./request-features.ts";
 import { ROLES, SCOPES, TOKEN_KINDS } from "../domain/access.ts";
 import { EVENT_KINDS } from "../domain/events.ts";
@@ -125,6 +126,10 @@ export const ReleaseSchema = z.object({
 }).meta({ id: "Release" });
 export type Release = z.infer<typeof ReleaseSchema>;
 
+const ContainerSchema = ContainerReportSchema.omit({ lastExit: true, problem: true })
+  .extend({ lastExit: orNull(ExitSchema), problem: orNull(z.object({ code: z.string(), detail: z.string(), logTail: z.array(z.string()) })) })
+  .meta({ id: "Container" });
+
 export const InstanceSchema = z.object({
   id: idSchema("instance"),
   release: z.string(),
@@ -136,6 +141,8 @@ export const InstanceSchema = z.object({
   /** What of its disk has no room left. */
   full: z.array(FullSchema),
   problem: z.object({ code: z.string(), detail: z.string(), logTail: z.array(z.string()) }).nullable(),
+  /** Beside the app's own, in the order in which they start. */
+  containers: z.array(ContainerSchema),
   /** How warm it is kept, since when and why; null while it is not ready. */
   temperature: z.object({ is: z.enum(TEMPERATURES), since: time, cause: z.enum(TEMPERATURE_CAUSES).nullable() }).nullable(),
   timingsMs: z.record(z.string(), z.number()),

@@ -65,6 +65,8 @@ export const ERRORS = {
   app_wrong_port: [422, "The app listens on another port"],
   app_unhealthy: [422, "The app did not become ready"],
   app_out_of_memory: [422, "The app ran out of memory"],
+  init_failed: [422, "An init container failed"],
+  sidecar_failed: [422, "A sidecar failed"],
   image_pull_failed: [500, "The node could not fetch the image"],
   too_many_errors: [422, "Too many requests to the new release failed"],
   no_capacity: [503, "No node has room"],

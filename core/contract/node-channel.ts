@@ -5,12 +5,13 @@
  * sending the next is enough.
  */
 import { z } from "zod";
-import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
+import { LivenessSchema, PreStopSchema, ReadinessSchema, StartupSchema } from "./checks.ts";
 import { IsolationSchema } from "./isolation.ts";
 import { idSchema } from "./ids.ts";
 import { DesiredMountSchema, DesiredVolumeSchema, VolumesReportSchema } from "./node-volumes.ts";
 import { InstanceNetworkSchema } from "./network-rules.ts";
 import { NodeNetworkSchema, PrivateNetworkSchema } from "./private-network.ts";
+import { ContainerNameSchema, ContainerRefSchema, RestartPolicySchema } from "./pods.ts";
 import { ImageLayerSchema } from "./release-config.ts";
 import { ScheduledMinSchema } from "./scaling.ts";
 import { ResourceLimitsSchema } from "./resource-limits.ts";
@@ -42,7 +43,33 @@ const InstanceSecretsSchema = z.discriminatedUnion("kind", [
 ]);
 export type InstanceSecrets = z.infer<typeof InstanceSecretsSchema>;
 
-/** One container as the node must run it. The plan left nothing open: the agent only carries it out. */
+/** A container beside the app's: what it does not say is as the instance has it. */
+const DesiredContainerSchema = z.object({
+  name: ContainerNameSchema,
+  layers: z.array(ImageLayerSchema.extend({ url: z.string() })),
+  args: z.array(z.string()),
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  user: z.string(),
+  volumes: z.array(z.string()),
+  stopSignal: z.string(),
+  limits: z.object({ memoryBytes: z.number().int(), cpuMillis: z.number().int(), pidsMax: z.number().int() }),
+  restartPolicy: RestartPolicySchema,
+  /** It gets the instance's secrets. */
+  hasSecrets: z.boolean(),
+});
+export type DesiredContainer = z.infer<typeof DesiredContainerSchema>;
+const DesiredInitSchema = DesiredContainerSchema.extend({ timeoutMs: z.number().int() });
+const DesiredSidecarSchema = DesiredContainerSchema.extend({
+  startup: StartupSchema.optional(),
+  readiness: ReadinessSchema.optional(),
+  liveness: LivenessSchema.optional(),
+  preStop: PreStopSchema.optional(),
+});
+export type DesiredInit = z.infer<typeof DesiredInitSchema>;
+export type DesiredSidecar = z.infer<typeof DesiredSidecarSchema>;
+
+/** One instance as the node must run it. The plan left nothing open: the agent only carries it out. */
 export const DesiredInstanceSchema = z.object({
   id: idSchema("instance"),
   appId: idSchema("app"),
@@ -67,6 +94,7 @@ export const DesiredInstanceSchema = z.object({
   scratch: ScratchListSchema.optional(),
   stopSignal: z.string(),
   port: z.number().int(),
+  startup: StartupSchema.optional(),
   readiness: ReadinessSchema,
   readyTimeoutMs: z.number().int(),
   liveness: LivenessSchema.optional(),
@@ -74,6 +102,11 @@ export const DesiredInstanceSchema = z.object({
   /** Absent: crun. */
   isolation: IsolationSchema.optional(),
   stopGraceMs: z.number().int(),
+  /** Absent: always. */
+  restartPolicy: RestartPolicySchema.optional(),
+  /** Absent: it is one container. */
+  init: z.array(DesiredInitSchema).optional(),
+  sidecars: z.array(DesiredSidecarSchema).optional(),
   /** When it cools, if nobody asks for it; absent: it always runs. `core/domain/temperature.ts`. */
   sleep: z
     .object({
@@ -107,15 +140,6 @@ export const DesiredStateSchema = z.object({
 });
 export type DesiredState = z.infer<typeof DesiredStateSchema>;
 
-/**
- * pulling: layers on their way; starting: the process runs, not ready yet; ready: takes requests;
- * backing-off: crashed, waits to start again; stopping: asked to end; stopped: ended, as it was told to;
- * failed: never became ready (its log and exit are in the report); the agent starts it no more.
- */
-export const PHASES = ["pulling", "starting", "ready", "backing-off", "stopping", "stopped", "failed"] as const;
-export const PhaseSchema = z.enum(PHASES);
-export type Phase = z.infer<typeof PhaseSchema>;
-
 export const ExitSchema = z.object({
   /** Exit code; 128 + signal when a signal ended it. */
   code: z.number().int(),
@@ -130,6 +154,38 @@ export type Exit = z.infer<typeof ExitSchema>;
 export const FullSchema = z.enum(["disk", "inodes"]);
 export type Full = z.infer<typeof FullSchema>;
 
+/** waiting: its turn has not come; completed: it has ended, as it should or as its restart policy leaves it. */
+export const CONTAINER_STATES = ["waiting", "starting", "running", "backing-off", "completed", "failed"] as const;
+
+const ProblemSchema = z.object({
+  code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable", "volume_failed", "init_failed", "sidecar_failed"]),
+  detail: z.string(),
+  logTail: z.array(z.string()),
+});
+
+/** A container beside the app's. */
+export const ContainerReportSchema = z.object({
+  name: ContainerNameSchema,
+  kind: z.enum(["init", "sidecar"]),
+  state: z.enum(CONTAINER_STATES),
+  /** As its readiness check says; without one while it runs. */
+  ready: z.boolean(),
+  restarts: z.number().int().nonnegative(),
+  lastExit: ExitSchema.optional(),
+  problem: ProblemSchema.optional(),
+});
+export type ContainerReport = z.infer<typeof ContainerReportSchema>;
+
+/**
+ * pulling: layers on their way; starting: the process runs, not ready yet; ready: takes requests;
+ * backing-off: crashed, waits to start again; stopping: asked to end; stopped: ended, as it was told to;
+ * failed: never became ready (its log and exit are in the report); the agent starts it no more;
+ * completed: ended by itself, and its restart policy leaves it so.
+ */
+export const PHASES = ["pulling", "starting", "ready", "backing-off", "stopping", "stopped", "failed", "completed"] as const;
+export const PhaseSchema = z.enum(PHASES);
+export type Phase = z.infer<typeof PhaseSchema>;
+
 export const InstanceReportSchema = z.object({
   id: idSchema("instance"),
   phase: PhaseSchema,
@@ -143,13 +199,9 @@ export const InstanceReportSchema = z.object({
   /** What of its disk has no room left: what it writes fails. */
   full: z.array(FullSchema).optional(),
   /** Why it failed or waits: a stable code and a sentence, with the last log lines. */
-  problem: z
-    .object({
-      code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable", "volume_failed"]),
-      detail: z.string(),
-      logTail: z.array(z.string()),
-    })
-    .optional(),
+  problem: ProblemSchema.optional(),
+  /** Beside the app's own, in the order in which they start. */
+  containers: z.array(ContainerReportSchema).optional(),
   /** Durations of the last start, in ms. */
   timingsMs: z.record(z.string(), z.number()).optional(),
 });
@@ -174,6 +226,8 @@ export type InstanceUsage = z.infer<typeof InstanceUsageSchema>;
 
 export const LogEntrySchema = z.object({
   instanceId: z.string(),
+  /** Which of the instance's containers wrote it; absent: the app's own. */
+  container: ContainerNameSchema.optional(),
   stream: z.enum(["stdout", "stderr", "system"]),
   time: z.iso.datetime(),
   text: z.string(),
@@ -219,6 +273,8 @@ export const ToNodeSchema = z.discriminatedUnion("type", [
     type: z.literal("logs-open"),
     requestId: z.string(),
     instanceId: idSchema("instance"),
+    /** `main`: the app's own; absent: all of the instance. */
+    container: ContainerRefSchema.optional(),
     tailLines: z.number().int().min(0).max(10_000),
     follow: z.boolean(),
   }),

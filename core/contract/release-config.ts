@@ -1,20 +1,15 @@
 /** What runs: the configuration of an app, frozen into each release, and what an image says of itself. */
 import { z } from "zod";
-import { LivenessSchema, PreStopSchema, ReadinessSchema } from "./checks.ts";
+import { LivenessSchema, PreStopSchema, ReadinessSchema, StartupSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
 import { networkSettings, networkSettingsPatch } from "./network-rules.ts";
 import { RequestFeaturesPatchSchema, RequestFeaturesSchema } from "./request-features.ts";
+import { haveDistinctNames, InitContainersSchema, RestartPolicySchema, SidecarsSchema } from "./pods.ts";
 import { ScalingPatchSchema, ScalingSchema } from "./scaling.ts";
 import { MountsSchema, ScratchListSchema } from "./volumes.ts";
 import { AutoRollbackSchema, KeepWarmMsSchema, StrategySchema } from "./strategy.ts";
 import { RESOURCE_SETTINGS, RESOURCE_SETTINGS_PATCH } from "./resource-limits.ts";
 import { IsolationSchema } from "./isolation.ts";
-
-export const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-export const EnvSchema = z.record(
-  z.string().regex(ENV_NAME, "a variable's name has letters, digits and _, and starts with no digit").max(256),
-  z.string().max(32_768).refine((v) => !v.includes("\0"), "a value has no NUL byte"),
-).meta({ id: "Env" });
 
 /** Limits and behaviour that an app's owner sets. Every field has a default; limits are on. */
 export const SettingsSchema = z.object({
@@ -62,7 +57,18 @@ export const SettingsSchema = z.object({
   scratch: ScratchListSchema.optional(),
   ...networkSettings,
   isolation: IsolationSchema.default("crun"),
-}).meta({ id: "Settings" });
+  /** What is asked before all other checks. */
+  startup: StartupSchema.optional(),
+  /** `always` without it. What is not started again stays as it is until the next release. */
+  restartPolicy: RestartPolicySchema.optional(),
+  /** Run to their end before the others start, in this order. */
+  init: InitContainersSchema.optional(),
+  /** Start before the app, in this order, and stop after it, in the opposite one. */
+  sidecars: SidecarsSchema.optional(),
+})
+  .refine(haveDistinctNames, { path: ["sidecars"], message: "two containers have the same name" })
+  .refine(({ isolation, init = [], sidecars = [] }) => isolation !== "gvisor" || init.length + sidecars.length === 0, { path: ["isolation"], message: "gvisor takes one container: no init containers, no sidecars" })
+  .meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */
 export const SettingsPatchSchema = z.object({
@@ -92,6 +98,10 @@ export const SettingsPatchSchema = z.object({
   scratch: SettingsSchema.shape.scratch.nullable(),
   ...networkSettingsPatch,
   isolation: IsolationSchema.optional(),
+  startup: SettingsSchema.shape.startup.nullable(),
+  restartPolicy: SettingsSchema.shape.restartPolicy.nullable(),
+  init: SettingsSchema.shape.init.nullable(),
+  sidecars: SettingsSchema.shape.sidecars.nullable(),
 }).strict().meta({ id: "SettingsPatch" });
 export type SettingsPatch = z.infer<typeof SettingsPatchSchema>;
 

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { idSchema } from "./ids.ts";
 import { orNull } from "./or-null.ts";
-import { ENV_NAME, SECRET_KINDS } from "./release-config.ts";
+import { ENV_NAME } from "./env.ts";
+import { SECRET_KINDS } from "./release-config.ts";
 
 const time = z.iso.datetime();
 

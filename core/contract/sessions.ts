@@ -10,6 +10,7 @@
  */
 import { z } from "zod";
 import { ErrorCodeSchema } from "./errors.ts";
+import { ContainerRefSchema } from "./pods.ts";
 
 export const SESSION_WINDOW_BYTES = 128 * 1024;
 /** Of bytes in one message to or from a node. */
@@ -22,6 +23,8 @@ export type TerminalSize = z.infer<typeof SizeSchema>;
 const ExecSchema = z.object({
   /** The program, looked for in the app's PATH, and its arguments. */
   args: z.array(z.string().max(32_768).refine((word) => !word.includes("\0"), "an argument has no NUL byte")).min(1).max(256),
+  /** Beside which of the instance's containers; absent: the app's own. */
+  container: ContainerRefSchema.optional(),
   /** Null: three pipes. */
   terminal: TerminalSchema.nullable().default(null),
 });

@@ -2,15 +2,17 @@
 import type { Quota } from "../contract/errors.ts";
 import type { Settings } from "../contract/release-config.ts";
 import type { LimitName } from "./limits.ts";
+import { instanceSize } from "./pods.ts";
 
 /** What instances take of a tenant's limits. */
 export type Demand = Record<"instances" | "cpuMillis" | "memoryBytes", number>;
 export const NO_DEMAND: Demand = { instances: 0, cpuMillis: 0, memoryBytes: 0 };
 
 /** The most that an app with these settings runs. One that scales counts with its maximum: it may get there at any time. */
-export function sizeOf(settings: Pick<Settings, "replicas" | "cpuMillis" | "memoryBytes"> & { scaling?: { max: number } | undefined }): Demand {
+export function sizeOf(settings: Pick<Settings, "replicas" | "cpuMillis" | "memoryBytes" | "pidsMax" | "sidecars" | "init"> & { scaling?: { max: number } | undefined }): Demand {
   const instances = settings.scaling?.max ?? settings.replicas;
-  return { instances, cpuMillis: instances * settings.cpuMillis, memoryBytes: instances * settings.memoryBytes };
+  const { cpuMillis, memoryBytes } = instanceSize(settings);
+  return { instances, cpuMillis: instances * cpuMillis, memoryBytes: instances * memoryBytes };
 }
 
 /** Whether one demand is larger than the other in anything. */

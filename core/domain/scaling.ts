@@ -1,12 +1,15 @@
 /** From an app's settings to how many instances it should have. Pure. */
 import type { Settings } from "../contract/release-config.ts";
 import { DEFAULT_SCALE, TARGET_UTILISATION, type ScalePolicy } from "./autoscale.ts";
+import { instanceSize } from "./pods.ts";
 import { scheduledNow } from "./schedule.ts";
 
 /** The autoscaler's policy of an app at a moment, undefined when its number is fixed. */
-export function scalePolicy(settings: Pick<Settings, "scaling" | "concurrency" | "cpuMillis" | "memoryBytes">, nowMs: number): ScalePolicy | undefined {
-  const { scaling, cpuMillis, memoryBytes } = settings;
+export function scalePolicy(settings: Pick<Settings, "scaling" | "concurrency" | "cpuMillis" | "memoryBytes" | "pidsMax" | "sidecars" | "init">, nowMs: number): ScalePolicy | undefined {
+  const { scaling } = settings;
   if (scaling === undefined) return undefined;
+  // What nodes measure is of the instance as a whole.
+  const { cpuMillis, memoryBytes } = instanceSize(settings);
   const scheduled = scheduledNow(scaling.schedule, nowMs)?.min ?? 0;
   return {
     ...DEFAULT_SCALE,

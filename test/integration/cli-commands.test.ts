@@ -155,12 +155,19 @@ describe("reading", () => {
       id: newId("instance"), release: "v4", node: "node-1", state: "wanted", phase: "backing-off", restarts: 3, timingsMs: {}, createdAt: "2026-01-02T03:04:05.000Z", readyAt: null,
       lastExit: { code: 137, oomKilled: true, at: "2026-01-02T03:04:05.000Z" },
       problem: { code: "app_out_of_memory", detail: "It used more than 64 MiB.", logTail: ["last words"] },
+      full: [],
+      temperature: null,
+      containers: [
+        { name: "migrate", kind: "init", state: "completed", ready: false, restarts: 0, lastExit: { code: 0, oomKilled: false, at: "2026-01-02T03:04:05.000Z" }, problem: null },
+        { name: "proxy", kind: "sidecar", state: "backing-off", ready: false, restarts: 2, lastExit: { code: 3, oomKilled: false, at: "2026-01-02T03:04:05.000Z" }, problem: { code: "sidecar_failed", detail: "The sidecar «proxy» failed: It exited with code 3.", logTail: ["no upstream"] } },
+      ],
     };
     const lastDeployment = aDeployment({ state: "failed", failure: { code: "build_failed", detail: "A step failed.", line: 4, instruction: "RUN make" } });
     api.on("GET /v1/apps/hello/status", (_, response) => json(response, { app: anApp({ targetRelease: "v4" }), instances: [instance], lastDeployment }));
     const ran = await place.run(["status"], { cwd: place.directory("hello", {}) });
     assert.equal(ran.code, 0, ran.stderr);
-    for (const part of [/v3 \(v4 is on its way\)/, /backing-off/, /exit code 137 \(out of memory\)/, /last words/, /A step failed\. \(build_failed\)/, /at Dockerfile:4 {2}RUN make/]) assert.match(ran.stdout, part);
+    for (const part of [/v3 \(v4 is on its way\)/, /backing-off/, /exit code 137 \(out of memory\)/, /last words/, /sidecar proxy backing-off, restarts 2, exit code 3: The sidecar «proxy» failed: It exited with code 3\. \(sidecar_failed\)\n {2}no upstream/, /A step failed\. \(build_failed\)/, /at Dockerfile:4 {2}RUN make/]) assert.match(ran.stdout, part);
+    assert.doesNotMatch(ran.stdout, /migrate/);
     assert.equal((JSON.parse((await place.run(["status", "hello", "--json"])).stdout) as { app: { name: string } }).app.name, "hello");
   });
 

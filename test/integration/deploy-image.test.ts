@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import { openS3BlobStore } from "../../core/blob-store/s3.ts";
 import { blobKey } from "../../core/blob-store/keys.ts";
 import type { BlobStore } from "../../core/blob-store/blob-store.ts";
@@ -100,6 +100,36 @@ test("what is not there, or another tenant's, or no name, is refused and makes n
   assert.equal((await deploy("none", "{")).body.code, "invalid_request");
   assert.equal((await deploy("Bad_Name", { image: "web:v1" })).body.code, "invalid_name");
   assert.equal((await api.db.select().from(apps).where(eq(apps.name, "none"))).length, 0);
+});
+
+test("a sidecar's image is what it was when its release was made: a tag that moves changes it with the next deployment", async () => {
+  const name = randomName("pod");
+  const first = await seedImage(`${tenant.name}/proxy`, "one", "first proxy");
+  const other = await api.tenant();
+  await seedImage(`${other.name}/secret`, "v1", "another's");
+  const settings = { sidecars: [{ name: "proxy", image: "proxy:one", memoryBytes: 2 ** 26 }], init: [{ name: "migrate", command: ["up"] }] };
+  const made = await deploy(name, { image: "web:v1", settings });
+  assert.equal(made.status, 202, JSON.stringify(made.body));
+  const [app] = await api.db.select().from(apps).where(eq(apps.name, name));
+  const latest = async () => (await api.db.select().from(releases).where(eq(releases.appId, app!.id))).toSorted((a, b) => b.number - a.number)[0];
+  const proxy = async () => (await latest())?.images["proxy:one"]?.manifestDigest;
+  assert.deepEqual([await proxy(), (await latest())?.images["proxy:one"]?.cmd, Object.keys((await latest())?.images ?? {})], [first, ["first proxy"], ["proxy:one"]]);
+  const second = await seedImage(`${tenant.name}/proxy`, "two", "second proxy");
+  await api.db.update(tags).set({ digest: second }).where(and(eq(tags.repository, `${tenant.name}/proxy`), eq(tags.tag, "one")));
+  assert.equal((await api.call("PATCH", `/v1/apps/${name}/env`, { token: tenant.token, body: { A: "1" } })).status, 202);
+  assert.deepEqual([(await latest())?.number, await proxy()], [2, first]);
+  assert.equal((await deploy(name, { image: "web:v1" })).status, 202);
+  assert.deepEqual([(await latest())?.number, await proxy()], [3, second]);
+  const patch = (sidecars: object[] | null) => api.call("PATCH", `/v1/apps/${name}`, { token: tenant.token, body: { settings: { sidecars } } });
+  for (const [image, code] of [["proxy:nine", "image_not_found"], [`${other.name}/secret:v1`, "image_not_found"], ["No Name", "invalid_request"]] as const) {
+    const refused = await patch([{ name: "bad", image }]);
+    assert.deepEqual([refused.body.code, refused.body.errors[0].path], [code, "image of the container «bad»"], image);
+  }
+  assert.equal((await patch([{ name: "migrate" }])).body.code, "invalid_config");
+  assert.equal((await patch([{ name: "main" }])).body.code, "invalid_config");
+  assert.equal((await patch([{ name: "big", memoryBytes: 64 * 2 ** 30 }])).body.code, "quota_exceeded");
+  assert.equal((await patch(null)).status, 202);
+  assert.deepEqual((await latest())?.images, {});
 });
 
 test("promotion runs another app's image with the target's own configuration, from a repository of its own", async () => {

@@ -11,7 +11,7 @@ import type { ChildProcess } from "node:child_process";
 import { gzipSync } from "node:zlib";
 import { WebSocketServer, type WebSocket } from "ws";
 import { newId, type AppId, type InstanceId, type NodeId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
-import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
+import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredContainer, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
 import { NODE_SNAPSHOT_PATH, SNAPSHOT_DIGEST_HEADER, SNAPSHOT_IMAGE_BYTES_HEADER, type DesiredVolume, type VolumesReport } from "../../core/contract/node-volumes.ts";
 import type { PrivateNetwork } from "../../core/contract/private-network.ts";
 import type { ImageLayer } from "../../core/contract/release-config.ts";
@@ -217,6 +217,24 @@ export class TestNode {
     };
   }
 
+  /** A container beside an instance's own, of busybox. */
+  beside<T extends object>(name: string, args: string[], more: T = {} as T) {
+    const container: DesiredContainer = {
+      name,
+      layers: [this.#offer(busybox())],
+      args,
+      env: [],
+      workingDir: "",
+      user: "",
+      volumes: [],
+      stopSignal: "",
+      limits: { memoryBytes: 32 * 2 ** 20, cpuMillis: 250, pidsMax: 64 },
+      restartPolicy: "always",
+      hasSecrets: false,
+    };
+    return { ...container, ...more };
+  }
+
   #offer({ bytes, ...layer }: TestLayer): DesiredInstance["layers"][number] {
     this.#blobs.set(layer.digest, bytes);
     return { ...layer, url: `${this.#apiUrl}/${layer.digest}` };
@@ -307,6 +325,11 @@ export class TestNode {
   /** Host id of the instance's first process. */
   pid(id: InstanceId): number {
     return (JSON.parse(readFileSync(this.path("instances", id, "state.json"), "utf8")) as { pid: number }).pid;
+  }
+
+  /** The same of one of the containers beside its own. */
+  pidOf(id: InstanceId, container: string): number {
+    return (JSON.parse(readFileSync(this.path("instances", `${id}.${container}`, "container.json"), "utf8")) as { pid: number }).pid;
   }
 
   /** Mounts, cgroups and files of an instance that are there now, but for its log. */

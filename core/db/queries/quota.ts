@@ -129,6 +129,13 @@ const COUNTS: Partial<Record<CountedLimit, (tenantId: TenantId) => SQL>> = {
   secrets: (id) => sql`select count(*) from secrets s where s.tenant_id = ${id} and s.version > 0`,
 };
 
+/** `instanceSize` of `core/domain/pods.ts`, of one of the settings `s.settings`. */
+function sizeInSql(name: "cpuMillis" | "memoryBytes"): SQL {
+  const of = (value: "s.settings" | "c") => sql`(${sql.raw(value)}->>${sql.raw(`'${name}'`)})::bigint`;
+  return sql`greatest(${of("s.settings")} + coalesce((select sum(${of("c")}) from jsonb_array_elements(s.settings->'sidecars') c), 0),
+    (select max(${of("c")}) from jsonb_array_elements(s.settings->'init') c))`;
+}
+
 /**
  * What apps may run at most. Of an app the largest of its next, its live and its target configuration counts: a rollout
  * that is given up returns to the live one. A destroyed app counts until its instances are gone.
@@ -137,7 +144,7 @@ async function readDemand(db: Db | Tx, which: SQL): Promise<Demand> {
   const { rows } = await db.execute<Record<keyof Demand, string | null>>(sql`
     select sum(most.n)::text as "instances", sum(most.cpu)::text as "cpuMillis", sum(most.memory)::text as "memoryBytes"
     from apps a cross join lateral (
-      select max(n) as n, max(n * (s.settings->>'cpuMillis')::bigint) as cpu, max(n * (s.settings->>'memoryBytes')::bigint) as memory
+      select max(n) as n, max(n * ${sizeInSql("cpuMillis")}) as cpu, max(n * ${sizeInSql("memoryBytes")}) as memory
       from (
         select a.settings where a.deleted_at is null and coalesce(a.live_release_id, a.target_release_id) is not null
         union all

@@ -18,7 +18,7 @@ const image: Image = {
   volumes: ["/data"],
   stopSignal: "SIGINT",
 };
-const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, string>; secrets?: DesiredRow["secrets"]; settings?: object; image?: Partial<Image> } = {}): DesiredRow => ({
+const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, string>; secrets?: DesiredRow["secrets"]; settings?: object; image?: Partial<Image>; images?: Record<string, Image> } = {}): DesiredRow => ({
   id: "ins_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["id"],
   appId: "app_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["appId"],
   appName: "web",
@@ -28,6 +28,7 @@ const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, st
   state: "wanted",
   image: { ...image, ...more.image },
   settings: { ...SettingsSchema.parse({}), ...more.settings },
+  images: more.images ?? {},
   env: more.env ?? {},
   sharedEnv: more.sharedEnv ?? {},
   secrets: more.secrets ?? [],
@@ -62,6 +63,25 @@ test("the port: a setting beats the owner's PORT, which beats EXPOSE, which beat
   assert.deepEqual(portOf(row({ image: { exposedPorts: [] } })), [8080, "PORT=8080"]);
   assert.deepEqual(portOf(row({ env: { PORT: "none" } })), [3000, "PORT=none"]);
   assert.deepEqual(portOf(row({ env: { PORT: "70000" } })), [3000, "PORT=70000"]);
+});
+
+test("other containers: the app's image with its variables and secrets, or another with its own alone", () => {
+  const other: Image = { ...image, layers: image.layers.slice(0, 1), entrypoint: ["/proxy"], cmd: ["-v"], env: ["P=1"] };
+  const settings = SettingsSchema.parse({
+    init: [{ name: "migrate", command: ["up"], env: { A: "mine" }, timeoutMs: 5000 }],
+    sidecars: [{ name: "proxy", image: "proxy:1", env: { X: "y" }, startup: { kind: "tcp", port: 1 } }, { name: "close", image: "proxy:1", appEnv: true }],
+    startup: { kind: "tcp" },
+    restartPolicy: "on-failure",
+  });
+  const rows = [row({ settings, images: { "proxy:1": other }, env: { A: "app", S: "hidden" }, secrets: [{ id: secretId("41"), name: "S", kind: "env", version: 1 }] })];
+  const [instance] = render(...rows);
+  const [migrate] = instance?.init ?? [];
+  assert.deepEqual([migrate?.args, migrate?.env, migrate?.hasSecrets, migrate?.restartPolicy, migrate?.timeoutMs], [["/entry", "up"], ["PATH=/bin", "EMPTY=", "EQ=a=b", "A=mine"], true, "on-failure", 5000]);
+  const [proxy, close] = instance?.sidecars ?? [];
+  assert.deepEqual([proxy?.args, proxy?.env, proxy?.hasSecrets, proxy?.startup?.kind, proxy?.layers.length], [["/proxy", "-v"], ["P=1", "X=y"], false, "tcp", 1]);
+  assert.deepEqual([close?.env, close?.hasSecrets, close?.restartPolicy], [["P=1", "A=app"], true, "always"]);
+  assert.deepEqual([instance?.startup?.kind, instance?.restartPolicy], ["tcp", "on-failure"]);
+  assert.equal(render(row())[0]?.sidecars, undefined);
 });
 
 test("layers that instances share are asked for once", () => {

@@ -9,6 +9,7 @@ import type { InstanceState } from "../../domain/states.ts";
 import { sleepPolicy } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
 import { apps, instances, nodes, releases, tenants } from "../schema.ts";
+import { renderContainers } from "./desired-containers.ts";
 import { nodeVolumesSql, renderMounts, renderVolumes, type NodeVolumeRow } from "./node-volumes.ts";
 import { placeOf, type OpenedSecrets, type WantedSecret } from "./secrets.ts";
 
@@ -23,6 +24,7 @@ export interface DesiredRow {
   state: InstanceState;
   image: Image;
   settings: Settings;
+  images: Record<string, Image>;
   env: Record<string, string>;
   sharedEnv: Record<string, string>;
   secrets: ReleaseSecret[];
@@ -48,6 +50,7 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
       state: instances.state,
       image: releases.image,
       settings: releases.settings,
+      images: releases.images,
       env: releases.env,
       sharedEnv: releases.sharedEnv,
       secrets: releases.secrets,
@@ -69,7 +72,7 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
 
 /** The digests of all layers that the rows need, each once. */
 export function layerDigests(rows: readonly DesiredRow[]): string[] {
-  return [...new Set(rows.flatMap((row) => row.image.layers.map((layer) => layer.digest)))];
+  return [...new Set(rows.flatMap((row) => [row.image, ...Object.values(row.images)].flatMap((image) => image.layers.map((layer) => layer.digest))))];
 }
 
 /** Where the bytes are of snapshots that the node makes images from. */
@@ -94,6 +97,7 @@ function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[]
   const sleep = sleepPolicy(settings);
   const mounts = renderMounts(settings, row.appId, volumesOfNode);
   const hidden = new Set(row.secrets.flatMap(({ kind, name }) => (kind === "env" ? [name] : [])));
+  const shown = (all: string[]) => all.filter((entry) => !hidden.has(entry.slice(0, entry.indexOf("="))));
   const env = renderEnv(image.env, { PORT: String(port) }, row.sharedEnv, row.env, settings.port === undefined ? {} : { PORT: String(port) });
   return {
     id: row.id,
@@ -105,7 +109,7 @@ function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[]
     hostname: `${row.appName}-${row.id.slice(-6)}`,
     layers: image.layers.map((layer) => ({ ...layer, url: urlOf(layer.digest) })),
     args: [...image.entrypoint, ...(settings.command ?? image.cmd)],
-    env: env.filter((entry) => !hidden.has(entry.slice(0, entry.indexOf("=")))),
+    env: shown(env),
     ...(secrets === undefined ? {} : { secrets }),
     workingDir: image.workingDir,
     user: image.user,
@@ -131,6 +135,9 @@ function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[]
       ...ResourceLimitsSchema.parse(settings),
     },
     ...renderNetwork(settings),
+    ...(settings.startup === undefined ? {} : { startup: settings.startup }),
+    ...(settings.restartPolicy === undefined ? {} : { restartPolicy: settings.restartPolicy }),
+    ...renderContainers(row, urlOf, (own, hasAppEnv, more) => (hasAppEnv ? shown(renderEnv(own.env, row.sharedEnv, row.env, more)) : renderEnv(own.env, more))),
   };
 }
 

@@ -15,6 +15,7 @@ import { requireRoomForApp } from "../queries/quota.ts";
 import { requireVolumes } from "../queries/volumes.ts";
 import { effectiveSecrets } from "../queries/secrets.ts";
 import { apps, deployments, releases, tenants } from "../schema.ts";
+import { imagesOfRelease } from "./release-images.ts";
 import { lockApp } from "./rollout.ts";
 
 /** What the release runs, beside the app's settings and environment. */
@@ -67,12 +68,14 @@ export interface ReleaseRequest {
   reason: string;
   /** Without it, the image of the release that should be live now. */
   source?: ReleaseImage;
+  /** Of other containers: what was looked up for this deployment. */
+  images?: Readonly<Record<string, Image>>;
 }
 
 /**
  * A deployment that needs no build, and its release. Who asks writes the audit: it is a part of his change. Undefined when there is no image yet: the change is then
  * stored in the app alone, for its first release. The deployment is the first of the result's `deployments`.
- * @throws AppError quota_exceeded, invalid_config, volume_missing, conflict
+ * @throws AppError quota_exceeded, invalid_config, volume_missing, conflict, image_not_found
  */
 export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: Date): Promise<(Published & { outcome: "released" }) | undefined> {
   const app = await takeApp(tx, request.appId);
@@ -94,6 +97,7 @@ export async function deployWithoutBuild(tx: Tx, request: ReleaseRequest, now: D
       state: "building",
       buildId: source.buildId,
       settingsPatch: request.settingsPatch,
+      images: request.images ?? {},
       envPatch: request.envPatch as Record<string, string>,
       reason: request.reason,
       createdAt: now,
@@ -141,6 +145,7 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
   const env = applyEnvPatch(app.env, deployment.envPatch);
   await requireRoomForApp(tx, app.tenantId, app.id, settings);
   await requireVolumes(tx, app.tenantId, app.id, settings);
+  const images = await imagesOfRelease(tx, app, settings, deployment.images);
   const secrets = await secretsOfRelease(tx, app, env);
   const [tenant] = await tx.select({ env: tenants.env }).from(tenants).where(eq(tenants.id, app.tenantId));
   const [last] = await tx.select({ number: releases.number }).from(releases).where(eq(releases.appId, app.id)).orderBy(desc(releases.number)).limit(1);
@@ -154,6 +159,7 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
     repository: source.repository,
     image: source.image,
     settings,
+    images,
     env,
     sharedEnv: tenant?.env ?? {},
     secrets,

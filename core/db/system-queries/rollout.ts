@@ -2,6 +2,7 @@
 import { and, eq, inArray, isNotNull, isNull, ne, notInArray, or, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, type ReleaseId } from "../../contract/ids.ts";
+import { startPatienceMs } from "../../domain/pods.ts";
 import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "../../domain/rollout.ts";
 import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
@@ -46,7 +47,7 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
       id: found.id,
       number,
       replicas: isOn ? wanted(settings, app.scaledTo) : 0,
-      readyTimeoutMs: settings.readyTimeoutMs,
+      readyTimeoutMs: startPatienceMs(settings),
       strategy: strategyOf(settings, { wasLive, hasLive: app.liveReleaseId !== null }),
       autoRollback: autoRollbackOf(settings),
       keepWarmMs: keepWarmMsOf(settings),

@@ -121,6 +121,8 @@ export const releases = pgTable(
     repository: text("repository").notNull(),
     image: jsonb("image").$type<Image>().notNull(),
     settings: jsonb("settings").$type<Settings>().notNull(),
+    /** Of its other containers, by the names that the settings have for them. */
+    images: jsonb("images").$type<Record<string, Image>>().notNull().default({}),
     env: jsonb("env").$type<Record<string, string>>().notNull(),
     /** The tenant's shared variables as they were; the app's own go first. */
     sharedEnv: jsonb("shared_env").$type<Record<string, string>>().notNull().default({}),
@@ -148,6 +150,8 @@ export const deployments = pgTable(
     releaseId: text("release_id").$type<ReleaseId>(),
     /** What this deployment changes in the app's settings and environment, applied when its release is made. */
     settingsPatch: jsonb("settings_patch").$type<Record<string, unknown>>().notNull().default({}),
+    /** What images that its settings name were when it was asked for. */
+    images: jsonb("images").$type<Record<string, Image>>().notNull().default({}),
     envPatch: jsonb("env_patch").$type<Record<string, string>>().notNull().default({}),
     reason: text("reason").notNull(),
     /** Of a canary: which of its steps is in force, and since when. */
