@@ -241,15 +241,19 @@ export class Controller {
 
   /** At what goes on: for sleepers, for the autoscaler, and for releases that are watched. */
   async #look(): Promise<void> {
-    const everyMs = Math.min(this.#sleepers.doze.lookEveryMs() ?? Infinity, this.#load.lookEveryMs ?? Infinity, this.#served.lookEveryMs ?? Infinity);
+    const ofAllMs = Math.min(this.#sleepers.doze.lookEveryMs() ?? Infinity, this.#load.lookEveryMs ?? Infinity);
+    const everyMs = Math.min(ofAllMs, this.#served.lookEveryMs ?? Infinity);
     this.#lookAt = Infinity;
     if (everyMs === Infinity) return;
-    const [stats = "", ...watched] = await Promise.all(["-1 2", ...this.#served.due(performance.now()).map((slot) => `${slot} 4`)].map((what) => this.#admin.send(`show stat ${what} -1`)));
+    const ask = (what: string) => this.#admin.send(`show stat ${what} -1`);
+    const [stats, watched] = await Promise.all([ofAllMs === Infinity ? undefined : ask("-1 2"), Promise.all(this.#served.due(performance.now()).map((slot) => ask(`${slot} 4`)))]);
     const before = process.cpuUsage();
-    const { backends } = parseStats(stats);
-    this.#sleepers.look(backends);
-    const load = this.#load.look(backends, performance.now());
-    if (load !== undefined) this.#o.send(load);
+    if (stats !== undefined) {
+      const { backends } = parseStats(stats);
+      this.#sleepers.look(backends);
+      const load = this.#load.look(backends, performance.now());
+      if (load !== undefined) this.#o.send(load);
+    }
     const served = watched.length === 0 ? undefined : this.#served.look(watched.map((text) => parseStats(text).servers), this.#running?.identity ?? "");
     if (served !== undefined && !this.#o.send(served)) this.#served.forget();
     const { user, system } = process.cpuUsage(before);

@@ -120,6 +120,7 @@ const LISTS: Record<string, (limit: number) => string> = {
   "an app's secrets": (limit) => `/v1/apps/${BUSY}/secrets?limit=${limit}`,
   "shared secrets": (limit) => `/v1/secrets?limit=${limit}`,
   "an app's domains": (limit) => `/v1/apps/${BUSY}/domains?limit=${limit}`,
+  previews: (limit) => `/v1/apps/${BUSY}/previews?limit=${limit}`,
   events: (limit) => `/v1/apps/${BUSY}/events?limit=${limit}`,
   tokens: (limit) => `/v1/tokens?limit=${limit}`,
   members: (limit) => `/v1/members?limit=${limit}`,
@@ -127,7 +128,7 @@ const LISTS: Record<string, (limit: number) => string> = {
   trusts: (limit) => `/v1/trusts?limit=${limit}`,
 };
 /** Of these there are not enough rows here for a page. */
-const SPARSE = /label|instances|domains|events|tokens|members|invites|trusts|secrets|usage/;
+const SPARSE = /label|previews|instances|domains|events|tokens|members|invites|trusts|secrets|usage/;
 /** With one for the token, when it is not in the cache. */
 const MOST_QUERIES = 4;
 

@@ -177,6 +177,11 @@ test("a canary goes from step to step by its time, and its instances become the 
   await setPhase(second, "ready");
   assert.deepEqual(await kinds(appId), ["step"]);
   assert.equal(await shares(), 10);
+  const isScaled = async () => (await readScaledApps(db)).some(({ id }) => id === appId);
+  assert.equal(await isScaled(), false, "its number is fixed");
+  await db.update(releases).set({ settings: SettingsSchema.parse({ scaling: { min: 2, max: 4 } }) }).where(eq(releases.id, first));
+  assert.equal(await isScaled(), true, "the live release follows demand while the canary is held");
+  await db.update(releases).set({ settings: SettingsSchema.parse({ replicas: 2 }) }).where(eq(releases.id, first));
   assert.deepEqual(await kinds(appId), []);
   await db.update(deployments).set({ stepAt: new Date(Date.now() - 60_000) }).where(eq(deployments.releaseId, second));
   assert.deepEqual(await kinds(appId), ["place"]);

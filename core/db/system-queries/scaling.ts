@@ -5,7 +5,7 @@ import type { Settings } from "../../contract/release-config.ts";
 import type { ScaleCause } from "../../domain/autoscale.ts";
 import type { CountedUsage } from "../../domain/usage.ts";
 import type { Db, Tx } from "../client.ts";
-import { apps, instances, releases } from "../schema.ts";
+import { apps, deployments, instances, releases } from "../schema.ts";
 import { writeEvent } from "./events.ts";
 
 /** An app whose number of instances follows demand. */
@@ -19,8 +19,9 @@ export interface ScaledApp {
   used: { id: InstanceId; usage: CountedUsage | null }[];
 }
 
-/** Apps with a live release that is scaled, and is not being replaced. */
+/** Apps with a live release that is scaled, and is not being replaced: but a canary may take days, and the live one serves. */
 export async function readScaledApps(db: Db): Promise<ScaledApp[]> {
+  const hasCanary = sql`exists (select 1 from ${deployments} d where d.app_id = apps.id and d.state = 'releasing' and d.release_id = apps.target_release_id and d.step is not null)`;
   const ready = sql`from ${instances} i where i.app_id = apps.id and i.state = 'wanted' and i.phase = 'ready' and i.release_id = apps.live_release_id`;
   return db
     .select({
@@ -33,7 +34,7 @@ export async function readScaledApps(db: Db): Promise<ScaledApp[]> {
     })
     .from(apps)
     .innerJoin(releases, eq(releases.id, apps.liveReleaseId))
-    .where(and(isNull(apps.deletedAt), sql`${releases.settings} ? 'scaling'`, eq(apps.targetReleaseId, apps.liveReleaseId)));
+    .where(and(isNull(apps.deletedAt), sql`${releases.settings} ? 'scaling'`, or(eq(apps.targetReleaseId, apps.liveReleaseId), hasCanary)));
 }
 
 /** True when the number changed. `from` is what the decision was made on: a request that woke the app meanwhile wins. */
