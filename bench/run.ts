@@ -21,7 +21,7 @@ import { toMarkdown, type Row } from "./support/report.ts";
 import { wake } from "./wake.ts";
 
 const DOCUMENT = new URL("../docs/benchmarks.md", import.meta.url).pathname;
-const SECTIONS = ["deploy", "start", "rollback", "wake", "idle", "memory", "density", "isolation", "gateway", "api"] as const;
+const SECTIONS = ["deploy", "start", "rollback", "wake", "idle", "memory", "density", "noisy", "isolation", "gateway", "api"] as const;
 type Section = (typeof SECTIONS)[number];
 
 interface GatewayFigures {
@@ -76,6 +76,11 @@ try {
     const stopDocker = docker && atEnd(docker.stop);
     parts.push(`## Density\n\nCommand: \`npm run bench -- density\`\n\n\`\`\`json\n${JSON.stringify(await density(docker), null, 2)}\n\`\`\``);
     await stopDocker?.();
+  }
+  if (wants("noisy")) {
+    say("· an app beside noisy neighbours");
+    const stdout = await apart("noisy.ts");
+    parts.push(`## Noisy neighbours\n\nCommand: \`npm run bench -- noisy\`\n\n\`\`\`json\n${stdout.trim()}\n\`\`\``);
   }
   if (wants("gateway")) {
     say("· the gateway against a bare HAProxy");

@@ -160,6 +160,7 @@ export interface SettingsFlags extends HttpFlags {
   /** Commander's default of a negated option is true: only false was named. */
   freeze?: boolean;
   memory?: number;
+  disk?: number;
   cpu?: number;
   port?: number;
   private?: boolean;
@@ -183,7 +184,7 @@ const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, cpu, port, private: isPrivate, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
+  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, disk, cpu, port, private: isPrivate, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
   for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
     if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
@@ -200,6 +201,7 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(isPrivate === undefined ? {} : { private: isPrivate }),
     ...(command === undefined ? {} : { command }),
     ...(memory === undefined ? {} : { memoryBytes: memory }),
+    ...(disk === undefined ? {} : { diskBytes: disk }),
     ...(cpu === undefined ? {} : { cpuMillis: cpu }),
     ...(readyPath === undefined ? {} : { readiness: readyPath === "" ? { kind: "tcp", ...again } : { kind: "http", path: readyPath, ...again } }),
     ...(livePath === undefined ? {} : { liveness: livePath === "" ? null : { kind: "http", path: livePath, ...CHECK_PACE } }),

@@ -12,6 +12,7 @@ export function settingsOptions(command: Command): Command {
     .option("--freeze-after <time>", "freeze an instance that nobody asked for so long: 1m", parseDuration)
     .option("--no-freeze", "never freeze instances")
     .option("--memory <size>", "memory of one instance: 512m, 1g", parseMemory)
+    .option("--disk <size>", "all that one instance writes beside its volumes: 512m, 4g", parseMemory)
     .option("--cpu <cpus>", "cpus of one instance: 0.5, 2", parseCpu)
     .option("--port <port>", "the port that the app listens on (default: EXPOSE, else 8080)", wholeNumber("--port", 1, 65_535))
     .option("--private", "no URL: reachable as NAME.internal for your other apps alone")
