@@ -6,6 +6,8 @@ import koffi from "koffi";
 const PLAIN = 2 | 4 | 1024;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+const AT_FDCWD = -100;
+const RENAME_EXCHANGE = 2;
 const CLONE_NEWNET = 0x4000_0000;
 const O_CLOEXEC = 0o2000000;
 const MFD_CLOEXEC = 1;
@@ -19,7 +21,7 @@ function load() {
   const libc = koffi.load("libc.so.6");
   return {
     mount: libc.func("int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)"),
-    fallocate: libc.func("int fallocate(int descriptor, int mode, long offset, long bytes)"),
+    renameat2: libc.func("int renameat2(int oldDirectory, const char *oldPath, int newDirectory, const char *newPath, unsigned int flags)"),
     ioctl: libc.func("int ioctl(int descriptor, unsigned long request, void *argument)"),
     lseek: libc.func("long lseek(int descriptor, long offset, int whence)"),
     memfd: libc.func("int memfd_create(const char *name, unsigned int flags)"),
@@ -104,10 +106,10 @@ function onThread(begin: (done: (error: Error | null, result: number) => void) =
   return new Promise((resolve, reject) => begin((error, result) => (error ? reject(error) : resolve(result))));
 }
 
-/** Sets room aside for a file that is open, where the file system can. */
-export function preallocate(descriptor: number, bytes: number): void {
+/** Each of the two files has the other's name from now on, at once. False when one is not there, or the file system cannot do that. */
+export function exchangeFiles(one: string, other: string): boolean {
   calls ??= load();
-  calls.fallocate(descriptor, 0, 0, bytes);
+  return calls.renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE) === 0;
 }
 
 /** A file that is in memory alone, with this content: descriptor, to be closed by the caller. */
