@@ -63,6 +63,7 @@ export class Waker {
 /** One connection to one agent, from its opening to its end. */
 class Link {
   readonly #socket: WebSocket;
+  readonly #opened: Promise<void>;
   readonly #waiting = new Map<InstanceId, (message: FromWaker | WakeOutcome) => void>();
   #end: WakeOutcome = { kind: "away", detail: "its node's agent closed the connection" };
   isOpen = true;
@@ -71,6 +72,7 @@ class Link {
     const to = new URL(WAKE_PATH, url);
     to.protocol = "ws:";
     this.#socket = new WebSocket(to, { headers: { authorization: `Bearer ${token}` }, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES, handshakeTimeout: CONNECT_TIMEOUT_MS });
+    this.#opened = new Promise((resolve) => this.#socket.once("open", resolve));
     this.#socket.on("message", (data) => this.#hear(String(data)));
     this.#socket.on("error", (error) => (this.#end = endOf(error)));
     this.#socket.on("close", () => {
@@ -101,7 +103,7 @@ class Link {
       });
       const send = () => this.#socket.send(JSON.stringify({ wake: instanceId } satisfies ToWaker));
       if (this.#socket.readyState === WebSocket.OPEN) send();
-      else this.#socket.once("open", send);
+      else void this.#opened.then(send);
     });
   }
 

@@ -76,6 +76,11 @@ test("steps are bounded both ways", () => {
   assert.deepEqual([down.desired, down.cause], [20, "step-limit"]);
 });
 
+test("cpu makes no panic", () => {
+  const hot = steady({ ...POLICY, targetCpuMillis: 500 }, sample(1, 1, { cpuMillis: 4000 }), 3);
+  assert.deepEqual([hot.desired, hot.cause, hot.memory.panic], [8, "cpu", null]);
+});
+
 test("scheduled hours raise the minimum, and their end lets it fall step by step", () => {
   const hours = { ...POLICY, min: 4, minBy: "schedule" as const };
   const within = steady(hours, sample(1, 1), 3);

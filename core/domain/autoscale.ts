@@ -31,7 +31,7 @@ export interface ScalePolicy {
   targetMemoryBytes: number | null;
   stableWindowMs: number;
   panicWindowMs: number;
-  /** Panic begins when the panic window asks for so many times what is ready. */
+  /** Panic begins when requests in the panic window ask for so many times what is ready. */
   panicThreshold: number;
   /** At most so many times what is ready, in one step. */
   maxUp: number;
@@ -90,7 +90,8 @@ export function decideScale(policy: ScalePolicy, before: ScaleMemory, sample: Sa
   const ready = Math.max(newest.ready, 1);
 
   const stable = wanted(policy, samples);
-  const quick = wanted(policy, samples.filter(({ atMs }) => atMs > nowMs - policy.panicWindowMs));
+  // Requests alone: cpu and memory are known too seldom, and are no burst.
+  const quick = wanted({ ...policy, targetCpuMillis: null, targetMemoryBytes: null }, samples.filter(({ atMs }) => atMs > nowMs - policy.panicWindowMs));
   const panic = nextPanic(policy, before.panic, quick.desired, newest.ready, nowMs);
 
   if (nowMs - lastBusyMs >= policy.idleMs) return bound(policy, { desired: 0, cause: "idle" }, { ...kept, panic: null });

@@ -1,11 +1,14 @@
 /** The rollout loop's passes against a real PostgreSQL: what is written, what is rung, and that two workers never do it twice. */
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Redis } from "ioredis";
 import { and, eq, ne } from "drizzle-orm";
 import { newId, type AppId, type NodeId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { SettingsSchema, type Image } from "../../core/contract/release-config.ts";
 import type { Strategy } from "../../core/contract/strategy.ts";
 import type { Phase } from "../../core/contract/node-channel.ts";
+import type { Bells } from "../../core/bells.ts";
 import { openDb, type Db } from "../../core/db/client.ts";
 import { appsToReconcile } from "../../core/db/system-queries/rollout.ts";
 import { readScaledApps } from "../../core/db/system-queries/scaling.ts";
@@ -13,7 +16,10 @@ import { ensureGateway, ensureNode, ensureTenant } from "../../core/db/system-qu
 import { writeDrained, writeServed } from "../../core/db/system-queries/gateways.ts";
 import { readRoutes } from "../../core/db/system-queries/routes.ts";
 import { appEvents, apps, audit, deployments, gateways, instances, nodes, releases } from "../../core/db/schema.ts";
+import { openLog } from "../../core/log.ts";
+import { startAutoscale } from "../../workers/autoscale/loop.ts";
 import { reconcileApp } from "../../workers/reconcile/pass.ts";
+import { until } from "../support/node.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -226,6 +232,35 @@ test("the autoscaler reads what instances used, of apps that scale by cpu or mem
   };
   assert.deepEqual(await scaled("by-cpu", { cpuPercent: 60 }), { ready: 1, used: [used] });
   assert.deepEqual(await scaled("by-requests", {}), { ready: 1, used: [] });
+});
+
+test("the autoscaler's loop: what nodes counted of cpu becomes more instances", async () => {
+  const appId = await makeApp("hot");
+  const releaseId = await release(appId, 1);
+  await db.update(releases).set({ settings: SettingsSchema.parse({ cpuMillis: 1000, scaling: { min: 1, max: 5, cpuPercent: 50 } }) }).where(eq(releases.id, releaseId));
+  await kinds(appId);
+  await setPhase(releaseId, "ready");
+  await kinds(appId);
+  const counted = (at: number, cpuMicros: number) =>
+    db.update(instances).set({ usage: { since: 1, at, cpuMicros, memoryByteSeconds: 0, egressBytes: 0, ingressBytes: 0 } }).where(eq(instances.releaseId, releaseId));
+  const rung: string[] = [];
+  const bells = { ring: (bell: string, id: string) => void rung.push(`${bell} ${id}`) } as unknown as Bells;
+  const startedAt = Date.now();
+  await counted(startedAt - 15_000, 0);
+  // No gateway is connected: nobody asks Redis.
+  await db.update(gateways).set({ lastSeenAt: null });
+  const stop = startAutoscale({ db, redis: {} as Redis, redisPrefix: "", bells, log: openLog("worker", "silent"), clock, everyMs: 100 });
+  try {
+    await sleep(300);
+    await counted(startedAt, 15_000_000);
+    const app = async () => (await db.select().from(apps).where(eq(apps.id, appId)))[0];
+    await until(async () => (await app())?.scaledTo === 2);
+    assert.equal((await app())?.scaledBy, "cpu");
+    assert.ok(rung.includes(`reconcile ${appId}`));
+    assert.deepEqual(await kinds(appId), ["place"]);
+  } finally {
+    await stop();
+  }
 });
 
 test("a destroyed app stops what runs, then leaves without a trace in the tables", async () => {
