@@ -12,7 +12,7 @@ const HELP = `Usage: infra/down [--purge]
 Stops the Berth of $BERTH_DATA (/var/lib/berth): gateway, apps, builds, node agent, worker, API and the stores that
 infra/up started. Data stays, and infra/up brings everything back.
 
-  --purge   removes $BERTH_DATA too: apps, releases, images, logs, settings and secrets. Your own stores
+  --purge   removes $BERTH_DATA too: apps, releases, images, volumes, logs, settings and secrets. Your own stores
             (BERTH_DATABASE_URL, BERTH_REDIS_URL, BERTH_S3_*) and $BERTH_CACHE stay as they are.
 `;
 
@@ -55,7 +55,7 @@ async function main(): Promise<void> {
     process.stdout.write(`Berth is down. Its data stays in ${dataDir}; infra/up brings it back.\n`);
     return;
   }
-  process.stdout.write(`Removing ${dataDir}: apps, releases, images, logs, settings and secrets.\n`);
+  process.stdout.write(`Removing ${dataDir}: apps, releases, images, volumes, logs, settings and secrets.\n`);
   rmSync(dataDir, { recursive: true, force: true });
   process.stdout.write(`Berth is gone. ${config.cacheDir} (toolchain and base images) stays.\n`);
 }

@@ -2,7 +2,8 @@
 import { chown, mkdir, mkdtemp, open, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { CHECK_REPAIRED, checkExt4, growExt4, makeVolume, rereadSize, reserve, VISIBLE } from "../core/host/commands/ext4.ts";
-import { loopsOf, mountDisk } from "../core/host/disks.ts";
+import { loopsOf, mountDisk, numberOf } from "../core/host/disks.ts";
+import { limitWriteback, unlimitWriteback, type IoLimits } from "../core/host/io-limits.ts";
 import { isMountPoint } from "../core/host/mounts.ts";
 import { run, runUnchecked } from "../core/host/spawn.ts";
 import { IDS_PER_RANGE } from "../core/domain/id-ranges.ts";
@@ -67,18 +68,21 @@ export async function sizeOf(path: string): Promise<number | undefined> {
 }
 
 /** Once: mounted a second time it would be written from two sides. A former life of this agent may have done it. */
-export async function mountImage(path: string, target: string): Promise<void> {
+export async function mountImage(path: string, target: string, limits: IoLimits): Promise<void> {
   if (isMountPoint(target)) return;
   await mkdir(target, { recursive: true, mode: 0o711 });
   const [device] = loopsOf(path);
   if (device !== undefined) throw new Error(`it is still in use (${device})`);
   await check(checkExt4(path));
-  await mountDisk(path, target, { isLasting: true });
+  await limitWriteback(await mountDisk(path, target, { isLasting: true }), limits);
 }
 
 /** False: something still uses it. Never lazily, for the same reason. */
-export async function unmountImage(target: string): Promise<boolean> {
+export async function unmountImage(path: string, target: string): Promise<boolean> {
   if (!isMountPoint(target)) return true;
+  const [device] = loopsOf(path);
+  // Before the device is anybody else's.
+  if (device !== undefined) unlimitWriteback(numberOf(device));
   await runUnchecked(["umount", target]);
   return !isMountPoint(target);
 }

@@ -16,7 +16,7 @@ type Mounting = Pick<DesiredInstance, "mounts" | "scratch" | "uidBase" | "limits
 
 /** Mounts what a container names; `dir` is its own, and its scratch lies there. @throws NotReady */
 export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Disks }, dir: string, { mounts = [], scratch = [], uidBase, limits }: Mounting): Promise<Bind[]> {
-  const binds = await volumes.mount(mounts);
+  const binds = await volumes.mount(mounts, limits);
   for (const [index, { path, sizeBytes }] of scratch.entries()) {
     const target = join(dir, "scratch", String(index));
     if (!isMountPoint(target)) {

@@ -7,6 +7,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { DesiredMount, DesiredVolume, VolumesReport } from "../core/contract/node-volumes.ts";
 import { thaw, VISIBLE } from "../core/host/commands/ext4.ts";
+import type { IoLimits } from "../core/host/io-limits.ts";
 import { isMountPoint, mountPoints } from "../core/host/mounts.ts";
 import { runUnchecked } from "../core/host/spawn.ts";
 import type { Log } from "../core/log.ts";
@@ -124,7 +125,7 @@ export class Volumes {
   }
 
   /** What a container of this node binds, mounted from now on until no instance uses it. @throws NotReady */
-  async mount(mounts: readonly DesiredMount[]): Promise<Bind[]> {
+  async mount(mounts: readonly DesiredMount[], limits: IoLimits): Promise<Bind[]> {
     const binds: Bind[] = [];
     for (const { volume, image: name, path, readOnly } of mounts) {
       const image = name === null ? undefined : this.#images.get(keyOf(name));
@@ -135,7 +136,7 @@ export class Volumes {
         await this.#alone(image, async () => {
           await this.#bring(image);
           if (image.state !== "whole") throw refuse(image.problem ?? "its node does not have it any more");
-          await mountImage(`${target}.img`, target).catch((error: unknown) => Promise.reject(refuse(textOf(error))));
+          await mountImage(`${target}.img`, target, limits).catch((error: unknown) => Promise.reject(refuse(textOf(error))));
         });
       }
       binds.push({ source: join(target, VISIBLE), destination: path, readOnly });
@@ -169,7 +170,7 @@ export class Volumes {
   async #remove(image: Image): Promise<void> {
     const target = this.#pathOf(image.desired);
     // Whoever still writes to it ends first.
-    if (this.#options.isUsed(image.desired) || !(await unmountImage(target))) return;
+    if (this.#options.isUsed(image.desired) || !(await unmountImage(`${target}.img`, target))) return;
     await rm(target, { recursive: true, force: true });
     await rm(`${target}.img`, { force: true });
     await removeIfEmpty(join(this.#options.dir, image.desired.id));
@@ -192,7 +193,7 @@ export class Volumes {
     image.state = "whole";
     // Each change is written down by the API: now and then is enough.
     if (image.usedBytes === undefined || !this.#options.isUsed(desired)) this.#measure(image);
-    const isMounted = isMountPoint(target) && (this.#options.isUsed(desired) || !(await unmountImage(target)));
+    const isMounted = isMountPoint(target) && (this.#options.isUsed(desired) || !(await unmountImage(`${target}.img`, target)));
     if (!isMounted) image.growsLater = false;
     if (image.sizeBytes === undefined || image.sizeBytes >= desired.sizeBytes || image.growsLater) return;
     image.growsLater = !(await growImage(path, desired.sizeBytes, isMounted));

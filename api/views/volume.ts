@@ -22,9 +22,14 @@ export function toVolume(details: VolumeDetails, app: string, now: Date): Volume
   };
 }
 
-function stateOf({ volume, image, node }: VolumeDetails, now: Date): Volume["state"] {
+export function isNodeLost({ node }: Pick<VolumeDetails, "node">, now: Date): boolean {
+  return node !== null && now.getTime() - (node.lastSeenAt?.getTime() ?? 0) > NODE_LOST_AFTER_MS;
+}
+
+function stateOf(details: VolumeDetails, now: Date): Volume["state"] {
+  const { volume, image } = details;
   if (volume.deletedAt !== null) return "deleting";
-  if (node !== null && now.getTime() - (node.lastSeenAt?.getTime() ?? 0) > NODE_LOST_AFTER_MS) return "node-lost";
+  if (isNodeLost(details, now)) return "node-lost";
   return image?.state === "whole" ? "ready" : "new";
 }
 

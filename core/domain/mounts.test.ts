@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { AppError } from "../contract/errors.ts";
 import { MountPathSchema, MountSchema, VolumeSizeSchema } from "../contract/volumes.ts";
-import { checkMounts } from "./mounts.ts";
+import { checkMounts, explainVolumes } from "./mounts.ts";
 
 const mount = (volume: string, path: string, more = {}) => MountSchema.parse({ volume, path, ...more });
 const refused = (settings: Parameters<typeof checkMounts>[0], pattern: RegExp) => assert.throws(() => checkMounts(settings), (error: unknown) => error instanceof AppError && error.code === "invalid_config" && pattern.test(error.message));
@@ -21,6 +21,14 @@ test("mounts do not hide each other", () => {
   refused({ mounts: [mount("a", "/data")], scratch: [{ path: "/data/tmp", sizeBytes: 2 ** 24 }], replicas: 1 }, /lies within/);
   refused({ mounts: [mount("a", "/data"), mount("a", "/other")], replicas: 1 }, /twice/);
   checkMounts({ mounts: [mount("a", "/data"), mount("b", "/data2"), mount("c", "/data-3")], replicas: 1 });
+});
+
+test("an explanation says where, and why not", () => {
+  const volume = { name: "data", node: "n1", isNodeLost: false, isHeld: false, isExclusive: true };
+  assert.match(explainVolumes([volume])[0] ?? "", /runs on n1.*one writer/);
+  assert.match(explainVolumes([{ ...volume, isNodeLost: true }])[0] ?? "", /n1.*is away.*starts nowhere else/);
+  assert.match(explainVolumes([{ ...volume, isNodeLost: true, isHeld: true }])[0] ?? "", /being restored or moved/);
+  assert.deepEqual(explainVolumes([{ ...volume, node: null }]), []);
 });
 
 test("paths are absolute, plain and nobody else's", () => {

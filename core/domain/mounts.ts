@@ -26,6 +26,27 @@ export function checkMounts({ mounts = [], scratch = [], replicas, scaling }: Mo
   }
 }
 
+/** A volume that the live release mounts. */
+export interface ExplainedVolume {
+  name: string;
+  /** Null: nowhere yet. */
+  node: string | null;
+  isNodeLost: boolean;
+  /** Nothing of the app may run while it is being restored or moved. */
+  isHeld: boolean;
+  isExclusive: boolean;
+}
+
+/** What volumes have to do with where, how many and whether instances run, in words. */
+export function explainVolumes(volumes: readonly ExplainedVolume[]): string[] {
+  return volumes.flatMap(({ name, node, isNodeLost, isHeld, isExclusive: isAlone }) => {
+    if (node === null) return [];
+    if (isHeld) return [`Nothing of it runs now: its volume ${name} is being restored or moved.`];
+    if (isNodeLost) return [`The node ${node}, which has its volume ${name}, is away: it waits for it, and starts nowhere else. berth volumes restore brings the last snapshot to another node.`];
+    return [`It runs on ${node}, where its volume ${name} is${isAlone ? "; the volume bears one writer, so a new release starts when the former one has stopped" : ""}.`];
+  });
+}
+
 /** One writer, so that one instance at a time may have it. */
 export function isExclusive({ readOnly, shared }: Pick<Mount, "readOnly" | "shared">): boolean {
   return !readOnly && !shared;

@@ -2,7 +2,7 @@
 import type { Strategy } from "../contract/strategy.ts";
 import type { ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
 import { addInstances, hasEnded, isLost, isReady, keepReplicas, leastUsefulFirst, readyOf, retire, stop, type Filled, type Nodes } from "./rollout-instances.ts";
-import { isExclusive, nodesFor, planInTurns } from "./rollout-volumes.ts";
+import { nodesFor, planInTurns, takeTurns } from "./rollout-volumes.ts";
 import { canaryReplicas, rollingLimits } from "./strategy.ts";
 
 export interface StrategyPlan extends Filled {
@@ -13,7 +13,7 @@ export interface StrategyPlan extends Filled {
 export function planStrategy(snapshot: RolloutSnapshot, target: ReleasePlan, nodes: Nodes, now: number): StrategyPlan {
   const { live } = snapshot;
   const { strategy } = target;
-  if (isExclusive(snapshot)) return planInTurns(snapshot, target, nodes, now);
+  if (takeTurns(snapshot)) return planInTurns(snapshot, target, nodes, now);
   const mine = nodesFor(target, nodes, now);
   if (live !== null && strategy.kind === "rolling") return planRolling(snapshot, live, target, strategy, mine, now);
   const kept = live === null ? [] : keepReplicas(snapshot, live, live.replicas, nodesFor(live, nodes, now), now).actions;

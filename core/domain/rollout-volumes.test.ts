@@ -49,6 +49,18 @@ test("nothing of a volume of one writer is kept warm, nor while it is switched",
   assert.deepEqual(plan({ app, live: release("r1", pinned), target: release("r1", pinned), instances: [drained, instance("b", "r1", { state: "warm" })] }).map(({ kind }) => kind), ["stop", "stop"]);
 });
 
+test("a release without the volume runs beside one with it, also when the volume's node is lost", () => {
+  const { pinned: _pinned, ...plain } = release("r2");
+  const rollout = { live: release("r1"), target: plain, deployment };
+  assert.deepEqual(plan({ ...rollout, instances: [instance("a", "r1")] }), [place("r2", "n1")]);
+  const nodes = [node("n1"), node("n2", { lastSeenAt: NOW - NODE_LOST_AFTER_MS - 1 })];
+  assert.deepEqual(plan({ ...rollout, nodes, instances: [instance("a", "r1")] }), [place("r2", "n1")]);
+  // The first release with it comes beside what has none, but after what had it.
+  const first = { live: { ...plain, id: "r1" as ReleaseId }, target: release("r2"), deployment };
+  assert.deepEqual(plan({ ...first, instances: [instance("a", "r1")] }), [place("r2", "n2")]);
+  assert.deepEqual(plan({ ...first, instances: [instance("a", "r1"), instance("z", "r0", { state: "stopping" })] }), []);
+});
+
 test("a release that does not start gives the volume back to the former one", () => {
   const failed = instance("b", "r2", { phase: "failed", problem: { code: "app_exited", detail: "it ended", logTail: [] } });
   const [gaveUp] = plan({ live: release("r1"), target: release("r2"), deployment, instances: [failed] });

@@ -1,6 +1,6 @@
 /** What an app's volumes mean for its rollout: where its instances may be, and how many of them at a time. Pure. */
 import type { Failure } from "../contract/errors.ts";
-import type { NodeId } from "../contract/ids.ts";
+import type { NodeId, ReleaseId } from "../contract/ids.ts";
 import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
 import { chooseNode, isLost, keepReplicas, readyOf, retire, type Nodes } from "./rollout-instances.ts";
 import type { StrategyPlan } from "./rollout-strategies.ts";
@@ -29,7 +29,7 @@ export function isExclusive({ live, target }: Pick<RolloutSnapshot, "live" | "ta
  * the live release leave, then the target's comes. If it fails, the live release has its turn again.
  */
 export function planInTurns(snapshot: RolloutSnapshot, target: ReleasePlan, nodes: Nodes, now: number): StrategyPlan {
-  const isWaiting = snapshot.instances.some((i) => i.releaseId !== target.id && mayWrite(snapshot, i.nodeId, nodes, now));
+  const isWaiting = snapshot.instances.some((i) => i.releaseId !== target.id && mayWrite(snapshot, i, nodes, now));
   if (isWaiting && target.replicas > 0) {
     const leaving = snapshot.instances.filter((i) => i.state === "wanted" && i.releaseId === snapshot.live?.id);
     return { actions: leaving.map(retire), missing: 0, isDone: false };
@@ -38,24 +38,37 @@ export function planInTurns(snapshot: RolloutSnapshot, target: ReleasePlan, node
   return { actions, missing, isDone: actions.length === 0 && readyOf(snapshot, target.id).length >= target.replicas };
 }
 
-/** With one writer, nothing is placed while anything of the app may still write. */
+/** Whether the live release and the next one cannot run beside each other. */
+export function takeTurns({ live, target }: Pick<RolloutSnapshot, "live" | "target">): boolean {
+  return live?.pinned !== undefined && target?.pinned !== undefined && isExclusive({ live, target });
+}
+
+/** With one writer, nothing that mounts volumes is placed while anything of the app may still write to them. */
 export function oneAtATime(snapshot: RolloutSnapshot, actions: readonly RolloutAction[], nodes: Nodes, now: number): RolloutAction[] {
   if (!isExclusive(snapshot)) return [...actions];
-  const isFree = !snapshot.instances.some((i) => mayWrite(snapshot, i.nodeId, nodes, now));
-  const first = isFree ? actions.findIndex(({ kind }) => kind === "place") : -1;
-  return actions.filter(({ kind }, index) => kind !== "place" || index === first);
+  const isFree = !snapshot.instances.some((i) => mayWrite(snapshot, i, nodes, now));
+  const waits = (action: RolloutAction) => action.kind === "place" && releaseOf(snapshot, action.releaseId)?.pinned !== undefined;
+  const first = isFree ? actions.findIndex(waits) : -1;
+  return actions.filter((action, index) => !waits(action) || index === first);
+}
+
+function releaseOf({ live, target }: Pick<RolloutSnapshot, "live" | "target">, id: ReleaseId): ReleasePlan | undefined {
+  return [live, target].find((release) => release?.id === id) ?? undefined;
 }
 
 /** Instances on a node where the volume is no more: it was restored elsewhere while that node was lost. */
-export function strays({ live, target, instances }: RolloutSnapshot): InstanceView[] {
-  return instances.filter(({ releaseId, nodeId, state }) => {
-    const pin = [live, target].find((release) => release?.id === releaseId)?.pinned?.nodeId ?? null;
+export function strays(snapshot: RolloutSnapshot): InstanceView[] {
+  return snapshot.instances.filter(({ releaseId, nodeId, state }) => {
+    const pin = releaseOf(snapshot, releaseId)?.pinned?.nodeId ?? null;
     return state !== "stopping" && pin !== null && nodeId !== pin;
   });
 }
 
-/** What may still run on a lost node where the volume is no more cannot write to it. */
-function mayWrite({ live, target }: RolloutSnapshot, nodeId: NodeId, nodes: Nodes, now: number): boolean {
+/** What mounts nothing cannot, nor what may still run on a lost node where the volume is no more. */
+function mayWrite(snapshot: RolloutSnapshot, { releaseId, nodeId }: InstanceView, nodes: Nodes, now: number): boolean {
+  const { live, target } = snapshot;
+  const release = releaseOf(snapshot, releaseId);
+  if (release !== undefined && release.pinned === undefined) return false;
   const here = target?.pinned?.nodeId ?? live?.pinned?.nodeId ?? null;
   return nodeId === here || !isLost(nodes.get(nodeId), now);
 }

@@ -100,6 +100,11 @@ export function loopsOf(image: string): string[] {
   return globSync("/sys/block/loop*/loop/backing_file").flatMap((file) => (readFileSync(file, "utf8").trim() === image ? [`/dev/${file.split("/")[3]}`] : []));
 }
 
+/** As the kernel has it, `7:12`. */
+export function numberOf(device: string): string {
+  return `${LOOP_MAJOR}:${device.slice("/dev/loop".length)}`;
+}
+
 /** Before the last unmounting of what nobody wants any more: nothing that is in memory alone is written to the disk first. */
 export function giveUpDisk(loop: string, at: string): void {
   mountNow(`/dev/loop${loop.split(":")[1]}`, at, "ext4", ext4Options(false), { isPlain: true });

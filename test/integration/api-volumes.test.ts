@@ -5,7 +5,6 @@ import { after, afterEach, before, test } from "node:test";
 import { eq, sql } from "drizzle-orm";
 import { openMemoryBlobStore } from "../../core/blob-store/memory.ts";
 import { newId } from "../../core/contract/ids.ts";
-import type { Settings } from "../../core/contract/release-config.ts";
 import type { Volume, VolumeOperation, VolumeSnapshot } from "../../core/contract/volumes.ts";
 import { apps, deployments, gateways, instances, nodes, tenants, volumeImages, volumes, volumeSnapshots } from "../../core/db/schema.ts";
 import { ensureGateway } from "../../core/db/system-queries/bootstrap.ts";
@@ -62,16 +61,18 @@ afterEach(async () => {
 async function startNode(): Promise<FakeNode> {
   const node = await FakeNode.start(api);
   fleet.add(node);
+  await until(async () => (await api.db.select().from(nodes).where(eq(nodes.id, node.id)))[0]?.lastSeenAt instanceof Date);
   return node;
 }
 
 /** An app that runs with the volume `data` on the node. */
-async function world(mount: object = {}, settings: Partial<Settings> = {}) {
+async function world(mount: object = {}) {
   const home = await startNode();
   const tenant = await api.tenant();
-  const app = await seedApp(api.db, tenant.id, { settings });
+  // Nothing runs before the volume is mounted.
+  const app = await seedApp(api.db, tenant.id, { settings: { replicas: 0 } });
   const ask = (method: string, path = "", body?: unknown) => api.call(method, `/v1/apps/${app.name}${path}`, { token: tenant.token, ...(body === undefined ? {} : { body }) });
-  const patched = await ask("PATCH", "", { settings: { mounts: [{ volume: "data", path: "/data", sizeBytes: 64 * MIB, ...mount }] } });
+  const patched = await ask("PATCH", "", { settings: { replicas: 1, mounts: [{ volume: "data", path: "/data", sizeBytes: 64 * MIB, ...mount }] } });
   assert.equal(patched.status, 202, JSON.stringify(patched.body));
   const volume = async () => (await ask("GET", "/volumes/data")).body as Volume;
   const operation = async (id: string) => (await ask("GET", `/volumes/data/operations/${id}`)).body as VolumeOperation;
@@ -255,6 +256,7 @@ test("with its node lost an app stays down and says why; its last snapshot bring
   await home.disconnect();
   lost.add(home);
   await until(async () => (await volume()).state === "node-lost");
+  assert.match((await ask("GET", "/explain")).body.sentences.join(" "), /which has its volume data, is away/);
   const deployed = await ask("PATCH", "/env", { A: "1" });
   await api.db.update(deployments).set({ releasedAt: new Date(Date.now() - 60_000) }).where(eq(deployments.id, deployed.body.id));
   await until(async () => (await ask("GET", "/status")).body.lastDeployment.state === "failed", 15_000);

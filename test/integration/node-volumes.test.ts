@@ -34,7 +34,7 @@ async function runWith(one: DesiredVolume, script: string, { on = node, ...wish 
   } };
 }
 
-const CONTENT = "ls -lan /data /data/dir && cd /data && find . -type f | sort | xargs sha256sum && stat -c '%n %a %u:%g %h %Y' $(find . | sort)";
+const CONTENT = "ls -lAn /data /data/dir && cd /data && find . -type f | sort | xargs sha256sum && stat -c '%n %a %u:%g %h %Y' $(find . | sort)";
 const FILL = "cd /data && mkdir -m 2750 dir && echo hello > dir/a && chown 1234:77 dir/a && chmod 4711 dir/a && ln dir/a dir/b && ln -s ../nowhere dir/c && mkfifo dir/f && dd if=/dev/urandom of=big bs=1M count=3 && dd if=/dev/zero of=sparse bs=1 count=1 seek=1000000 && touch -d '2001-02-03 04:05:06' dir/a && sync";
 
 /** As the agent sees it, whose mounts are its own. */
