@@ -1590,7 +1590,7 @@ export interface components {
             state: "wanted" | "draining" | "warm" | "stopping" | "gone";
             temperature: {
                 /** @enum {string|null} */
-                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | "schedule" | "kept-warm" | null;
+                cause: "idle" | "request" | "knock" | "memory-pressure" | "exec" | "schedule" | "kept-warm" | "rollback" | null;
                 /** @enum {string} */
                 is: "running" | "frozen" | "standby" | "cold";
                 /** Format: date-time */

@@ -13,8 +13,12 @@ export class ServedWatch {
   #lookedAtMs = -Infinity;
 
   setRoute(slot: string, { watched, hosts }: Pick<Route, "watched" | "hosts">): void {
-    if (watched === true && hosts.length > 0) this.#slots.add(slot);
-    else this.#slots.delete(slot);
+    if (watched !== true || hosts.length === 0) this.#slots.delete(slot);
+    else if (!this.#slots.has(slot)) {
+      this.#slots.add(slot);
+      // At once: how the release before did must be known when the new one is live.
+      this.#lookedAtMs = -Infinity;
+    }
     if (this.#slots.size === 0) this.#said.clear();
   }
 

@@ -67,7 +67,7 @@ export class Sleeping {
     this.#isKept = isKept;
     const { is, cause } = this.#deps.saved().temperature;
     if (isKept) this.freeze("kept-warm");
-    else if (is === "frozen" && cause === "kept-warm") void this.wake("request");
+    else if (is === "frozen" && cause === "kept-warm") void this.wake("rollback");
   }
 
   /** Into a deep sleep, from serving (frozen or not) or from a lighter one. */

@@ -39,7 +39,9 @@ export function failureOfTarget(snapshot: RolloutSnapshot, target: ReleasePlan, 
 export function failureOfLive({ watch, former, instances }: RolloutSnapshot, live: ReleasePlan, now: number): Failure | undefined {
   if (watch === null || former === null || now >= watch.until) return undefined;
   const mine = instances.filter((i) => i.releaseId === live.id && i.state === "wanted");
-  return crashLoop(mine) ?? tooManyErrors(live, mine, watch.formerPercent);
+  // What is known of the former instances may have come after this one was live.
+  const before = errorPercent(instances.filter((i) => i.releaseId === former.id));
+  return crashLoop(mine) ?? tooManyErrors(live, mine, Math.max(watch.formerPercent, before));
 }
 
 /** Of all requests to these, those that failed. */

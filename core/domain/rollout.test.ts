@@ -167,6 +167,8 @@ test("the live release is taken back for errors or crashes while it is watched, 
   assert.match(bad.failure.detail, /^11 of 20 requests to v2 failed \(55 %\)/);
   assert.deepEqual(watched({ requests: 20, errors: 11 }, {}, { until: NOW + 1, formerPercent: 60 }), []);
   assert.deepEqual(watched({ requests: 20, errors: 11 }, {}, { until: NOW, formerPercent: 0 }), []);
+  const late = snapshot({ live: release("r2"), target: release("r2"), former, watch: { until: NOW + 1, formerPercent: 0 }, instances: [instance("b", "r2", { served: { requests: 20, errors: 11 } }), warm("a", { served: { requests: 10, errors: 6 } })] });
+  assert.deepEqual(planRollout(late, NOW), [], "said after the new one was live");
   assert.equal(watched({ requests: 0, errors: 0 }, { restarts: 3, phase: "backing-off", problem: { code: "app_exited", detail: "gone", logTail: [] } })[0]?.kind, "roll-back");
 });
 

@@ -13,8 +13,8 @@ import { scheduledNow } from "./schedule.ts";
 export const TEMPERATURES = ["running", "frozen", "standby", "cold"] as const;
 export type Temperature = (typeof TEMPERATURES)[number];
 
-/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced; `schedule`: its hours have begun; `kept-warm`: its release was live before. */
-export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec", "schedule", "kept-warm"] as const;
+/** Why an instance has its temperature. `knock`: something came for it that no gateway had announced; `schedule`: its hours have begun; `kept-warm`: its release was live before; `rollback`: it is again. */
+export const TEMPERATURE_CAUSES = ["idle", "request", "knock", "memory-pressure", "exec", "schedule", "kept-warm", "rollback"] as const;
 export type TemperatureCause = (typeof TEMPERATURE_CAUSES)[number];
 
 /** Quiet for so long, an instance goes there; null: it does not. */

@@ -52,7 +52,8 @@ async function execute(tx: Tx, snapshot: RolloutSnapshot, action: RolloutAction,
   const ended = (ids: DeploymentId[]) => ids.map((id) => ({ bell: "deployment" as const, id }));
   switch (action.kind) {
     case "place":
-      return [node(action.nodeId)];
+      // With a new release gateways begin to count what the live one's instances answer.
+      return snapshot.live === null || action.releaseId === snapshot.live.id ? [node(action.nodeId)] : [node(action.nodeId), route];
     case "drain":
       await drainInstance(tx, action.instanceId, now);
       return [route];
