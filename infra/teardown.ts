@@ -5,6 +5,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { unlimitFreeLoops } from "../core/host/io-limits.ts";
 import { CommandError, run, runUnchecked, type RunResult } from "../core/host/spawn.ts";
 import type { BerthConfig } from "./config.ts";
 import { stopPostgres } from "./local/postgres.ts";
@@ -146,6 +147,7 @@ export async function removeFromHost(config: BerthConfig): Promise<void> {
   for (const cgroup of cgroupsOf(netPrefix)) await removeCgroup(cgroup);
   if (isMountPoint(pin)) await run(["umount", "--lazy", pin]);
   while (isMountPoint(runDir)) await run(["umount", "--lazy", runDir]);
+  unlimitFreeLoops();
 }
 
 export function namespacesOf(netPrefix: string): string[] {

@@ -57,17 +57,16 @@ export class Disks {
 
   async #make(path: string, size: DiskSize): Promise<Template> {
     await mkdir(this.#dir, { recursive: true, mode: 0o700 });
+    const contents = `${path}.d`;
     const file = await open(path, "w+", 0o600);
     try {
       await file.truncate(imageBytes(size));
-      const contents = `${path}.d`;
       for (const name of this.#directories) await mkdir(join(contents, name), { recursive: true, mode: 0o755 });
       await run(makeExt4(path, contents, size));
-      await rm(contents, { recursive: true });
       return readParts(file.fd);
     } finally {
       await file.close();
-      await rm(path, { force: true });
+      for (const each of [path, contents]) await rm(each, { recursive: true, force: true });
     }
   }
 }
