@@ -19,13 +19,7 @@ export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Di
   const binds = await volumes.mount(mounts, limits);
   for (const [index, { path, sizeBytes }] of scratch.entries()) {
     const target = join(dir, "scratch", String(index));
-    if (!isMountPoint(target)) {
-      mkdirSync(target, { recursive: true, mode: 0o711 });
-      await disks.prepare(`${target}.img`, { bytes: sizeBytes, inodes: Math.ceil(sizeBytes / BYTES_PER_INODE) });
-      const loop = await mountDisk(`${target}.img`, target);
-      writeFileSync(`${target}.loop`, loop);
-      await limitWriteback(loop, limits);
-    }
+    await once(target, () => mountScratch(disks, target, sizeBytes, limits));
     const source = join(target, VISIBLE);
     if (!existsSync(source)) {
       mkdirSync(source, { mode: 0o755 });
@@ -40,6 +34,26 @@ export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Di
 export function scratchLoops(dir: string): string[] {
   const scratch = join(dir, "scratch");
   return existsSync(scratch) ? readdirSync(scratch).filter((name) => name.endsWith(".loop")).map((name) => readFileSync(join(scratch, name), "utf8")) : [];
+}
+
+async function mountScratch(disks: Disks, target: string, sizeBytes: number, limits: Mounting["limits"]): Promise<void> {
+  if (isMountPoint(target)) return;
+  mkdirSync(target, { recursive: true, mode: 0o711 });
+  await disks.prepare(`${target}.img`, { bytes: sizeBytes, inodes: Math.ceil(sizeBytes / BYTES_PER_INODE) });
+  const loop = await mountDisk(`${target}.img`, target);
+  writeFileSync(`${target}.loop`, loop);
+  await limitWriteback(loop, limits);
+}
+
+const underWay = new Map<string, Promise<void>>();
+
+/** Several containers of an instance may come for the same directory at the same time. */
+function once(target: string, mount: () => Promise<void>): Promise<void> {
+  const known = underWay.get(target);
+  if (known !== undefined) return known;
+  const mounting = mount().finally(() => underWay.delete(target));
+  underWay.set(target, mounting);
+  return mounting;
 }
 
 /** Before the container's directory is removed. */

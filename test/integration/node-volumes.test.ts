@@ -213,6 +213,20 @@ test("it grows, and goes only when it is told to and nobody uses it", async () =
   assert.ok(!existsSync(node.path("volumes", one.id)));
 });
 
+test("all containers of an instance see its volume and its scratch; gVisor is no way out of either's size", async () => {
+  const one = volume({ sizeBytes: 16 * MIB });
+  node.wantVolumes(one);
+  const scratch = [{ path: "/scratch", sizeBytes: 16 * MIB }];
+  const beside = shell("echo from beside > /data/beside; echo from beside > /scratch/beside; while :; do sleep 0.1; done");
+  const both = await runWith(one, "until [ -s /data/beside ] && [ -s /scratch/beside ]; do sleep 0.05; done; cat /data/beside /scratch/beside", { scratch, sidecars: [node.beside("helper", beside, { stopGraceMs: 0 })] });
+  assert.equal(both.text, "from beside\nfrom beside\n");
+  await both.end();
+  const walled = await runWith(one, "cat /data/beside; dd if=/dev/zero of=/data/x bs=64k; wc -c < /data/x", { isolation: "gvisor", readyTimeoutMs: 30_000 });
+  assert.match(walled.text, /^from beside\n[\s\S]*No space left on device/);
+  assert.ok(Number(walled.text.trim().split("\n").at(-1)) < 16 * MIB, walled.text);
+  await walled.end();
+});
+
 test("scratch has a size, belongs to the app's user, survives a crash and goes with its instance", async () => {
   const { desired, text, end, url } = await runWith(volume(), "id -u; dd if=/dev/zero of=/scratch/x bs=64k; rm /scratch/x; echo here >> /scratch/file; cat /scratch/file", {
     mounts: [], user: "1000", scratch: [{ path: "/scratch", sizeBytes: 16 * MIB }],
