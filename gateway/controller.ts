@@ -9,6 +9,7 @@ import type { AppId, InstanceId } from "../core/contract/ids.ts";
 import type { Log } from "../core/log.ts";
 import { slotName, type ConfigOptions } from "./commands/config.ts";
 import { outcome, parseStats, render } from "./commands/runtime.ts";
+import { Certificates } from "./certificates.ts";
 import { Counter } from "./counter.ts";
 import { DrainWatch } from "./drain-watch.ts";
 import { ErrorPages } from "./error-pages.ts";
@@ -53,6 +54,7 @@ export class Controller {
   readonly #served = new ServedWatch();
   readonly #counter: Counter;
   readonly #errorPages: ErrorPages;
+  readonly #certificates: Certificates;
   /** Slots whose app is gone and that were counted for the last time since. */
   readonly #counted = new Set<string>();
   readonly #busySince = new Map<string, number>();
@@ -71,6 +73,7 @@ export class Controller {
   #drainAt = 0;
   #countAt = 0;
   #lookAt = 0;
+  #certificatesAt = 0;
   #retryAt = Infinity;
   #loop: Promise<void> | undefined;
 
@@ -92,6 +95,7 @@ export class Controller {
     this.#addFree(1);
     this.#counter = new Counter({ path: options.config.files.counts, log: options.log, send: options.send });
     this.#errorPages = new ErrorPages(options.config.files.errorPages);
+    this.#certificates = new Certificates(options.config.tls?.certificates, options.log);
     this.#errorPages.keep(this.#mirror.routes);
   }
 
@@ -221,7 +225,7 @@ export class Controller {
       }
       if (this.#dirty.size > 0) continue;
       const drainAt = this.#drains.pending ? this.#drainAt : Infinity;
-      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#lookAt, this.#retryAt, drainAt) - Date.now());
+      const waitMs = Math.max(0, Math.min(this.#observeAt, this.#countAt, this.#lookAt, this.#certificatesAt, this.#retryAt, drainAt) - Date.now());
       const timer = setTimeout(this.#wake, waitMs);
       await Promise.race([woken, this.#running?.admin.closed]);
       clearTimeout(timer);
@@ -237,6 +241,10 @@ export class Controller {
     if (this.#drains.pending && Date.now() >= this.#drainAt) await this.#attest();
     if (Date.now() >= this.#lookAt) await this.#look();
     if (Date.now() >= this.#countAt) await this.#count();
+    if (Date.now() >= this.#certificatesAt) {
+      this.#certificatesAt = Date.now() + this.#certificates.lookEveryMs;
+      await this.#certificates.look(this.#admin);
+    }
   }
 
   /** At what goes on: for sleepers, for the autoscaler, and for releases that are watched. */
@@ -278,6 +286,8 @@ export class Controller {
       if (!this.#running.admin.isClosed) return;
       this.#running = undefined;
     }
+    this.#certificates.forget();
+    this.#certificatesAt = 0;
     const adopted = await adopt(this.#config);
     if (adopted !== undefined && isCurrent(this.#config)) {
       this.#o.log.info({ pid: adopted.pid }, "haproxy adopted");

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { LogEnv, readEnv } from "../core/env.ts";
 import { openLog } from "../core/log.ts";
+import { certificatesIn } from "./certificates.ts";
 import { openChannel, type GatewayChannel } from "./channel.ts";
 import type { ConfigOptions } from "./commands/config.ts";
 import { filesOf } from "./commands/files.ts";
@@ -18,6 +19,8 @@ const VERSION = "0.1.0";
 const REMIND_MS = 2000;
 const HOLD_AGAIN_MS = 1000;
 
+const LISTEN = z.string().regex(/^(\*|[\d.]+|\[[\da-f:]+\]):\d+$/, "must be ADDRESS:PORT");
+
 const Env = z.object({
   ...LogEnv,
   BERTH_DATA: z.string().default("/var/lib/berth"),
@@ -26,7 +29,12 @@ const Env = z.object({
   /** Where clients reach the API: errors link to it. */
   BERTH_PUBLIC_URL: z.url({ protocol: /^https?$/ }).optional(),
   BERTH_GATEWAY_TOKEN: z.string().min(1),
-  BERTH_GATEWAY_LISTEN: z.string().regex(/^(\*|[\d.]+|\[[\da-f:]+\]):\d+$/, "must be ADDRESS:PORT").default("127.0.0.1:8080"),
+  BERTH_GATEWAY_LISTEN: LISTEN.default("127.0.0.1:8080"),
+  /** A second listener, for HTTPS, with every certificate (PEM, its key in it or beside it as .key) of the directory. */
+  BERTH_GATEWAY_TLS_LISTEN: LISTEN.optional(),
+  BERTH_GATEWAY_TLS_CERTIFICATES: z.string().startsWith("/").optional(),
+  /** 1: requests without TLS are sent to `https:`. */
+  BERTH_GATEWAY_TLS_FORCE: z.enum(["0", "1"]).default("0"),
   /** Backends that HAProxy has ready for apps; doubled when they run out. */
   BERTH_GATEWAY_SLOTS: z.coerce.number().int().min(1).max(100_000).default(1024),
   BERTH_GATEWAY_MAX_CONNECTIONS: z.coerce.number().int().min(100).default(8000),
@@ -50,6 +58,7 @@ const config: ConfigOptions = {
   files,
   luaDir: join(import.meta.dirname, "lua"),
   listen: env.BERTH_GATEWAY_LISTEN,
+  tls: tlsOptions(),
   slotCount: env.BERTH_GATEWAY_SLOTS,
   maxConnections,
   maxPerApp: env.BERTH_GATEWAY_MAX_PER_APP || Math.ceil(maxConnections / 4),
@@ -103,6 +112,13 @@ const stop = async (signal: string) => {
 };
 process.on("SIGTERM", () => void stop("SIGTERM"));
 process.on("SIGINT", () => void stop("SIGINT"));
+
+function tlsOptions(): ConfigOptions["tls"] {
+  const { BERTH_GATEWAY_TLS_LISTEN: listen, BERTH_GATEWAY_TLS_CERTIFICATES: certificates } = env;
+  if (listen === undefined) return undefined;
+  if (certificates === undefined || certificatesIn(certificates).length === 0) throw new Error("BERTH_GATEWAY_TLS_LISTEN needs BERTH_GATEWAY_TLS_CERTIFICATES: a directory with at least one certificate");
+  return { listen, certificates, isForced: env.BERTH_GATEWAY_TLS_FORCE === "1" };
+}
 
 function groupId(name: string): number | undefined {
   const line = readFileSync("/etc/group", "utf8").split("\n").find((one) => one.startsWith(`${name}:`));

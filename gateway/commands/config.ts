@@ -11,6 +11,8 @@ export interface ConfigOptions {
   luaDir: string;
   /** `address:port`. */
   listen: string;
+  /** A second listener, with the certificates of a directory. */
+  tls?: { listen: string; certificates: string; /** Requests without TLS are sent there. */ isForced: boolean } | undefined;
   slotCount: number;
   /** Connections of clients; each may need a second one to an instance. */
   maxConnections: number;
@@ -43,7 +45,7 @@ export function slotName(index: number): string {
 
 /** All but the servers: a running HAProxy with the same skeleton needs no reload. */
 export function buildSkeleton(options: ConfigOptions): string {
-  return [globalSection(options), defaultsSection(options), frontendSection(options), unknownSection(options), ...featureSections(options).map(({ head, lines }) => section(head, lines)), slotDefaults(options)].join("\n");
+  return [globalSection(options), defaultsSection(options), ...frontends(options), unknownSection(options), ...featureSections(options).map(({ head, lines }) => section(head, lines)), slotDefaults(options)].join("\n");
 }
 
 export function buildConfig(options: ConfigOptions, slots: ReadonlyMap<string, SlotWanted>): string {
@@ -80,7 +82,6 @@ function globalSection(o: ConfigOptions): string {
     `setenv BERTH_HOLD_ALONE_MS ${o.aloneHoldMs}`,
     `setenv BERTH_TEXTS ${join(o.files.pages, TEXTS_FILE)}`,
     `setenv BERTH_ERROR_PAGES ${o.files.errorPages}`,
-    `setenv BERTH_FEATURES ${o.files.features}`,
     `setenv BERTH_MAX_PER_APP ${o.maxPerApp}`,
     ...LUA_FILES.map((name) => `lua-load ${join(o.luaDir, name)}`),
   ]);
@@ -110,9 +111,17 @@ function defaultsSection(o: ConfigOptions): string {
   ]);
 }
 
-function frontendSection(o: ConfigOptions): string {
-  return section("frontend web from base", [
-    `bind ${o.listen}`,
+function frontends(o: ConfigOptions): string[] {
+  const plain = frontendSection(o, "web", `bind ${o.listen}`, "http");
+  if (o.tls === undefined) return [plain];
+  const { listen, certificates } = o.tls;
+  return [plain, frontendSection(o, "web_tls", `bind ${listen} ssl crt ${certificates} alpn h2,http/1.1 ssl-min-ver TLSv1.2`, "https")];
+}
+
+/** One for each scheme: what is known beforehand costs no rule. */
+function frontendSection(o: ConfigOptions, name: string, bind: string, scheme: "http" | "https"): string {
+  return section(`frontend ${name} from base`, [
+    bind,
     // After a reload a kept connection ends with its next answer, never under a request that is on its way.
     "option idle-close-on-response",
     // WSGI and CGI apps read «X_Forwarded_For» and «X-Forwarded-For» as the same variable.
@@ -121,6 +130,7 @@ function frontendSection(o: ConfigOptions): string {
     "tcp-request session set-var(sess.from) src,concat()",
     "tcp-request session set-var(sess.id) uuid(),concat(-)",
     "tcp-request session set-var(sess.requests) int(0)",
+    ...(scheme === "http" && o.tls?.isForced === true ? ["http-request redirect scheme https code 308"] : []),
     "http-request deny deny_status 405 if { method CONNECT TRACE }",
     // A map reads up to a NUL, and the app beyond it: the slash at the end of all keys is found by whole hosts alone.
     `http-request set-var(txn.slot) req.fhdr(host),concat(/),map_str(${o.files.hosts})`,
@@ -134,7 +144,7 @@ function frontendSection(o: ConfigOptions): string {
     "http-request del-header connection",
     "http-request del-header keep-alive",
     "http-request add-header x-forwarded-for %[var(sess.from)]",
-    "http-request add-header x-forwarded-proto http",
+    `http-request add-header x-forwarded-proto ${scheme}`,
     "http-request set-var(sess.requests) var(sess.requests),add(1)",
     "http-request set-header x-request-id %[var(sess.id)]%[var(sess.requests)]",
     "http-request lua.upgrade if { req.fhdr(upgrade) -m found }",

@@ -35,7 +35,7 @@ function outer({ files }: ConfigOptions, name: string) {
 }
 
 function inner({ files, user }: ConfigOptions, name: string) {
-  const cookie = `${STICKY_COOKIE}=%[srv_name,sha2(256),hex,bytes(0,32)]; Path=/; HttpOnly; SameSite=Lax`;
+  const cookie = `${STICKY_COOKIE}=%[srv_name,sha2(256),hex,bytes(0,32)]; Path=/; HttpOnly; SameSite=Lax%[var(txn.secure)]`;
   return {
     head: `frontend ${name} from base`,
     lines: [
@@ -45,9 +45,11 @@ function inner({ files, user }: ConfigOptions, name: string) {
       `http-request set-var(txn.slot) ${WHOLE_HOST},map_str(${files.featured})`,
       // Its app has given its features up while the request was on its way here.
       `http-request set-var(txn.slot) ${WHOLE_HOST},map_str(${files.hosts}) if !{ var(txn.slot) -m found }`,
-      // Without a slot its host has just gone: the unknown backend answers.
-      "http-request lua.features if { var(txn.slot) -m found }",
-      "http-request deny deny_status 500 if { var(txn.slot) -m found } !{ var(txn.passed) -m found }",
+      `http-request set-var(txn.secure) str("; Secure") if { req.fhdr(x-forwarded-proto) -m str https }`,
+      `http-request set-var(txn.features) var(txn.slot),map_str(${files.features})`,
+      "http-request lua.features if { var(txn.features) -m found }",
+      // HAProxy goes on when an action fails: what was not let through is refused.
+      "http-request deny deny_status 500 if { var(txn.features) -m found } !{ var(txn.passed) -m found }",
       // Of another app's server, or one that is gone, the slot knows nothing: any other serves.
       `http-request set-var(txn.server) req.cook(${STICKY_COOKIE}),map_str(${files.sticky}),field(2,/) if { var(txn.sticky) -m found }`,
       `http-response add-header set-cookie "${cookie}" if { var(txn.sticky) -m found } !{ srv_name,strcmp(txn.server) eq 0 }`,

@@ -1,7 +1,5 @@
 -- What is done with requests of apps that ask for it: `gateway/features.ts` writes it into a map, slot → words. Requests of
 -- other apps do not come here.
-local specs = Map.new(os.getenv("BERTH_FEATURES"), Map._str)
-
 -- Slot → its words, and what they were read as.
 local known = {}
 
@@ -26,8 +24,7 @@ local function parse(words)
   return spec
 end
 
-local function spec_of(slot)
-  local words = specs:lookup(slot) or ""
+local function spec_of(slot, words)
   local one = known[slot]
   if one == nil or one.words ~= words then
     one = { words = words, spec = parse(words) }
@@ -117,7 +114,7 @@ end
 
 core.register_action("features", { "http-req" }, function(txn)
   local slot = txn:get_var("txn.slot")
-  local spec = spec_of(slot)
+  local spec = spec_of(slot, txn:get_var("txn.features"))
   local client = client_of(txn)
   if spec.allow ~= nil and not is_allowed(spec.allow, client) then return berth.answer(txn, "not-allowed") end
   if spec.retry_after_s ~= nil then
@@ -136,6 +133,5 @@ core.register_action("features", { "http-req" }, function(txn)
     txn.http:req_del_header("authorization")
   end
   if spec.sticky then txn:set_var("txn.sticky", 1) end
-  -- HAProxy goes on when an action fails: what was not let through is refused.
   txn:set_var("txn.passed", 1)
 end, 0)
