@@ -1,7 +1,7 @@
 /** A file with an ext4 in it: made, checked, grown, mounted. Only Berth makes them: a tenant writes through the kernel alone. */
 import { chown, mkdir, mkdtemp, open, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { CHECK_REPAIRED, checkExt4, growExt4, makeVolume, rereadSize, reserve, VISIBLE } from "../core/host/commands/ext4.ts";
+import { CHECK_REPAIRED, checkExt4, checkExt4Fully, growExt4, makeVolume, rereadSize, reserve, VISIBLE } from "../core/host/commands/ext4.ts";
 import { loopsOf, mountDisk, numberOf } from "../core/host/disks.ts";
 import { limitWriteback, unlimitWriteback, type IoLimits } from "../core/host/io-limits.ts";
 import { isMountPoint } from "../core/host/mounts.ts";
@@ -92,7 +92,7 @@ export async function growImage(path: string, sizeBytes: number, isMounted: bool
   await requireRoom(dirname(path), sizeBytes - (await stat(path)).size);
   await run(reserve(path, sizeBytes), { timeoutMs: MAKE_TIMEOUT_MS });
   if (!isMounted) {
-    await check([...checkExt4(path), "-f"]);
+    await check(checkExt4Fully(path));
     await run(growExt4(path), { timeoutMs: MAKE_TIMEOUT_MS });
     return true;
   }
@@ -105,5 +105,6 @@ export async function growImage(path: string, sizeBytes: number, isMounted: bool
 /** @throws Error when it is not sound */
 export async function check(argv: readonly string[]): Promise<void> {
   const { code, stdout, stderr } = await runUnchecked(argv, { timeoutMs: MAKE_TIMEOUT_MS });
-  if (code === null || code > CHECK_REPAIRED) throw new Error(`the file system needs repair: ${(stderr || stdout).trim().slice(-500)}`);
+  const said = (stderr || stdout).replaceAll(argv.at(-1) ?? "", "it").trim();
+  if (code === null || code > CHECK_REPAIRED) throw new Error(`the file system needs repair: ${said.slice(0, 400)}`);
 }

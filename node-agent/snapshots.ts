@@ -30,7 +30,7 @@ export async function copyImage(image: string, copy: string, mountedAt: string |
   try {
     const { code, stderr } = await runUnchecked(copySparse(image, copy), { timeoutMs: FROZEN_MAX_MS, signal });
     if (code === null) throw new Error(`the copy took longer than the ${FROZEN_MAX_MS / 1000} s that an app can wait: stop the app, or keep the node's data on XFS or Btrfs`);
-    if (code !== 0) throw new Error(`the copy failed: ${stderr.trim()}`);
+    if (code !== 0) throw new Error(/No space left/i.test(stderr) ? "the node has no room for the copy" : "the copy failed on the node");
   } finally {
     await runUnchecked(thaw(mountedAt));
   }

@@ -5,17 +5,19 @@
 import { statfsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import pLimit from "p-limit";
 import type { DesiredMount, DesiredVolume, VolumesReport } from "../core/contract/node-volumes.ts";
 import { thaw, VISIBLE } from "../core/host/commands/ext4.ts";
 import type { IoLimits } from "../core/host/io-limits.ts";
 import { isMountPoint, mountPoints } from "../core/host/mounts.ts";
-import { runUnchecked } from "../core/host/spawn.ts";
+import { CommandError, runUnchecked } from "../core/host/spawn.ts";
 import type { Log } from "../core/log.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
 import { growImage, makeImage, mountImage, sizeOf, unmountImage } from "./image-file.ts";
 import { NotReady } from "./not-ready.ts";
 import { copyImage, fetchImage, packCopy, uploadSnapshot, type Packed } from "./snapshots.ts";
 
+const FETCH_TIMEOUT_MS = 6 * 3_600_000;
 const RETRY_EVERY_MS = 5000;
 const MEASURE_EVERY_MS = 30_000;
 /** Some minutes without the API or its store. */
@@ -48,6 +50,8 @@ interface Image {
   problem: string | undefined;
   /** The kernel does not let a mounted file system grow. */
   growsLater: boolean;
+  /** It is wanted no more: what is being fetched for it ends. */
+  unwanted: AbortController;
   taking: Taking | undefined;
 }
 
@@ -63,6 +67,8 @@ const keyOf = ({ id, version }: ImageName) => `${id}/${version}`;
 export class Volumes {
   readonly #options: VolumesOptions;
   readonly #images = new Map<string, Image>();
+  /** Snapshots of running apps: the host's disk is there for all. */
+  readonly #copies = pLimit(1);
   #timers: NodeJS.Timeout[] = [];
 
   constructor(options: VolumesOptions) {
@@ -90,12 +96,14 @@ export class Volumes {
     for (const [key, image] of this.#images) {
       if (named.has(key)) continue;
       image.taking?.aborted.abort();
+      image.unwanted.abort();
       this.#images.delete(key);
     }
     for (const one of desired) {
       const image = this.#images.get(keyOf(one));
       if (image === undefined) this.#images.set(keyOf(one), newImage(one));
       else image.desired = one;
+      if (one.want === "gone") image?.unwanted.abort();
     }
     this.look();
   }
@@ -187,7 +195,7 @@ export class Volumes {
       if (desired.want !== "make") return;
       await mkdir(join(this.#options.dir, desired.id), { recursive: true, mode: 0o711 });
       if (desired.source === undefined) await makeImage(path, desired);
-      else await fetchImage(desired, path, AbortSignal.timeout(6 * 3_600_000));
+      else await fetchImage(desired, path, AbortSignal.any([image.unwanted.signal, AbortSignal.timeout(FETCH_TIMEOUT_MS)]));
       image.sizeBytes = await sizeOf(path);
     }
     image.state = "whole";
@@ -209,7 +217,9 @@ export class Volumes {
     if (snapshot === undefined || image.taking !== undefined) return;
     const taking: Taking = { id: snapshot.id, aborted: new AbortController(), problem: undefined };
     image.taking = taking;
-    this.#take(image, taking).catch((error: unknown) => {
+    const take = () => this.#take(image, taking);
+    // An app that is stopped for it goes first.
+    (snapshot.isStopped ? take() : this.#copies(take)).catch((error: unknown) => {
       if (taking.aborted.signal.aborted) return;
       taking.problem = textOf(error);
       this.#options.log.warn({ snapshot: taking.id, err: error }, "a snapshot was not taken");
@@ -254,7 +264,7 @@ export class Volumes {
 }
 
 function newImage(desired: DesiredVolume): Image {
-  return { desired, busy: Promise.resolve(), isDue: false, state: "making", sizeBytes: undefined, usedBytes: undefined, problem: undefined, growsLater: false, taking: undefined };
+  return { desired, busy: Promise.resolve(), isDue: false, state: "making", sizeBytes: undefined, usedBytes: undefined, problem: undefined, growsLater: false, unwanted: new AbortController(), taking: undefined };
 }
 
 function isLeftover(name: string): boolean {
@@ -265,7 +275,10 @@ async function removeIfEmpty(dir: string): Promise<void> {
   if ((await readdir(dir).catch(() => [""])).length === 0) await rm(dir, { recursive: true, force: true });
 }
 
+/** For the volume's owner: where things are on the host stands in the log alone. */
 function textOf(error: unknown): string {
-  const text = error instanceof Error ? error.message : String(error);
-  return text.slice(-500);
+  if (error instanceof CommandError) return `«${error.argv[0]}» failed on the node`;
+  const { code } = error as { code?: unknown };
+  if (typeof code === "string") return `the node's disk failed (${code})`;
+  return (error instanceof Error ? error.message : String(error)).slice(0, 500);
 }

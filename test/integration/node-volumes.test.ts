@@ -186,6 +186,7 @@ test("a damaged file system is said, not mounted and not thrown away", async () 
   node.wantVolumes({ ...one, want: "keep" });
   const failed = await node.failed({ args: serving("true"), mounts: [at(one)] }, tenant);
   assert.match(failed.problem?.detail ?? "", /cannot be mounted: the file system needs repair/);
+  assert.ok(!failed.problem?.detail.includes(node.dir), "where it is on the host is nobody's business");
   assert.equal(statSync(image(one)).size, 100_000);
   node.want();
 });

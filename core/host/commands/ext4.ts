@@ -13,6 +13,11 @@ export function checkExt4(image: string): string[] {
   return ["e2fsck", "-p", image];
 }
 
+/** Before it grows: resize2fs wants it. */
+export function checkExt4Fully(image: string): string[] {
+  return ["e2fsck", "-p", "-f", image];
+}
+
 /** Looks at all of it, and gives free blocks back to the host. */
 export function checkExt4Whole(image: string): string[] {
   return ["e2fsck", "-p", "-f", "-E", "discard", image];
