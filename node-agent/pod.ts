@@ -134,8 +134,10 @@ export class Pod {
     this.#isUp = this.#all.some(({ saved }) => saved.state !== "waiting");
     for (const one of this.#sidecars) {
       const isRunning = await one.adopt(netns);
-      const isOver = one.saved.state === "waiting" || one.saved.state === "completed" || one.saved.state === "failed";
-      if (!isOver) void this.#begin(one, netns, isRunning);
+      const { state } = one.saved;
+      // What is over stays so until the pod goes down.
+      if (state === "completed" || state === "failed") this.#lives.set(one, { started: Promise.resolve(), over: Promise.resolve() });
+      else if (state !== "waiting") void this.#begin(one, netns, isRunning);
     }
   }
 
@@ -147,8 +149,7 @@ export class Pod {
     for (const one of this.#inits) if (one.saved.state !== "completed" && !stop.aborted) await this.#runInit(one, netns, stop);
     for (const one of this.#sidecars) {
       if (stop.aborted) return;
-      const begun = this.#lives.get(one)?.started ?? (one.saved.state === "completed" ? Promise.resolve() : undefined);
-      const started = begun ?? this.#begin(one, netns, false);
+      const started = this.#lives.get(one)?.started ?? this.#begin(one, netns, false);
       const end = await Promise.race([started, this.broken, aborted(stop)]);
       if (end instanceof NotReady) throw end;
     }
@@ -250,7 +251,7 @@ export class Pod {
   async #live(one: Companion, netns: Netns, isRunning: boolean, onStarted: () => void): Promise<void> {
     const { signal } = this.#life;
     const former = isRunning ? undefined : await one.formerExit();
-    if (former && (await this.#settle(one, former, signal)) === "over") return;
+    if (former && (await this.#settle(one, former, signal)) === "over") return onStarted();
     for (let running = isRunning; !signal.aborted; running = false) {
       let end: unknown;
       try {
@@ -311,6 +312,8 @@ export class Pod {
   async #settle(one: Companion, end: unknown, signal: AbortSignal): Promise<"over" | "again"> {
     const why = await one.explain(end);
     const exit = why.beside?.lastExit ?? one.saved.lastExit;
+    // Forgetting it would thaw the others.
+    await this.#options.untilAwake(signal);
     await one.forget();
     const problem = { ...why.problem, logTail: why.beside?.logTail ?? [] };
     const { restartPolicy } = one.desired;

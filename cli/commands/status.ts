@@ -54,7 +54,7 @@ async function render(out: Output, { app, instances, lastDeployment }: AppStatus
 
 /** One that does not run and should, or has been started again. */
 function renderContainer(out: Output, { id }: Instance, { name, kind, state, ready, restarts, lastExit, problem }: Instance["containers"][number]): void {
-  const isWell = state === "completed" || (kind === "sidecar" && state === "running" && ready);
+  const isWell = state === "completed" || state === "waiting" || (kind === "sidecar" && state === "running" && ready);
   if (isWell && restarts === 0) return;
   const exit = lastExit === null ? "" : `, exit code ${lastExit.code}${lastExit.oomKilled ? " (out of memory)" : ""}`;
   const again = restarts === 0 ? "" : `, restarts ${restarts}`;
