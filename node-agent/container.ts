@@ -2,6 +2,7 @@
 import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { confineCpu, removeCgroup, setCpuQuota } from "../core/host/cgroup.ts";
 import { conmon } from "../core/host/commands/conmon.ts";
 import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
@@ -50,6 +51,7 @@ export function mainGroup({ cgroupParent }: ContainerHost, { id, init = [], side
 
 const CREATE_TIMEOUT_MS = 20_000;
 const CREATE_TRIES = 3;
+const MONITOR_PAUSE_MS = 2;
 
 export class Container {
   readonly #host: ContainerHost;
@@ -122,14 +124,23 @@ export class Container {
     return `${this.#host.cgroupParent}/${this.#desired.id}.monitor`;
   }
 
+  /** The monitor goes on before the program that began it has written its id. */
+  async #monitorPid(): Promise<number> {
+    for (const deadline = performance.now() + CREATE_TIMEOUT_MS; performance.now() < deadline; await sleep(MONITOR_PAUSE_MS)) {
+      const text = await readFile(this.#monitorPidFile, "utf8").catch(() => "");
+      if (/^\d+/.test(text)) return Number.parseInt(text, 10);
+    }
+    throw new Error("the container's monitor did not say its id");
+  }
+
   /** Whoever writes much into the log pays for its writing. */
   async #limitMonitor(): Promise<void> {
-    const pid = Number(readFileSync(this.#monitorPidFile, "utf8"));
-    await confineCpu(this.#monitorGroup, pid, monitorCpuMillis(this.#desired.limits.cpuMillis));
+    await confineCpu(this.#monitorGroup, await this.#monitorPid(), monitorCpuMillis(this.#desired.limits.cpuMillis));
   }
 
   async #create(): Promise<number> {
-    await rm(this.exitFile, { force: true });
+    // The id of a former monitor may be another process's by now.
+    await Promise.all([rm(this.exitFile, { force: true }), rm(this.#monitorPidFile, { force: true })]);
     const argv = conmon(this.runtime, {
       id: this.#desired.id,
       bundle: this.dir,
