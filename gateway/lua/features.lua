@@ -1,5 +1,6 @@
 -- What is done with requests of apps that ask for it: `gateway/features.ts` writes it into a map, slot → words. Requests of
--- other apps do not come here.
+-- other apps do not come here. An error in here lets nobody in.
+
 -- Slot → its words, and what they were read as.
 local known = {}
 
@@ -11,14 +12,17 @@ local function parse(words)
       spec.allow = {}
       for range in string.gmatch(value, "[^,]+") do spec.allow[#spec.allow + 1] = core.parse_addr(range) end
     elseif name == "maintenance" then
-      spec.retry_after_s = tonumber(value)
+      spec.retry_after_s = assert(tonumber(value))
     elseif name == "auth" then
       spec.user, spec.salt, spec.hash = string.match(value, "^(%x+):sha256:(%x+):(%x+)$")
+      assert(spec.hash)
     elseif name == "rate" then
       local requests, period_ms, by = string.match(value, "^(%d+):(%d+):(%a+)$")
       spec.rate = { step_ms = tonumber(period_ms) / tonumber(requests), period_ms = tonumber(period_ms), by = by }
     elseif name == "sticky" then
       spec.sticky = true
+    else
+      error("unknown word")
     end
   end
   return spec

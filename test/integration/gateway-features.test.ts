@@ -228,8 +228,10 @@ test("words that cannot be read let nobody in", async () => {
   const { features } = filesOf(gateway.dir);
   const admin = await openAdminSocket(filesOf(gateway.dir).admin);
   const [, slot = ""] = /(slot_\d+) rate=5:1000:address$/m.exec(await admin.send(`show map ${features}`)) ?? [];
-  await admin.send(`set map ${features} ${slot} rate=nonsense`);
-  assert.equal((await gateway.get("unread")).status, 500);
+  for (const words of ["rate=nonsense", "auth=nonsense", "maintenance=x", "nonsense", "sticky|nonsense=1"]) {
+    await admin.send(`set map ${features} ${slot} ${words}`);
+    assert.equal((await gateway.get("unread")).status, 500, words);
+  }
   admin.close();
 });
 
