@@ -4,12 +4,11 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { DesiredStateSchema, type DesiredInstance, type DesiredState, type InstanceReport, type InstanceUsage } from "../core/contract/node-channel.ts";
-import type { InstanceId, TenantId } from "../core/contract/ids.ts";
+import type { InstanceId } from "../core/contract/ids.ts";
 import { MAIN } from "../core/contract/pods.ts";
 import type { Woken } from "../core/contract/wake.ts";
-import { LAYER_STORE_UID_BASE } from "../core/domain/id-ranges.ts";
 import { unlimitFreeLoops } from "../core/host/io-limits.ts";
-import { mountIdMapped, mountMemory, mountPoints, unmount } from "../core/host/mounts.ts";
+import { mountMemory, unmount } from "../core/host/mounts.ts";
 import type { NetnsPool } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
 import type { ContainerHost } from "./container.ts";
@@ -26,6 +25,7 @@ import type { PrivateNetworkState } from "./private-network.ts";
 import { unmountScratch } from "./mounts.ts";
 import { SavedFile } from "./saved-file.ts";
 import type { Entered } from "./sessions.ts";
+import type { TenantLayers } from "./tenant-layers.ts";
 import type { ImageName, Volumes } from "./volumes.ts";
 
 /** Logs of instances that are gone, kept for those who ask why. */
@@ -38,9 +38,9 @@ const SAMPLED_AT_ONCE = 20;
 
 export interface AgentDeps {
   dataDir: string;
-  toolchainBin: string;
   host: ContainerHost;
   store: LayerStore;
+  tenantLayers: TenantLayers;
   pool: NetnsPool;
   network: PrivateNetworkState;
   exits: Exits;
@@ -53,7 +53,6 @@ export interface AgentDeps {
 export class Agent {
   readonly #deps: AgentDeps;
   readonly #instances = new Map<InstanceId, Instance>();
-  readonly #tenants = new Map<TenantId, Promise<string>>();
   readonly #lastUsage: LastUsage;
   readonly #starts = new Turns(Math.max(STARTS_AT_ONCE, 2 * availableParallelism()));
   readonly #saved: SavedFile;
@@ -222,22 +221,7 @@ export class Agent {
 
   #make(desired: DesiredInstance, saved?: NonNullable<Awaited<ReturnType<typeof readSaved>>>): Instance {
     const { host, store, pool, network, exits, volumes, log, onChange } = this.#deps;
-    return new Instance({ host, store, pool, network, exits, volumes, lastUsage: this.#lastUsage, starts: this.#starts, log, onChange, tenantLayers: (each) => this.#tenantLayers(each) }, desired, saved);
-  }
-
-  /** One id-mapped bind of the whole store per tenant, made when its first instance comes. */
-  #tenantLayers({ tenantId, uidBase }: DesiredInstance): Promise<string> {
-    const known = this.#tenants.get(tenantId);
-    if (known) return known;
-    const made = (async () => {
-      const target = join(this.#deps.dataDir, "tenants", tenantId);
-      await mkdir(target, { recursive: true, mode: 0o711 });
-      if (!(await mountPoints()).has(target)) await mountIdMapped(this.#deps.toolchainBin, this.#deps.store.layersDir, target, LAYER_STORE_UID_BASE, uidBase);
-      return target;
-    })();
-    this.#tenants.set(tenantId, made);
-    made.catch(() => this.#tenants.delete(tenantId));
-    return made;
+    return new Instance({ host, store, pool, network, exits, volumes, lastUsage: this.#lastUsage, starts: this.#starts, log, onChange, tenantLayers: (each) => this.#deps.tenantLayers.of(each) }, desired, saved);
   }
 
   /** A file that the host's crash left broken must not keep the node from starting: the API says again what should run. */
@@ -267,6 +251,7 @@ export class Agent {
   async #evict(): Promise<void> {
     try {
       const evicted = await this.#deps.store.evict();
+      await this.#deps.tenantLayers.forget(evicted);
       if (evicted.length > 0) this.#deps.log.info({ evicted }, "layers removed");
       await this.#pruneLogs();
     } catch (error) {

@@ -26,6 +26,8 @@ export const AgentEnv = z.object({
   BERTH_TOOLCHAIN_BIN: z.string().min(1),
   /** Layers that no instance uses are removed, least recently used first, when the store grows beyond this. */
   BERTH_LAYER_STORE_BYTES: z.coerce.number().int().positive().default(20 * 2 ** 30),
+  /** How tenants see the node's layers with their own ids; `auto` looks what the kernel can. */
+  BERTH_LAYER_SHARING: z.enum(["auto", "idmapped", "copied"]).default("auto"),
   /** Most bytes of one unpacked layer. */
   BERTH_LAYER_BYTES: z.coerce.number().int().positive().default(10 * 2 ** 30),
   /** Most files, directories and links in one layer. */

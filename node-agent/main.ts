@@ -32,6 +32,7 @@ import { DISK_DIRECTORIES } from "./root-disk.ts";
 import { SecretStore } from "./secrets.ts";
 import { Sessions } from "./sessions.ts";
 import { SleepWatch } from "./sleep-watch.ts";
+import { probeLayerSharing, TenantLayers } from "./tenant-layers.ts";
 import { Unpacker } from "./unpack.ts";
 import { Volumes } from "./volumes.ts";
 import { openWakeServer } from "./wake-server.ts";
@@ -81,7 +82,9 @@ const firewall = new Firewall({
   },
 });
 const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES, maxEntries: config.BERTH_LAYER_ENTRIES });
+const sharing = config.BERTH_LAYER_SHARING === "auto" ? await probeLayerSharing(dataDir, config.BERTH_TOOLCHAIN_BIN, log) : config.BERTH_LAYER_SHARING;
 const store = new LayerStore({ dir: dataDir, maxBytes: config.BERTH_LAYER_STORE_BYTES, unpacker, inUse: () => agent.layersInUse() });
+const tenantLayers = new TenantLayers({ dataDir, layersDir: store.layersDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, unpacker, sharing });
 const host = {
   runtimes: { crun: crunClass(runtime), gvisor: gvisorClass(gvisor) },
   instancesDir: join(dataDir, "instances"),
@@ -117,7 +120,7 @@ const network = new PrivateNetworkState({
 const servers = config.BERTH_RESOLVERS.length > 0 ? config.BERTH_RESOLVERS : await hostResolvers();
 const resolver = new Resolver({ address: hostAddress(subnet), port: DNS_PORT, servers, wake: (tenantId, name) => network.wake(tenantId, name), log });
 const volumes = new Volumes({ dir: join(dataDir, "volumes"), api: { apiUrl: config.BERTH_API_URL, token: config.BERTH_NODE_TOKEN }, isUsed: (image) => agent.usesVolume(image), onChange: reportSoon, log });
-const agent = new Agent({ dataDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, host, store, pool, network, exits, volumes, log, onChange: reportSoon });
+const agent = new Agent({ dataDir, host, store, tenantLayers, pool, network, exits, volumes, log, onChange: reportSoon });
 const logRequests = new Map<string, AbortController>();
 const sessions = new Sessions({ enter: (id, container) => agent.enter(id, container), send: (message) => channel.send(message), idleMs: config.BERTH_SESSION_IDLE_MS, log });
 const channel = new NodeChannel({
@@ -182,7 +185,7 @@ function hello(): FromNode {
     generation: agent.generation,
     version: "1",
     capacity: { memoryBytes: totalmem(), cpuMillis: availableParallelism() * 1000, instances: config.BERTH_NODE_INSTANCES },
-    facts: { kernel: release(), cgroups: cgroupVersion(), arch: process.arch },
+    facts: { kernel: release(), cgroups: cgroupVersion(), arch: process.arch, layers: sharing },
     wake: wakeServer.address,
     network: { subnet, ...(hasAddress ? { address } : {}) },
   };

@@ -111,8 +111,11 @@ export function instanceSpec(sandbox: InstanceSandbox) {
 export interface UnpackSandbox {
   /** The toolchain's root file system, read-only. */
   rootPath: string;
-  /** The only place that can be written, at /mnt. */
+  /** At /mnt. The only place that can be written, if that. */
   targetPath: string;
+  isReadOnly?: boolean;
+  /** First host id of what it writes; without it the layer store's. */
+  uidBase?: number;
   args: readonly string[];
   cgroupsPath: string;
   limits: Limits;
@@ -132,8 +135,8 @@ export function unpackSpec(sandbox: UnpackSandbox) {
       cwd: "/",
       ...privileges(UNPACK_CAPABILITIES, UNPACK_CAPABILITIES, sandbox.limits),
     },
-    mounts: [...kernelMounts(SHM_BYTES), tmpfs("/run", "mode=755", "size=1m"), bindMount({ source: sandbox.targetPath, destination: "/mnt", readOnly: false })],
-    linux: linux(LAYER_STORE_UID_BASE, sandbox.cgroupsPath, sandbox.limits, { type: "network" }),
+    mounts: [...kernelMounts(SHM_BYTES), tmpfs("/run", "mode=755", "size=1m"), bindMount({ source: sandbox.targetPath, destination: "/mnt", readOnly: sandbox.isReadOnly ?? false })],
+    linux: linux(sandbox.uidBase ?? LAYER_STORE_UID_BASE, sandbox.cgroupsPath, sandbox.limits, { type: "network" }),
   };
 }
 

@@ -13,6 +13,7 @@ import { underBerth } from "../support/compat.ts";
 import { HTTPD, shell, TestNode, until, type InstanceWish } from "../support/node.ts";
 import { TestSession } from "../support/node-session.ts";
 import { cacheDir } from "../support/stores.ts";
+import { askToWake } from "../support/wake.ts";
 
 const COMPAT = join(REPOSITORY, "test/compat");
 /** Of the few, those of which Docker shows nothing that is the kernel's own. */
@@ -91,8 +92,9 @@ test("quiet, it is frozen, and thaws for who comes without being announced; in s
   assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" } })).status, 200);
   await cooled("standby");
   const hello = node.heard.findLast((message) => message.type === "hello");
-  const woken = await fetch(`${hello?.wake?.url}/wake/${desired.id}`, { method: "POST", headers: { authorization: `Bearer ${hello?.wake?.token}` } });
-  assert.equal(woken.status, 200, await woken.text());
+  assert.ok(hello?.wake);
+  const woken = await askToWake(hello.wake, { wake: desired.id });
+  assert.ok(typeof woken === "object" && woken.type === "woken", JSON.stringify(woken));
   assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" } })).status, 200);
 });
 

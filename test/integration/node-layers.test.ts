@@ -1,6 +1,6 @@
 /** Layers on a node: what a layer says becomes files, whatever it says nothing else does, and half a layer is never used. */
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ import { zstdCompressSync } from "node:zlib";
 import { LAYER_STORE_UID_BASE } from "../../core/domain/id-ranges.ts";
 import { run } from "../../core/host/spawn.ts";
 import { rawHeader, tarOf, type Entry } from "../support/contexts.ts";
-import { busybox, digestOf, HTTPD, layerOf, shell, TestNode, until, type TestLayer } from "../support/node.ts";
+import { busybox, digestOf, HTTPD, layerOf, shell, testTenant, TestNode, until, type TestLayer } from "../support/node.ts";
 
 const MAX_LAYER_BYTES = 32 * 2 ** 20;
 const END = Buffer.alloc(1024);
@@ -182,4 +182,24 @@ test("one tenant's writes are another's never: the layer is the same afterwards"
   const first = await look("echo changed > /shared; rm -rf /dir; cat /shared; chmod 777 /shared", shared);
   const second = await look("cat /shared; echo; ls -d /dir", shared);
   assert.deepEqual([first, second], [["changed"], ["as it was", "/dir"]]);
+});
+
+test("where no files can be shown with other ids, each tenant has a copy with its own, made once", async () => {
+  const other = await TestNode.start({ BERTH_LAYER_SHARING: "copied" });
+  try {
+    const lower = await layer({ name: "hidden/", type: "directory", mode: 0o755 }, ["hidden/f", "f"], { name: "s", mode: 0o4755, uid: 1000, gid: 1001, pax: { "SCHILY.xattr.user.kept": "yes" } }, { name: "hard", type: "link", linkname: "s" });
+    const upper = archive(file(".wh.hidden", ""), file("seen", "s"));
+    const wish = { args: shell("stat -c '%u:%g %a %h' /s; cat /seen; echo; ls -d /hidden 2>/dev/null; echo changed >/s; exec httpd -f -p 8080"), layers: [busybox(), lower, upper], stopGraceMs: 0 };
+    for (const tenant of [testTenant(), testTenant()]) {
+      const { desired } = await other.ready(wish, tenant);
+      await other.ready(wish, tenant);
+      assert.deepEqual((await other.logs(desired.id)).map(({ text }) => text), ["1000:1001 4755 2", "s"]);
+      const copies = join(other.path("copies"), tenant.tenantId);
+      assert.equal(readdirSync(copies).length, 4);
+      const copied = join(copies, lower.diffId.slice(7, 31));
+      assert.deepEqual([statSync(join(copied, "s")).uid, readFileSync(join(copied, "s"), "utf8")], [tenant.uidBase + 1000, "x"]);
+    }
+  } finally {
+    await other.stop();
+  }
 });
