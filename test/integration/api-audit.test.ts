@@ -19,6 +19,8 @@ import { startStores, type Stores } from "../support/stores.ts";
 
 /** In every value of a variable and a secret that this test sends. */
 const SENTINEL = "SENTINEL-4f1c9a";
+/** What it wants to be told when there is something to lose. */
+const QUERIES: Record<string, string> = { destroyApp: "?volumes=delete" };
 const BODIES: Record<string, unknown> = {
   createApp: { name: "made", env: { A: SENTINEL } },
   updateEnv: { A: SENTINEL },
@@ -28,8 +30,11 @@ const BODIES: Record<string, unknown> = {
   putSharedSecret: { kind: "env", value: SENTINEL },
 };
 
-/** What changes nothing here: the domain's record is not there, so that the look proves nothing. */
-const NOTHING = new Set(["checkDomain"]);
+/** What changes nothing here: the domain's record is not there, so that the look proves nothing; the app is in no maintenance. */
+const NOTHING = new Set(["checkDomain", "endMaintenance"]);
+
+/** Looked at where two apps have images: `deploy-image.test.ts`. */
+const ELSEWHERE = new Set(["promoteApp"]);
 
 interface Change {
   id: string;
@@ -62,7 +67,7 @@ after(async () => {
 
 async function ask({ id, method, path, recipe }: Change, params: Record<string, string>, token: string, body = BODIES[id] ?? recipe.body) {
   const type = typeof body === "string" ? (recipe.contentType ?? "text/plain") : "application/json";
-  const response = await fetch(api.url + path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => params[name] ?? assert.fail(name)), {
+  const response = await fetch(api.url + path.replaceAll(/\{(\w+)\}/g, (_all, name: string) => params[name] ?? assert.fail(name)) + (QUERIES[id] ?? ""), {
     method,
     headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { "content-type": type }) },
     ...(body === undefined ? {} : { body: typeof body === "string" ? body : JSON.stringify(body) }),
@@ -76,6 +81,7 @@ const countOf = async ({ tenantId }: Owned) => Number((await api.db.execute<{ n:
 test("every change leaves one entry of who asked, with when, from where, and what it was", async () => {
   assert.ok(changes.length >= 13);
   for (const change of changes) {
+    if (ELSEWHERE.has(change.id)) continue;
     const owner = await makeOwned(api);
     const [params = {}] = change.recipe.thing?.names(owner) ?? [{}];
     const { status, text, entries } = await ask(change, params, owner.token);

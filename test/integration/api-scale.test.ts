@@ -82,6 +82,13 @@ async function seed(): Promise<void> {
   await db.execute(sql`insert into idempotency (tenant_id, key, holder, locked_until) select ${tenant}, 'key' || n, 'h', now() from ${series}`);
   await db.execute(sql`insert into audit (id, tenant_id, actor, verb, target) select ${idSql("aud", "n")}, ${tenant}, 'system', 'app.create', ${idSql("app", "n")} from ${series}`);
   await db.execute(sql`insert into secrets (id, tenant_id, app_id, name, kind, version) select ${idSql("sec", "n")}, ${tenantOfApp}, case when n % 3 = 0 then null else ${app} end, 'S' || n, 'env', 1 from ${series}`);
+  await db.execute(sql`insert into volumes (id, tenant_id, app_id, name, size_bytes) select ${idSql("vol", "n")}, ${tenantOfApp}, ${app}, 'v' || n, 1 from ${series}`);
+  // Of volume 50, which is of the busy app, every fiftieth.
+  const volume = idSql("vol", `case when n % ${ROWS / BUSY_APP_ROWS} = 0 then 50 else n end`);
+  await db.execute(sql`insert into volume_snapshots (id, tenant_id, volume_id, state, reason, version, node_id, volume_bytes)
+    select ${idSql("snp", "n")}, ${tenantOfApp}, ${volume}, 'ready', 'manual', 1, ${id("nod", 1)}, 1 from ${series}`);
+  await db.execute(sql`insert into volume_operations (id, tenant_id, app_id, volume_id, kind, state, finished_at)
+    select ${idSql("opn", "n")}, ${tenantOfApp}, ${app}, ${volume}, 'snapshot', 'done', now() from ${series}`);
   await db.execute(sql`analyze`);
   await close();
 }
@@ -120,6 +127,9 @@ const LISTS: Record<string, (limit: number) => string> = {
   "an app's secrets": (limit) => `/v1/apps/${BUSY}/secrets?limit=${limit}`,
   "shared secrets": (limit) => `/v1/secrets?limit=${limit}`,
   "an app's domains": (limit) => `/v1/apps/${BUSY}/domains?limit=${limit}`,
+  volumes: (limit) => `/v1/apps/${BUSY}/volumes?limit=${limit}`,
+  "a volume's snapshots": (limit) => `/v1/apps/${BUSY}/volumes/v50/snapshots?limit=${limit}`,
+  "what was done with a volume": (limit) => `/v1/apps/${BUSY}/volumes/v50/operations?limit=${limit}`,
   previews: (limit) => `/v1/apps/${BUSY}/previews?limit=${limit}`,
   events: (limit) => `/v1/apps/${BUSY}/events?limit=${limit}`,
   tokens: (limit) => `/v1/tokens?limit=${limit}`,
@@ -136,7 +146,7 @@ test("every list of a tenant's that the API describes is looked at here", () => 
   const described = JSON.parse(readFileSync(new URL("../../api/openapi.json", import.meta.url), "utf8")) as { paths: Record<string, { get?: { parameters?: { name?: string }[] } }> };
   const isList = (path: string) => described.paths[path]?.get?.parameters?.some(({ name }) => name === "limit") === true;
   const lists = Object.keys(described.paths).filter((path) => isList(path) && !path.startsWith("/v1/operator/"));
-  const looked = new Set(Object.values(LISTS).map((path) => path(1).replace(/\?.*/, "").replace(BUSY, "{app}")));
+  const looked = new Set(Object.values(LISTS).map((path) => path(1).replace(/\?.*/, "").replace(BUSY, "{app}").replace("/v50/", "/{volume}/")));
   assert.ok(lists.length > 10);
   assert.deepEqual(lists.filter((path) => !looked.has(path)), []);
 });
@@ -165,7 +175,7 @@ const scans = (plan: Plan): string[] => [
   ...(plan.Plans ?? []).flatMap(scans),
 ];
 /** So few rows here that reading all of them is right. */
-const SMALL = new Set(["tenants", "plans", "nodes", "gateways", "uploads", "domains", "members", "invites", "secrets", "users", "tags", "manifests", "trusts", "app_events"]);
+const SMALL = new Set(["tenants", "plans", "nodes", "gateways", "uploads", "domains", "members", "invites", "secrets", "users", "tags", "manifests", "trusts", "app_events", "volume_images"]);
 
 async function byIndex(name: string, work: () => Promise<unknown>): Promise<void> {
   const queries = await record(work);
