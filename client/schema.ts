@@ -1449,7 +1449,7 @@ export interface components {
                 id: string;
                 node: string;
                 /** @enum {string|null} */
-                phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | "completed" | null;
+                phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | "running" | "completed" | null;
             }[];
             reason: string;
             release: string | null;
@@ -1509,7 +1509,7 @@ export interface components {
             [key: string]: string | null;
         };
         /** @enum {string} */
-        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "init_failed" | "sidecar_failed" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout" | "under_maintenance" | "address_not_allowed" | "password_required";
+        ErrorCode: "invalid_request" | "unauthenticated" | "token_expired" | "forbidden" | "tenant_suspended" | "quota_exceeded" | "not_found" | "method_not_allowed" | "conflict" | "name_taken" | "not_cancellable" | "idempotency_mismatch" | "idempotency_in_flight" | "version_mismatch" | "payload_too_large" | "unsupported_media_type" | "invalid_name" | "invalid_config" | "rate_limited" | "internal" | "database_unavailable" | "queue_unavailable" | "storage_unavailable" | "secrets_unavailable" | "issuer_unavailable" | "node_unavailable" | "upgrade_required" | "instance_not_running" | "exec_failed" | "port_refused" | "too_many_sessions" | "session_idle" | "context_not_tar" | "context_truncated" | "context_escapes" | "context_too_large" | "dockerfile_missing" | "dockerfile_invalid" | "dockerfile_unsupported" | "build_secret_missing" | "base_image_not_found" | "build_failed" | "build_timeout" | "build_out_of_memory" | "build_disk_full" | "build_cancelled" | "build_lost" | "image_not_found" | "image_invalid" | "app_exited" | "app_not_listening" | "app_wrong_port" | "app_unhealthy" | "app_out_of_memory" | "init_failed" | "sidecar_failed" | "image_pull_failed" | "too_many_errors" | "no_capacity" | "superseded" | "deployment_cancelled" | "no_release" | "release_command_failed" | "command_failed" | "job_deadline" | "run_missed" | "run_cancelled" | "node_lost" | "volume_missing" | "volume_in_use" | "volume_busy" | "volume_empty" | "volumes_exist" | "volume_failed" | "volume_node_lost" | "unknown_host" | "wake_timeout" | "under_maintenance" | "address_not_allowed" | "password_required";
         ExchangedToken: {
             access_token: string;
             expires_in: number;
@@ -1576,7 +1576,7 @@ export interface components {
             } | null;
             node: string;
             /** @enum {string|null} */
-            phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | "completed" | null;
+            phase: "pulling" | "starting" | "ready" | "backing-off" | "stopping" | "stopped" | "failed" | "running" | "completed" | null;
             problem: {
                 code: string;
                 detail: string;
@@ -1862,6 +1862,11 @@ export interface components {
             }[];
             settings: components["schemas"]["Settings"];
         };
+        ReleaseCommand: {
+            command: string[];
+            /** @default 600000 */
+            timeoutMs?: number;
+        };
         ReleasePage: {
             items: components["schemas"]["Release"][];
             nextCursor: string | null;
@@ -2088,6 +2093,7 @@ export interface components {
             };
             /** @default 60000 */
             readyTimeoutMs: number;
+            releaseCommand?: components["schemas"]["ReleaseCommand"];
             /** @default 1 */
             replicas: number;
             /** @default 300000 */
@@ -2262,6 +2268,7 @@ export interface components {
                 recheck?: components["schemas"]["Recheck"];
             };
             readyTimeoutMs?: number;
+            releaseCommand?: components["schemas"]["ReleaseCommand"] | null;
             replicas?: number;
             requestTimeoutMs?: number;
             restartPolicy?: components["schemas"]["RestartPolicy"] | null;
@@ -2990,6 +2997,7 @@ export type QuotaList = components['schemas']['QuotaList'];
 export type RateLimit = components['schemas']['RateLimit'];
 export type Recheck = components['schemas']['Recheck'];
 export type Release = components['schemas']['Release'];
+export type ReleaseCommand = components['schemas']['ReleaseCommand'];
 export type ReleasePage = components['schemas']['ReleasePage'];
 export type RequestFeatures = components['schemas']['RequestFeatures'];
 export type RestartPolicy = components['schemas']['RestartPolicy'];

@@ -14,6 +14,8 @@ export interface SavedInstance {
   /** Of an instance with several containers: whether its own was started, or waits for the others still. */
   isStarted?: boolean;
   everReady: boolean;
+  /** Of what runs to its end: when it began, ms since 1970. */
+  startedAt?: number;
   /** Was ready in this life of its process, and says that it is not now. */
   isUnready?: boolean;
   restarts: number;

@@ -23,6 +23,7 @@ import { crashProblem, exitedEarly, NotReady, problemOf } from "./not-ready.ts";
 import { BACKOFF_RESET_MS, explainExec, isRestarted, layerName, layersOf, restartPauseMs } from "./plan.ts";
 import { Pod } from "./pod.ts";
 import { isWell, type Patient } from "./probe.ts";
+import { runToEnd, type RunToEnd } from "./run-to-end.ts";
 import { startTimeOf } from "./process.ts";
 import { Serving } from "./serving.ts";
 import type { Entered } from "./sessions.ts";
@@ -166,7 +167,7 @@ export class Instance {
   async enter(name = MAIN): Promise<Entered | undefined> {
     const letGo = this.#saved.phase === "ready" ? await this.sleeping.keepAwake("exec").catch(() => undefined) : () => {};
     const { phase, pid } = this.#saved;
-    const container = name === MAIN ? (phase === "starting" || phase === "ready") && pid !== null && this.#container : this.#pod.find(name);
+    const container = name === MAIN ? (phase === "starting" || phase === "ready" || phase === "running") && pid !== null && this.#container : this.#pod.find(name);
     if (letGo && container && this.#network.netns) return { host: container.sessionHost(this.#network.netns), letGo };
     letGo?.();
     return undefined;
@@ -183,7 +184,11 @@ export class Instance {
   }
 
   async #live(): Promise<void> {
-    if (isOver(this.#saved.phase)) return this.#release();
+    if (isOver(this.#saved.phase)) {
+      this.#network.adopt(this.#saved.netns);
+      return this.#release();
+    }
+    if (this.#desired.run) return this.#liveOnce(this.#desired.run);
     const { signal } = this.#stop;
     try {
       for (let running = await this.#adopt(); !signal.aborted; running = false) {
@@ -202,6 +207,26 @@ export class Instance {
       }
     } catch (error) {
       if (!signal.aborted) return this.#fail(error);
+    }
+    await this.#shutDown();
+  }
+
+  async #liveOnce(run: RunToEnd): Promise<void> {
+    try {
+      const life = {
+        id: this.#desired.id,
+        saved: () => this.#saved,
+        set: (change: Partial<SavedInstance>) => this.#set(change),
+        adoptNetwork: () => this.#network.adopt(this.#saved.netns),
+        begin: async () => void ((await this.#adopt()) || (await this.#starting.fresh())),
+        untilStop: () => this.#untilStop(),
+        bringAbout: () => this.#bringAbout(),
+        logTail: () => this.#logTail(),
+      };
+      const hasEnded = await runToEnd(run, this.#desired.limits.memoryBytes, this.#ending, life);
+      if (hasEnded) return this.#release().then(() => this.#set({ netns: null }));
+    } catch (error) {
+      if (!this.#stop.signal.aborted) return this.#fail(error);
     }
     await this.#shutDown();
   }

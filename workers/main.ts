@@ -15,6 +15,7 @@ import { startBuilds } from "./build/start.ts";
 import { startReconcile } from "./reconcile/loop.ts";
 import { DnsEnv, openTxtLookup } from "../core/dns.ts";
 import { startDomains } from "./domains/loop.ts";
+import { startJobs } from "./jobs/loop.ts";
 import { UsageEnv, usageConfig } from "./usage/config.ts";
 import { startUsage } from "./usage/loop.ts";
 import { startVolumes } from "./volumes/loop.ts";
@@ -31,11 +32,13 @@ const Env = z.object({
   /** What this process does. */
   BERTH_WORKER_ROLES: z
     .string()
-    .default("build,reconcile,autoscale,usage,domains,volumes")
+    .default("build,reconcile,autoscale,usage,domains,volumes,jobs")
     .transform((text) => text.split(","))
-    .pipe(z.array(z.enum(["build", "reconcile", "autoscale", "usage", "domains", "volumes"])).min(1)),
+    .pipe(z.array(z.enum(["build", "reconcile", "autoscale", "usage", "domains", "volumes", "jobs"])).min(1)),
   /** How often the autoscaler looks. */
   BERTH_AUTOSCALE_EVERY_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
+  /** How often schedules of jobs are looked at. */
+  BERTH_JOBS_EVERY_MS: z.coerce.number().int().min(100).max(60_000).default(1000),
   ...UsageEnv,
   ...DnsEnv,
   /** How often claims of domains are looked for that are due. */
@@ -66,6 +69,7 @@ if (env.BERTH_WORKER_ROLES.includes("reconcile")) closers.push(startReconcile(co
 if (env.BERTH_WORKER_ROLES.includes("autoscale")) {
   closers.push(startAutoscale({ ...common, redis, redisPrefix: env.BERTH_REDIS_PREFIX, everyMs: env.BERTH_AUTOSCALE_EVERY_MS }));
 }
+if (env.BERTH_WORKER_ROLES.includes("jobs")) closers.push(startJobs({ ...common, everyMs: env.BERTH_JOBS_EVERY_MS }));
 if (env.BERTH_WORKER_ROLES.includes("usage")) closers.push(startUsage({ db, log, clock, ...usageConfig(env) }));
 if (env.BERTH_WORKER_ROLES.includes("domains")) {
   closers.push(startDomains({ ...common, lookup: openTxtLookup(env.BERTH_DNS_SERVERS), everyMs: env.BERTH_DOMAINS_EVERY_MS }));

@@ -13,6 +13,8 @@ export const BELLS = {
   buildCancel: "bell:build-cancel",
   /** A deployment changed (message: deployment id). Heard by API processes that stream its events. */
   deployment: "bell:deployment",
+  /** A run changed (message: run id). Heard by API processes that follow it. */
+  run: "bell:run",
   /** A token was revoked, a session ended, a role, a plan or a suspension changed (message: id of the one that changed). Heard by API processes, which look again at whoever is there. */
   token: "bell:token",
 } as const;

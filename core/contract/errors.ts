@@ -72,7 +72,14 @@ export const ERRORS = {
   no_capacity: [503, "No node has room"],
   superseded: [409, "A newer deployment took its place"],
   deployment_cancelled: [409, "The deployment was cancelled"],
-  no_release: [409, "There is no release to return to"],
+  no_release: [409, "There is no release for it"],
+  release_command_failed: [422, "The release command failed"],
+  // jobs
+  command_failed: [422, "The command ended with an error"],
+  job_deadline: [422, "The command ran longer than its deadline"],
+  run_missed: [409, "The run was left out"],
+  run_cancelled: [409, "The run was cancelled"],
+  node_lost: [503, "The node that ran it was lost"],
   // volumes
   volume_missing: [422, "The app has no such volume"],
   volume_in_use: [409, "The volume is in use"],

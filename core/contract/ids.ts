@@ -27,6 +27,8 @@ const PREFIXES = {
   volume: "vol",
   snapshot: "snp",
   operation: "opn",
+  job: "job",
+  run: "run",
   audit: "aud",
   request: "req",
 } as const;
@@ -41,6 +43,8 @@ export type DeploymentId = Id<"deployment">;
 export type ReleaseId = Id<"release">;
 export type InstanceId = Id<"instance">;
 export type NodeId = Id<"node">;
+export type JobId = Id<"job">;
+export type RunId = Id<"run">;
 
 /** A new id of the kind. Not pure: it reads the clock and random bytes. */
 export function newId<K extends IdKind>(kind: K): Id<K> {

@@ -116,6 +116,8 @@ export const DesiredInstanceSchema = z.object({
       schedule: z.array(ScheduledMinSchema).readonly().optional(),
     })
     .optional(),
+  /** It runs to its end, once: no check, no request, no second start. Absent: it serves. */
+  run: z.object({ /** From its start. */ deadlineMs: z.number().int().positive() }).optional(),
   /** It is frozen until this is taken away: its release was live before, and may be again. */
   keptWarm: z.boolean().optional(),
   limits: z.object({
@@ -158,7 +160,7 @@ export type Full = z.infer<typeof FullSchema>;
 export const CONTAINER_STATES = ["waiting", "starting", "running", "backing-off", "completed", "failed"] as const;
 
 const ProblemSchema = z.object({
-  code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable", "volume_failed", "init_failed", "sidecar_failed"]),
+  code: z.enum(["app_exited", "app_not_listening", "app_wrong_port", "app_unhealthy", "app_out_of_memory", "image_pull_failed", "image_invalid", "secrets_unavailable", "volume_failed", "init_failed", "sidecar_failed", "command_failed", "job_deadline"]),
   detail: z.string(),
   logTail: z.array(z.string()),
 });
@@ -180,9 +182,9 @@ export type ContainerReport = z.infer<typeof ContainerReportSchema>;
  * pulling: layers on their way; starting: the process runs, not ready yet; ready: takes requests;
  * backing-off: crashed, waits to start again; stopping: asked to end; stopped: ended, as it was told to;
  * failed: never became ready (its log and exit are in the report); the agent starts it no more;
- * completed: ended by itself, and its restart policy leaves it so.
+ * running: the process of what runs to its end; completed: ended by itself, or by its deadline, and is left so.
  */
-export const PHASES = ["pulling", "starting", "ready", "backing-off", "stopping", "stopped", "failed", "completed"] as const;
+export const PHASES = ["pulling", "starting", "ready", "backing-off", "stopping", "stopped", "failed", "running", "completed"] as const;
 export const PhaseSchema = z.enum(PHASES);
 export type Phase = z.infer<typeof PhaseSchema>;
 

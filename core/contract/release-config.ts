@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { LivenessSchema, PreStopSchema, ReadinessSchema, StartupSchema } from "./checks.ts";
 import type { Id } from "./ids.ts";
+import { CommandSchema, ReleaseCommandSchema } from "./jobs.ts";
 import { networkSettings, networkSettingsPatch } from "./network-rules.ts";
 import { RequestFeaturesPatchSchema, RequestFeaturesSchema } from "./request-features.ts";
 import { haveDistinctNames, InitContainersSchema, RestartPolicySchema, SidecarsSchema } from "./pods.ts";
@@ -24,12 +25,9 @@ export const SettingsSchema = z.object({
   /** TCP port that the app listens on; without it the image's first EXPOSE, else 8080. */
   port: z.number().int().min(1).max(65_535).optional(),
   /** Replaces the image's CMD. */
-  command: z
-    .array(z.string().max(32_768))
-    .min(1)
-    .max(256)
-    .refine((words) => words.reduce((sum, word) => sum + word.length, 0) <= 65_536, "a command has at most 65,536 characters")
-    .optional(),
+  command: CommandSchema.optional(),
+  /** Runs to its end before an instance of a release starts. */
+  releaseCommand: ReleaseCommandSchema.optional(),
   memoryBytes: z.number().int().min(16 * 2 ** 20).max(64 * 2 ** 30).default(512 * 2 ** 20),
   /** Thousandths of one cpu. */
   cpuMillis: z.number().int().min(10).max(64_000).default(1000),
@@ -77,6 +75,7 @@ export const SettingsPatchSchema = z.object({
   freezeAfterMs: SettingsSchema.shape.freezeAfterMs.nullable(),
   port: SettingsSchema.shape.port.nullable(),
   command: SettingsSchema.shape.command.nullable(),
+  releaseCommand: SettingsSchema.shape.releaseCommand.nullable(),
   memoryBytes: SettingsSchema.shape.memoryBytes.unwrap().optional(),
   cpuMillis: SettingsSchema.shape.cpuMillis.unwrap().optional(),
   pidsMax: SettingsSchema.shape.pidsMax.unwrap().optional(),

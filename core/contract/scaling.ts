@@ -1,19 +1,12 @@
 /** Instances by demand: how many, by what, and when at least so many. */
 import { z } from "zod";
+import { isTimeZone } from "../domain/time-zones.ts";
 
 export const WEEKDAYS = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const;
 export type Weekday = (typeof WEEKDAYS)[number];
 
 const TIME_OF_DAY = /^(?:[01]\d|2[0-3]):[0-5]\d$/;
 const SCHEDULE_MAX = 20;
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
-  } catch {
-    return false;
-  }
-}
 
 /**
  * At least `min` instances in these hours. They begin on each of the days; a `to` that is not after `from` is of the

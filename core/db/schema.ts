@@ -4,6 +4,7 @@ export * from "./tables/apps.ts";
 export * from "./tables/audit.ts";
 export * from "./tables/events.ts";
 export * from "./tables/fleet.ts";
+export * from "./tables/jobs.ts";
 export * from "./tables/registry.ts";
 export * from "./tables/tenancy.ts";
 export * from "./tables/usage.ts";

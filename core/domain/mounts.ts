@@ -51,3 +51,8 @@ export function explainVolumes(volumes: readonly ExplainedVolume[]): string[] {
 export function isExclusive({ readOnly, shared }: Pick<Mount, "readOnly" | "shared">): boolean {
   return !readOnly && !shared;
 }
+
+/** What a run beside the app's instances may mount: volumes of one writer are theirs. */
+export function sharedMounts({ mounts = [] }: Pick<Mounting, "mounts">): Mount[] {
+  return mounts.filter((mount) => !isExclusive(mount));
+}

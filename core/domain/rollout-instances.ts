@@ -91,7 +91,7 @@ function otherNodeHasRoom(nodes: Nodes, than: NodeId, now: number): boolean {
 }
 
 /** The node with room that has the fewest instances of the release, then the fewest of all. */
-export function chooseNode(nodes: Nodes, mine: readonly InstanceView[], now: number): NodeView | undefined {
+export function chooseNode(nodes: Nodes, mine: readonly Pick<InstanceView, "nodeId">[], now: number): NodeView | undefined {
   const own = (id: NodeId) => mine.filter((i) => i.nodeId === id).length;
   return [...nodes.values()]
     .filter((node) => !isLost(node, now) && node.instances < node.capacity)

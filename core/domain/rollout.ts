@@ -61,12 +61,12 @@ export interface NodeView {
 }
 
 export interface RolloutSnapshot {
-  /** `held`: one of its volumes is being switched, nothing runs meanwhile. `volumes`: that it has. */
-  app: { id: AppId; deleted: boolean; held?: boolean; volumes?: number };
+  /** `held`: one of its volumes is being switched, nothing runs meanwhile. `volumes`: that it has; `runs`: instances of runs that are not gone. */
+  app: { id: AppId; deleted: boolean; held?: boolean; volumes?: number; runs?: number };
   live: ReleasePlan | null;
   target: ReleasePlan | null;
   /** The deployment that is bringing the target to life, if one is. `step`: of a canary, the one in force since `stepAt`. */
-  deployment: { id: DeploymentId; releasedAt: number; step: number | null; stepAt: number | null } | null;
+  deployment: { id: DeploymentId; releasedAt: number; step: number | null; stepAt: number | null; gate?: Gate } | null;
   /** The release that was live before this one: its instances are kept warm until then. */
   former: { id: ReleaseId; number: number; until: number } | null;
   /** The live release is taken back if it fails until then. */
@@ -77,6 +77,9 @@ export interface RolloutSnapshot {
   /** Ids of the gateways that are connected now. */
   gateways: readonly string[];
 }
+
+/** `closed`: its release command runs; a failure: of that. Nothing of the target starts before it has succeeded. */
+export type Gate = "closed" | Failure;
 
 export type RolloutAction =
   | { kind: "place"; releaseId: ReleaseId; nodeId: NodeId }
@@ -104,14 +107,16 @@ function planPresent(snapshot: RolloutSnapshot, now: number): RolloutAction[] {
   const { app, live, target, instances } = snapshot;
   if (app.deleted) {
     // Its volumes' bytes go first: nothing else knows where they are.
-    if (instances.length === 0) return app.volumes ? [] : [{ kind: "remove-app" }];
+    if (instances.length === 0) return app.volumes || app.runs ? [] : [{ kind: "remove-app" }];
     const ending = instances.flatMap((one) => finishDrain(snapshot, one, now));
     return [...ending, ...instances.filter((i) => i.state === "wanted" || i.state === "warm").map(stop)];
   }
   if (app.held) return withEndings(snapshot, instances.filter((i) => i.state === "wanted" && (i.releaseId === live?.id || i.releaseId === target?.id)).map(retire), now);
   const nodes = new Map(snapshot.nodes.map((node) => [node.id, { ...node }]));
-  if (target === null || target.id === live?.id) {
-    const failure = live && failureOfLive(snapshot, live, now);
+  const gate = snapshot.deployment?.gate;
+  if (gate !== undefined && gate !== "closed") return [...withEndings(snapshot, [], now), { kind: "give-up", failure: gate }];
+  if (target === null || target.id === live?.id || gate === "closed") {
+    const failure = live && gate === undefined && failureOfLive(snapshot, live, now);
     if (failure && snapshot.former) return [{ kind: "roll-back", to: snapshot.former.id, failure }];
     const kept = live ? keepReplicas(snapshot, live, live.replicas, nodesFor(live, nodes, now), now).actions : [];
     return withEndings(snapshot, oneAtATime(snapshot, kept, nodes, now), now);

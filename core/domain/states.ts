@@ -1,4 +1,5 @@
 /** The states of everything that lives through several, and which may follow which. The database enforces the same sets. */
+import type { RunState } from "./jobs.ts";
 
 export const BUILD_STATES = ["queued", "running", "succeeded", "failed", "cancelled"] as const;
 export type BuildState = (typeof BUILD_STATES)[number];
@@ -37,8 +38,18 @@ const INSTANCE_NEXT = {
   gone: [],
 } as const satisfies Record<InstanceState, readonly InstanceState[]>;
 
-const NEXT = { build: BUILD_NEXT, deployment: DEPLOYMENT_NEXT, instance: INSTANCE_NEXT };
-type StateOf = { build: BuildState; deployment: DeploymentState; instance: InstanceState };
+/** A run that its schedule left out begins, and ends, as missed. `core/domain/jobs.ts`. */
+const RUN_NEXT = {
+  pending: ["running", "failed", "cancelled"],
+  running: ["succeeded", "failed", "cancelled"],
+  succeeded: [],
+  failed: [],
+  cancelled: [],
+  missed: [],
+} as const satisfies Record<RunState, readonly RunState[]>;
+
+const NEXT = { build: BUILD_NEXT, deployment: DEPLOYMENT_NEXT, instance: INSTANCE_NEXT, run: RUN_NEXT };
+type StateOf = { build: BuildState; deployment: DeploymentState; instance: InstanceState; run: RunState };
 
 /** Whether `to` may follow `from`. */
 export function mayFollow<K extends keyof StateOf>(kind: K, from: StateOf[K], to: StateOf[K]): boolean {

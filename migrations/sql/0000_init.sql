@@ -183,6 +183,10 @@ CREATE TABLE "instances" (
 	"not_woken_at" timestamp with time zone,
 	"served" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"usage" jsonb,
+	"run_id" text,
+	"task" integer,
+	"attempt" integer,
+	"lost_at" timestamp with time zone,
 	CONSTRAINT "instances_state" CHECK (state in ('wanted', 'draining', 'warm', 'stopping', 'gone'))
 );
 --> statement-breakpoint
@@ -285,6 +289,49 @@ CREATE TABLE "nodes" (
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "nodes_name_unique" UNIQUE("name"),
 	CONSTRAINT "nodes_token_hash_unique" UNIQUE("token_hash")
+);
+--> statement-breakpoint
+CREATE TABLE "jobs" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"name" text NOT NULL,
+	"schedule" text,
+	"time_zone" text NOT NULL,
+	"spec" jsonb NOT NULL,
+	"concurrency_policy" text NOT NULL,
+	"missed_runs" text NOT NULL,
+	"starting_deadline_ms" integer NOT NULL,
+	"history_keep" integer NOT NULL,
+	"paused_at" timestamp with time zone,
+	"decided_until" timestamp with time zone NOT NULL,
+	"next_run_at" timestamp with time zone,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "jobs_concurrency_policy" CHECK (concurrency_policy in ('allow', 'forbid', 'replace')),
+	CONSTRAINT "jobs_missed_runs" CHECK (missed_runs in ('skip', 'run-once', 'run-all'))
+);
+--> statement-breakpoint
+CREATE TABLE "runs" (
+	"id" text PRIMARY KEY NOT NULL,
+	"tenant_id" text NOT NULL,
+	"app_id" text NOT NULL,
+	"job_id" text,
+	"job_name" text,
+	"deployment_id" text,
+	"release_id" text,
+	"trigger" text NOT NULL,
+	"scheduled_for" timestamp with time zone,
+	"spec" jsonb NOT NULL,
+	"state" text DEFAULT 'pending' NOT NULL,
+	"waiting" text,
+	"cancel_requested_at" timestamp with time zone,
+	"exit_code" integer,
+	"failure" jsonb,
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"started_at" timestamp with time zone,
+	"finished_at" timestamp with time zone,
+	CONSTRAINT "runs_state" CHECK (state in ('pending', 'running', 'succeeded', 'failed', 'cancelled', 'missed')),
+	CONSTRAINT "runs_trigger" CHECK (trigger in ('once', 'manual', 'schedule', 'release'))
 );
 --> statement-breakpoint
 CREATE TABLE "blobs" (
@@ -523,6 +570,13 @@ ALTER TABLE "secret_versions" ADD CONSTRAINT "secret_versions_secret_id_secrets_
 ALTER TABLE "secrets" ADD CONSTRAINT "secrets_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "secrets" ADD CONSTRAINT "secrets_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "gateway_counts" ADD CONSTRAINT "gateway_counts_gateway_id_gateways_id_fk" FOREIGN KEY ("gateway_id") REFERENCES "public"."gateways"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "jobs" ADD CONSTRAINT "jobs_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "jobs" ADD CONSTRAINT "jobs_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "runs" ADD CONSTRAINT "runs_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "runs" ADD CONSTRAINT "runs_app_id_apps_id_fk" FOREIGN KEY ("app_id") REFERENCES "public"."apps"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "runs" ADD CONSTRAINT "runs_job_id_jobs_id_fk" FOREIGN KEY ("job_id") REFERENCES "public"."jobs"("id") ON DELETE set null ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "runs" ADD CONSTRAINT "runs_deployment_id_deployments_id_fk" FOREIGN KEY ("deployment_id") REFERENCES "public"."deployments"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "runs" ADD CONSTRAINT "runs_release_id_releases_id_fk" FOREIGN KEY ("release_id") REFERENCES "public"."releases"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "repository_blobs" ADD CONSTRAINT "repository_blobs_digest_blobs_digest_fk" FOREIGN KEY ("digest") REFERENCES "public"."blobs"("digest") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "identities" ADD CONSTRAINT "identities_user_id_users_id_fk" FOREIGN KEY ("user_id") REFERENCES "public"."users"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "invites" ADD CONSTRAINT "invites_tenant_id_tenants_id_fk" FOREIGN KEY ("tenant_id") REFERENCES "public"."tenants"("id") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
@@ -567,6 +621,7 @@ CREATE INDEX "builds_waiting" ON "builds" USING btree ("tenant_id","state") WHER
 CREATE INDEX "deployments_app" ON "deployments" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "deployments_build" ON "deployments" USING btree ("build_id");--> statement-breakpoint
 CREATE INDEX "deployments_open" ON "deployments" USING btree ("state") WHERE "deployments"."state" in ('building', 'releasing');--> statement-breakpoint
+CREATE UNIQUE INDEX "instances_run" ON "instances" USING btree ("run_id","task","attempt") WHERE "instances"."run_id" is not null;--> statement-breakpoint
 CREATE INDEX "instances_app" ON "instances" USING btree ("app_id") WHERE "instances"."state" <> 'gone';--> statement-breakpoint
 CREATE INDEX "instances_node" ON "instances" USING btree ("node_id") WHERE "instances"."state" <> 'gone';--> statement-breakpoint
 CREATE INDEX "instances_release" ON "instances" USING btree ("release_id");--> statement-breakpoint
@@ -577,6 +632,13 @@ CREATE INDEX "secrets_app" ON "secrets" USING btree ("app_id");--> statement-bre
 CREATE INDEX "audit_tenant" ON "audit" USING btree ("tenant_id","id");--> statement-breakpoint
 CREATE INDEX "app_events_app" ON "app_events" USING btree ("app_id","id");--> statement-breakpoint
 CREATE INDEX "app_events_at" ON "app_events" USING btree ("at");--> statement-breakpoint
+CREATE UNIQUE INDEX "jobs_name" ON "jobs" USING btree ("app_id","name");--> statement-breakpoint
+CREATE INDEX "jobs_due" ON "jobs" USING btree ("next_run_at") WHERE "jobs"."next_run_at" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "runs_scheduled" ON "runs" USING btree ("job_id","scheduled_for") WHERE "runs"."scheduled_for" is not null;--> statement-breakpoint
+CREATE UNIQUE INDEX "runs_deployment" ON "runs" USING btree ("deployment_id") WHERE "runs"."deployment_id" is not null;--> statement-breakpoint
+CREATE INDEX "runs_app" ON "runs" USING btree ("app_id","id");--> statement-breakpoint
+CREATE INDEX "runs_job" ON "runs" USING btree ("job_id","id");--> statement-breakpoint
+CREATE INDEX "runs_open" ON "runs" USING btree ("app_id") WHERE "runs"."state" in ('pending', 'running');--> statement-breakpoint
 CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_tenant" ON "repository_blobs" USING btree (split_part(repository, '/', 1));--> statement-breakpoint

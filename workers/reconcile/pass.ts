@@ -15,6 +15,7 @@ import {
   stopInstance,
   writeStep,
 } from "../../core/db/system-queries/rollout.ts";
+import { stepRuns } from "../../core/db/system-queries/runs.ts";
 import { takeBack } from "../../core/db/system-queries/roll-back.ts";
 import { removeEmptyVolumes, stepOperations } from "../../core/db/system-queries/volumes.ts";
 import { noteAction } from "./note.ts";
@@ -32,10 +33,12 @@ export function reconcileApp(db: Db, appId: AppId, clock: () => Date): Promise<P
     const now = clock();
     const stepped = await stepOperations(tx, appId, now);
     await removeEmptyVolumes(tx, appId);
+    const ran = await stepRuns(tx, appId, now);
     const snapshot = await readRollout(tx, appId, now);
     if (!snapshot) return { actions: [], bells: [] };
     const actions = planRollout(snapshot, now.getTime());
     const rung = new Map<string, { bell: Bell; id: string }>(stepped.map((id) => [`node ${id}`, { bell: "node", id }]));
+    for (const bell of ran) rung.set(`${bell.bell} ${bell.id}`, bell);
     for (const action of actions) {
       for (const bell of await execute(tx, snapshot, action, now)) rung.set(`${bell.bell} ${bell.id}`, bell);
     }

@@ -1,5 +1,5 @@
 /** Deployments of one tenant, with what the API shows of them. */
-import { and, desc, eq, inArray, lt } from "drizzle-orm";
+import { and, desc, eq, inArray, isNull, lt } from "drizzle-orm";
 import type { AppId, BuildId, DeploymentId, ReleaseId, TenantId } from "../../contract/ids.ts";
 import type { Settings } from "../../contract/release-config.ts";
 import { statesBefore } from "../../domain/states.ts";
@@ -71,7 +71,7 @@ function wantedInstances(db: Db | Tx, tenantId: TenantId, releaseIds: ReleaseId[
     .select({ releaseId: instances.releaseId, id: instances.id, node: nodes.name, phase: instances.phase })
     .from(instances)
     .innerJoin(nodes, eq(nodes.id, instances.nodeId))
-    .where(and(eq(instances.tenantId, tenantId), inArray(instances.releaseId, releaseIds), eq(instances.state, "wanted")))
+    .where(and(eq(instances.tenantId, tenantId), inArray(instances.releaseId, releaseIds), eq(instances.state, "wanted"), isNull(instances.runId)))
     .orderBy(instances.id);
 }
 

@@ -1,5 +1,5 @@
 /** Instances of one tenant's apps. */
-import { and, asc, desc, eq, gt, ne, sql } from "drizzle-orm";
+import { and, asc, desc, eq, gt, isNull, ne, sql } from "drizzle-orm";
 import type { AppId, InstanceId, TenantId } from "../../contract/ids.ts";
 import type { Db } from "../client.ts";
 import { instances, nodes, releases } from "../schema.ts";
@@ -20,10 +20,10 @@ function details(db: Db) {
     .$dynamic();
 }
 
-/** Those that are not gone, oldest first: all, or some of them behind another one. */
+/** Those that serve and are not gone, oldest first: all, or some of them behind another one. */
 export async function listInstances(db: Db, tenantId: TenantId, appId: AppId, page?: { limit: number; after: InstanceId | undefined }): Promise<InstanceDetails[]> {
   const rows = details(db)
-    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), ne(instances.state, "gone"), page?.after === undefined ? undefined : gt(instances.id, page.after)))
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), ne(instances.state, "gone"), isNull(instances.runId), page?.after === undefined ? undefined : gt(instances.id, page.after)))
     .orderBy(asc(instances.id));
   return page === undefined ? rows : rows.limit(page.limit);
 }
@@ -37,7 +37,7 @@ export async function findInstance(db: Db, tenantId: TenantId, appId: AppId, id:
 /** The newest instance that is gone and had a problem: for the log of an app that runs no more. */
 export async function findLastProblem(db: Db, tenantId: TenantId, appId: AppId): Promise<InstanceDetails | undefined> {
   const [row] = await details(db)
-    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), sql`${instances.report} ? 'problem'`))
+    .where(and(eq(instances.tenantId, tenantId), eq(instances.appId, appId), isNull(instances.runId), sql`${instances.report} ? 'problem'`))
     .orderBy(desc(instances.id))
     .limit(1);
   return row;

@@ -63,7 +63,7 @@ export async function requireRoomForApp(tx: Tx, tenantId: TenantId, appId: AppId
   await lockTenant(tx, tenantId);
   const limits = await readLimits(tx, tenantId);
   const own = await readDemand(tx, sql`a.id = ${appId}`);
-  const all = await readDemand(tx, sql`a.tenant_id = ${tenantId}`);
+  const all = await readDemand(tx, sql`a.tenant_id = ${tenantId}`, true);
   for (const name of ["instances", "cpuMillis", "memoryBytes"] as const) {
     if (wanted[name] > own[name]) refuse(name, limits[name], all[name], wanted[name] - own[name]);
   }
@@ -97,7 +97,7 @@ async function readUse(db: Db | Tx, tenantId: TenantId, names: readonly CountedL
     const { rows } = await db.execute<Record<string, string | null>>(sql`select ${sql.join(columns, sql`, `)}`);
     for (const name of counted) used[name] = Number(rows[0]?.[name] ?? 0);
   }
-  if (names.some((name) => name in NO_DEMAND)) Object.assign(used, await readDemand(db, sql`a.tenant_id = ${tenantId}`));
+  if (names.some((name) => name in NO_DEMAND)) Object.assign(used, await readDemand(db, sql`a.tenant_id = ${tenantId}`, true));
   return used;
 }
 
@@ -140,9 +140,10 @@ function sizeInSql(name: "cpuMillis" | "memoryBytes"): SQL {
  * What apps may run at most. Of an app the largest of its next, its live and its target configuration counts: a rollout
  * that is given up returns to the live one. A destroyed app counts until its instances are gone.
  */
-async function readDemand(db: Db | Tx, which: SQL): Promise<Demand> {
+async function readDemand(db: Db | Tx, which: SQL, withRuns = false): Promise<Demand> {
   const { rows } = await db.execute<Record<keyof Demand, string | null>>(sql`
-    select sum(most.n)::text as "instances", sum(most.cpu)::text as "cpuMillis", sum(most.memory)::text as "memoryBytes"
+    select sum(most.n)::text as "instances", sum(most.cpu)::text as "cpuMillis", sum(most.memory)::text as "memoryBytes" from (
+    select most.n, most.cpu, most.memory
     from apps a cross join lateral (
       select max(n) as n, max(n * ${sizeInSql("cpuMillis")}) as cpu, max(n * ${sizeInSql("memoryBytes")}) as memory
       from (
@@ -153,7 +154,16 @@ async function readDemand(db: Db | Tx, which: SQL): Promise<Demand> {
         select coalesce((s.settings->'scaling'->>'max')::bigint, (s.settings->>'replicas')::bigint) as n
       ) size
     ) most
-    where ${which}`);
+    where ${which}
+    ${withRuns ? demandOfRuns(which) : sql``}
+    ) most`);
   const [row] = rows;
   return { instances: Number(row?.instances ?? 0), cpuMillis: Number(row?.cpuMillis ?? 0), memoryBytes: Number(row?.memoryBytes ?? 0) };
 }
+
+/** Of runs that have not ended; a release's own is a part of its rollout, which has room already. */
+const demandOfRuns = (which: SQL) => sql`union all
+    select size.n, size.n * (r.spec->>'cpuMillis')::bigint, size.n * (r.spec->>'memoryBytes')::bigint
+    from runs r join apps a on a.id = r.app_id
+    cross join lateral (select least((r.spec->>'tasks')::bigint, (r.spec->>'parallelism')::bigint) as n) size
+    where ${which} and r.state in ('pending', 'running') and r.trigger <> 'release'`;

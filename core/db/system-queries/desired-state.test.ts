@@ -26,6 +26,7 @@ const row = (more: { env?: Record<string, string>; sharedEnv?: Record<string, st
   tenantOrdinal: 3,
   releaseId: "rel_01h2xcejqtf2nbrexx3vqjhp41" as DesiredRow["releaseId"],
   state: "wanted",
+  run: null,
   image: { ...image, ...more.image },
   settings: { ...SettingsSchema.parse({}), ...more.settings },
   images: more.images ?? {},

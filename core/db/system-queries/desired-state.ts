@@ -8,9 +8,10 @@ import { tenantUidBase } from "../../domain/id-ranges.ts";
 import type { InstanceState } from "../../domain/states.ts";
 import { sleepPolicy } from "../../domain/temperature.ts";
 import type { Db } from "../client.ts";
-import { apps, instances, nodes, releases, tenants } from "../schema.ts";
+import { apps, instances, nodes, releases, runs, tenants } from "../schema.ts";
 import { renderContainers } from "./desired-containers.ts";
 import { nodeVolumesSql, renderMounts, renderVolumes, type NodeVolumeRow } from "./node-volumes.ts";
+import { asRun, renderRun, type RunPlace } from "./desired-runs.ts";
 import { placeOf, type OpenedSecrets, type WantedSecret } from "./secrets.ts";
 
 /** One instance that a node must run, with all that its description needs. */
@@ -28,6 +29,8 @@ export interface DesiredRow {
   env: Record<string, string>;
   sharedEnv: Record<string, string>;
   secrets: ReleaseSecret[];
+  /** It runs to its end. */
+  run: RunPlace | null;
 }
 
 export interface NodeRows {
@@ -54,6 +57,7 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
       env: releases.env,
       sharedEnv: releases.sharedEnv,
       secrets: releases.secrets,
+      run: sql<RunPlace | null>`case when ${runs.id} is not null then jsonb_build_object('id', ${runs.id}, 'spec', ${runs.spec}, 'task', ${instances.task}, 'attempt', ${instances.attempt}) end`,
       // Once, however many instances there are.
       volumes: sql<NodeVolumeRow[] | null>`case when row_number() over (order by ${instances.id} nulls last) = 1 then ${nodeVolumesSql(nodeId)} end`,
     })
@@ -61,12 +65,13 @@ export async function readNode(db: Db, nodeId: NodeId): Promise<NodeRows | undef
     .leftJoin(instances, and(eq(instances.nodeId, nodes.id), inArray(instances.state, ["wanted", "draining", "warm"])))
     .leftJoin(releases, eq(releases.id, instances.releaseId))
     .leftJoin(apps, eq(apps.id, instances.appId))
+    .leftJoin(runs, eq(runs.id, instances.runId))
     .leftJoin(tenants, eq(tenants.id, instances.tenantId))
     .where(eq(nodes.id, nodeId))
     .orderBy(sql`${instances.id} nulls last`);
   const [first] = rows;
   if (first === undefined) return undefined;
-  const complete = rows.filter(({ volumes: _volumes, ...row }) => Object.values(row).every((value) => value !== null)) as (DesiredRow & { generation: number })[];
+  const complete = rows.filter(({ volumes: _volumes, run: _run, ...row }) => Object.values(row).every((value) => value !== null)) as (DesiredRow & { generation: number })[];
   return { generation: first.generation, instances: complete, volumes: first.volumes ?? [] };
 }
 
@@ -87,7 +92,7 @@ export function wantedSecrets(rows: readonly DesiredRow[]): WantedSecret[] {
 
 /** The message for the agent. `urlOf` gives a presigned URL by a layer's digest or a snapshot's key. The opened secrets are in it, and nowhere else. */
 export function renderDesired(node: NodeRows, urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredState {
-  return { type: "desired", generation: node.generation, instances: node.instances.map((row) => renderInstance(row, node.volumes, urlOf, opened)), volumes: renderVolumes(node.volumes, urlOf) };
+  return { type: "desired", generation: node.generation, instances: node.instances.map((row) => (row.run === null ? renderInstance(row, node.volumes, urlOf, opened) : renderRun(row.run, renderInstance(asRun(row, row.run), node.volumes, urlOf, opened)))), volumes: renderVolumes(node.volumes, urlOf) };
 }
 
 function renderInstance(row: DesiredRow, volumesOfNode: readonly NodeVolumeRow[], urlOf: (digest: string) => string, opened: OpenedSecrets): DesiredInstance {

@@ -93,7 +93,7 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
       select r->>'id' as id, r->>'phase' as phase, r as report
       from jsonb_array_elements(${JSON.stringify(report.instances)}::jsonb) r
     ), next as (
-      select i.id, i.app_id, i.tenant_id, said.phase, said.report, i.phase as was_phase,
+      select i.id, i.app_id, i.tenant_id, i.run_id, said.phase, said.report, i.phase as was_phase,
         coalesce(i.report->'temperature'->>'is', 'running') as was_temperature, coalesce((i.report->>'restarts')::int, 0) as had_restarts,
         i.state = 'stopping' and ${report.generation} >= node.generation and (said.id is null or said.phase = 'stopped') as gone,
         said.id is not null and (i.phase is distinct from said.phase
@@ -127,7 +127,7 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
           then case next.report->'temperature'->>'is' when 'running' then 'woken' else next.report->'temperature'->>'is' end end, next.report->'temperature'->>'cause'),
         (5, case when next.gone then 'gone' end, null)
       ) as event (place, kind, cause)
-      where event.kind is not null
+      where event.kind is not null and next.run_id is null
       order by next.id, event.place
     )
     select distinct w.app_id,

@@ -17,6 +17,7 @@ import { effectiveSecrets } from "../queries/secrets.ts";
 import { apps, deployments, releases, tenants } from "../schema.ts";
 import { imagesOfRelease } from "./release-images.ts";
 import { lockApp } from "./rollout.ts";
+import { insertReleaseRun } from "./runs.ts";
 
 /** What the release runs, beside the app's settings and environment. */
 export interface ReleaseImage {
@@ -178,6 +179,7 @@ async function release(tx: Tx, app: AppRow, deployment: DeploymentRow, source: R
       timingsMs: sql`${deployments.timingsMs} || jsonb_build_object('build', greatest(0, round(extract(epoch from ${now.toISOString()}::timestamptz - ${deployments.createdAt}) * 1000)))`,
     })
     .where(and(eq(deployments.id, deployment.id), eq(deployments.state, "building")));
+  await insertReleaseRun(tx, { tenantId: app.tenantId, appId: app.id, deploymentId: deployment.id, releaseId, settings }, now);
   const isChanged = Object.keys({ ...deployment.settingsPatch, ...deployment.envPatch }).length > 0;
   await tx.update(apps).set({ settings, env, targetReleaseId: releaseId, version: app.version + (isChanged ? 1 : 0) }).where(and(eq(apps.id, app.id), isNull(apps.deletedAt)));
   await writeSystemAudit(tx, app.tenantId, "release.create", releaseId, { app: app.name, number, reason: deployment.reason, digest: source.image.manifestDigest, secrets: secrets.map(({ name, version }) => `${name} ${version}`) });

@@ -11,6 +11,7 @@ import type { Db, Tx } from "../client.ts";
 import { writeSystemAudit } from "../queries/audit.ts";
 import { apps, builds, deployments, instances, nodes, releases, tenants, volumeOperations, volumes } from "../schema.ts";
 import { countAttempts } from "./build-usage.ts";
+import { appsWithRuns, countRunning, readGate } from "./release-gate.ts";
 import { removeEvents } from "./events.ts";
 import { connectedGateways } from "./gateways.ts";
 import { bindVolumes, readAppVolumes } from "./volumes.ts";
@@ -62,10 +63,10 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
     .where(and(eq(deployments.appId, appId), eq(deployments.state, "releasing"), app.targetReleaseId ? eq(deployments.releaseId, app.targetReleaseId) : sql`false`))
     .limit(1);
   return {
-    app: { id: app.id, deleted: app.deletedAt !== null, held: owned.isHeld, volumes: owned.count },
+    app: { id: app.id, deleted: app.deletedAt !== null, held: owned.isHeld, volumes: owned.count, runs: await countRunning(tx, appId) },
     live: plan(app.liveReleaseId),
     target: plan(app.targetReleaseId),
-    deployment: open ? { id: open.id, releasedAt: (open.releasedAt ?? open.createdAt).getTime(), step: open.step, stepAt: open.stepAt?.getTime() ?? null } : null,
+    deployment: open ? { id: open.id, releasedAt: (open.releasedAt ?? open.createdAt).getTime(), step: open.step, stepAt: open.stepAt?.getTime() ?? null, ...(await readGate(tx, open.id)) } : null,
     former: isOn && former !== null && app.formerUntil !== null ? { id: former.id, number: former.number, until: app.formerUntil.getTime() } : null,
     watch: app.watch,
     instances: await readInstances(tx, appId),
@@ -79,7 +80,7 @@ async function readInstances(tx: Tx, appId: AppId): Promise<InstanceView[]> {
     .select({ instance: instances, stopGraceMs: sql<number>`(${releases.settings}->>'stopGraceMs')::int` })
     .from(instances)
     .innerJoin(releases, eq(releases.id, instances.releaseId))
-    .where(and(eq(instances.appId, appId), ne(instances.state, "gone")));
+    .where(and(eq(instances.appId, appId), ne(instances.state, "gone"), isNull(instances.runId)));
   return rows.map(({ instance, stopGraceMs }) => ({
     id: instance.id,
     releaseId: instance.releaseId,
@@ -105,7 +106,7 @@ function sleepOf(temperature: NonNullable<typeof instances.$inferSelect["report"
   return temperature?.is === "frozen" && temperature.cause === "kept-warm" ? "frozen" : null;
 }
 
-async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
+export async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
   const counts = tx
     .select({ nodeId: instances.nodeId, count: sql<number>`count(*)::int`.as("count") })
     .from(instances)
@@ -253,7 +254,8 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
         sql`${apps.targetReleaseId} is distinct from ${apps.liveReleaseId}`,
         inArray(apps.id, unsettled),
         inArray(apps.id, outOfWarmth),
-        sql`case when ${tenants.suspendedAt} is null then coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) else 0 end <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted')`,
+        sql`case when ${tenants.suspendedAt} is null then coalesce(${wantedSql(releases.settings, apps.scaledTo)}, 0) else 0 end <> (select count(*) from ${instances} i where i.app_id = ${apps.id} and i.state = 'wanted' and i.run_id is null)`,
+        inArray(apps.id, appsWithRuns(db)),
         inArray(apps.id, db.select({ appId: volumeOperations.appId }).from(volumeOperations).where(isNull(volumeOperations.finishedAt))),
         inArray(apps.id, db.select({ appId: volumes.appId }).from(volumes).where(isNotNull(volumes.deletedAt))),
         // Instances of a lost node have nothing of the above.

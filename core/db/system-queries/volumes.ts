@@ -23,7 +23,7 @@ export interface AppVolumes {
   count: number;
   /** One of them is being switched. */
   isHeld: boolean;
-  pinning(settings: Settings): Pinning | undefined;
+  pinning(settings: Pick<Settings, "mounts">): Pinning | undefined;
 }
 
 export async function readAppVolumes(tx: Tx, appId: AppId): Promise<AppVolumes> {

@@ -2,7 +2,7 @@
 import { sql } from "drizzle-orm";
 import { check, index, integer, jsonb, pgTable, primaryKey, text, uniqueIndex, type AnyPgColumn } from "drizzle-orm/pg-core";
 import type { Failure } from "../../contract/errors.ts";
-import type { AppId, BuildId, DeploymentId, Id, InstanceId, NodeId, ReleaseId, TenantId } from "../../contract/ids.ts";
+import type { AppId, BuildId, DeploymentId, Id, InstanceId, NodeId, ReleaseId, RunId, TenantId } from "../../contract/ids.ts";
 import type { InstanceReport, Phase } from "../../contract/node-channel.ts";
 import type { Maintenance } from "../../contract/request-features.ts";
 import { SECRET_KINDS, type Image, type ReleaseSecret, type SecretKind, type Settings } from "../../contract/release-config.ts";
@@ -196,8 +196,15 @@ export const instances = pgTable(
     served: jsonb("served").$type<Record<string, [requests: number, errors: number]>>().notNull().default({}),
     /** What was counted of it so far: `core/domain/usage.ts`. */
     usage: jsonb("usage").$type<CountedUsage>(),
+    /** Of what runs to its end: which run, which of its tasks, which attempt at it; null: it serves. No reference: the run may go first. */
+    runId: text("run_id").$type<RunId>(),
+    task: integer("task"),
+    attempt: integer("attempt"),
+    /** Since when its node is silent while others speak. */
+    lostAt: at("lost_at"),
   },
   (t) => [
+    uniqueIndex("instances_run").on(t.runId, t.task, t.attempt).where(sql`${t.runId} is not null`),
     index("instances_app").on(t.appId).where(sql`${t.state} <> 'gone'`),
     index("instances_node").on(t.nodeId).where(sql`${t.state} <> 'gone'`),
     index("instances_release").on(t.releaseId),
