@@ -46,6 +46,8 @@ const PAUSE_MS = 1000;
 export class NetnsPool {
   readonly #options: NetnsPoolOptions;
   readonly #used = new Set<number>();
+  /** Of instances of a former agent, and still there: what is made anew with such a number is another's. */
+  readonly #adoptable = new Set<number>();
   readonly #ready: Netns[] = [];
   readonly #making = new Set<Promise<void>>();
   #closed = false;
@@ -63,8 +65,9 @@ export class NetnsPool {
     const mounted = await mountPoints();
     for (const name of adopted) {
       const slot = slotOfNetns(prefix, name);
-      if (slot !== undefined && mounted.has(`/run/netns/${name}`)) this.#used.add(slot);
+      if (slot !== undefined && mounted.has(`/run/netns/${name}`)) this.#adoptable.add(slot);
     }
+    for (const slot of this.#adoptable) this.#used.add(slot);
     this.#nextSlot = Math.max(-1, ...this.#used) + 1;
     const { stdout } = await run(["ip", "netns", "list"]);
     for (const line of stdout.split("\n")) {
@@ -77,7 +80,7 @@ export class NetnsPool {
   /** A namespace that an instance of a former agent has; undefined when it is gone. */
   adopt(name: string): Netns | undefined {
     const slot = slotOfNetns(this.#options.prefix, name);
-    return slot === undefined || !this.#used.has(slot) ? undefined : this.#describe(slot);
+    return slot === undefined || !this.#adoptable.has(slot) ? undefined : this.#describe(slot);
   }
 
   /** @throws CommandError */
@@ -104,6 +107,7 @@ export class NetnsPool {
 
   /** Used namespaces are not used again: the next instance gets a fresh one. */
   async release(netns: Netns): Promise<void> {
+    this.#adoptable.delete(netns.slot);
     await this.#remove(netns.slot);
     this.#used.delete(netns.slot);
   }
