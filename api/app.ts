@@ -19,6 +19,8 @@ import { createAuthRoutes } from "./routes/auth.ts";
 import { createBuildRoutes } from "./routes/builds.ts";
 import { createDeploymentRoutes } from "./routes/deployments.ts";
 import { createDomainRoutes } from "./routes/domains.ts";
+import { createJobRoutes } from "./routes/jobs.ts";
+import { createRunRoutes } from "./routes/runs.ts";
 import { createMaintenanceRoutes } from "./routes/maintenance.ts";
 import { createHealthRoutes } from "./routes/health.ts";
 import { createMemberRoutes } from "./routes/members.ts";
@@ -78,6 +80,8 @@ export function createApp(deps: Deps, addressOf: ClientAddress = clientAddress([
   app.route("/", createSecretRoutes(deps));
   app.route("/", createInstanceRoutes(deps));
   app.route("/", createDomainRoutes(deps));
+  app.route("/", createRunRoutes(deps));
+  app.route("/", createJobRoutes(deps));
   app.route("/", createMaintenanceRoutes(deps));
   app.route("/", createVolumeRoutes(deps));
   app.route("/", createPreviewRoutes(deps));

@@ -220,6 +220,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/apps/{app}/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the jobs of an app */
+        get: operations["listJobs"];
+        put?: never;
+        /** Make a job; with a schedule it runs by itself */
+        post: operations["createJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a job */
+        get: operations["getJob"];
+        put?: never;
+        post?: never;
+        /** Delete a job: its open runs are cancelled, its history stays */
+        delete: operations["deleteJob"];
+        options?: never;
+        head?: never;
+        /** Change a job; what runs stays as it is */
+        patch: operations["updateJob"];
+        trace?: never;
+    };
+    "/v1/apps/{app}/jobs/{job}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the runs of a job */
+        get: operations["listJobRuns"];
+        put?: never;
+        /** Run a job now, beside its schedule */
+        post: operations["runJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/apps/{app}/logs": {
         parameters: {
             query?: never;
@@ -334,6 +389,75 @@ export interface paths {
         put?: never;
         /** Return to an older release */
         post: operations["rollbackApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the runs of an app, of its jobs and of none */
+        get: operations["listRuns"];
+        put?: never;
+        /** Run a command once, with the live release's image, variables and secrets */
+        post: operations["createRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/runs/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a run */
+        get: operations["getRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/runs/{run}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a run: the stop signal, the grace time, the kill. What has ended stays as it is */
+        post: operations["cancelRun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/apps/{app}/runs/{run}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a run wrote; followed, until it has ended */
+        get: operations["getRunLogs"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1630,6 +1754,99 @@ export interface components {
             items: components["schemas"]["Invite"][];
             nextCursor: string | null;
         };
+        Job: {
+            app: string;
+            backoffMs: number;
+            command: string[] | null;
+            /** @enum {string} */
+            concurrencyPolicy: "allow" | "forbid" | "replace";
+            cpuMillis: number | null;
+            /** Format: date-time */
+            createdAt: string;
+            deadlineMs: number;
+            historyKeep: number;
+            id: string;
+            lastRun: {
+                exitCode: number | null;
+                /** Format: date-time */
+                finishedAt: string | null;
+                id: string;
+                /** @enum {string} */
+                state: "pending" | "running" | "succeeded" | "failed" | "cancelled" | "missed";
+            } | null;
+            memoryBytes: number | null;
+            /** @enum {string} */
+            missedRuns: "skip" | "run-once" | "run-all";
+            name: string;
+            /** Format: date-time */
+            nextRunAt: string | null;
+            parallelism: number;
+            paused: boolean;
+            retries: number;
+            schedule: string | null;
+            startingDeadlineMs: number;
+            tasks: number;
+            timeZone: string;
+        };
+        JobCreate: {
+            /** @default 10000 */
+            backoffMs?: number;
+            command?: string[];
+            /**
+             * @default forbid
+             * @enum {string}
+             */
+            concurrencyPolicy?: "allow" | "forbid" | "replace";
+            cpuMillis?: number;
+            /** @default 3600000 */
+            deadlineMs?: number;
+            /** @default 50 */
+            historyKeep?: number;
+            memoryBytes?: number;
+            /**
+             * @default run-once
+             * @enum {string}
+             */
+            missedRuns?: "skip" | "run-once" | "run-all";
+            name: string;
+            /** @default 1 */
+            parallelism?: number;
+            /** @default false */
+            paused?: boolean;
+            /** @default 0 */
+            retries?: number;
+            /** @default null */
+            schedule?: string | null;
+            /** @default 3600000 */
+            startingDeadlineMs?: number;
+            /** @default 1 */
+            tasks?: number;
+            /** @default UTC */
+            timeZone?: string;
+        };
+        JobPage: {
+            items: components["schemas"]["Job"][];
+            nextCursor: string | null;
+        };
+        JobPatch: {
+            backoffMs?: number;
+            command?: string[] | null;
+            /** @enum {string} */
+            concurrencyPolicy?: "allow" | "forbid" | "replace";
+            cpuMillis?: number | null;
+            deadlineMs?: number;
+            historyKeep?: number;
+            memoryBytes?: number | null;
+            /** @enum {string} */
+            missedRuns?: "skip" | "run-once" | "run-all";
+            parallelism?: number;
+            paused?: boolean;
+            retries?: number;
+            schedule?: string | null;
+            startingDeadlineMs?: number;
+            tasks?: number;
+            timeZone?: string;
+        };
         KeyRotate: {
             /** @default false */
             revoke?: boolean;
@@ -1894,6 +2111,64 @@ export interface components {
         };
         Rollback: {
             release?: string;
+        };
+        Run: {
+            app: string;
+            attempts: number;
+            command: string[] | null;
+            cpuMillis: number;
+            /** Format: date-time */
+            createdAt: string;
+            deadlineMs: number;
+            exitCode: number | null;
+            failure: components["schemas"]["Failure"] | null;
+            /** Format: date-time */
+            finishedAt: string | null;
+            id: string;
+            instances: {
+                attempt: number;
+                id: string;
+                node: string;
+                phase: string | null;
+                task: number;
+            }[];
+            job: string | null;
+            memoryBytes: number;
+            release: string | null;
+            /** Format: date-time */
+            scheduledFor: string | null;
+            /** Format: date-time */
+            startedAt: string | null;
+            /** @enum {string} */
+            state: "pending" | "running" | "succeeded" | "failed" | "cancelled" | "missed";
+            tasks: {
+                failed: number;
+                running: number;
+                succeeded: number;
+                total: number;
+            };
+            /** @enum {string} */
+            trigger: "once" | "manual" | "schedule" | "release";
+            waiting: string | null;
+        };
+        RunCreate: {
+            /** @default 10000 */
+            backoffMs?: number;
+            command?: string[];
+            cpuMillis?: number;
+            /** @default 3600000 */
+            deadlineMs?: number;
+            memoryBytes?: number;
+            /** @default 1 */
+            parallelism?: number;
+            /** @default 0 */
+            retries?: number;
+            /** @default 1 */
+            tasks?: number;
+        };
+        RunPage: {
+            items: components["schemas"]["Run"][];
+            nextCursor: string | null;
         };
         Scaling: {
             cpuPercent?: number;
@@ -2971,6 +3246,10 @@ export type Invite = components['schemas']['Invite'];
 export type InviteAccept = components['schemas']['InviteAccept'];
 export type InviteCreate = components['schemas']['InviteCreate'];
 export type InvitePage = components['schemas']['InvitePage'];
+export type Job = components['schemas']['Job'];
+export type JobCreate = components['schemas']['JobCreate'];
+export type JobPage = components['schemas']['JobPage'];
+export type JobPatch = components['schemas']['JobPatch'];
 export type KeyRotate = components['schemas']['KeyRotate'];
 export type KeyRotation = components['schemas']['KeyRotation'];
 export type Labels = components['schemas']['Labels'];
@@ -3003,6 +3282,9 @@ export type RequestFeatures = components['schemas']['RequestFeatures'];
 export type RestartPolicy = components['schemas']['RestartPolicy'];
 export type RolePut = components['schemas']['RolePut'];
 export type Rollback = components['schemas']['Rollback'];
+export type Run = components['schemas']['Run'];
+export type RunCreate = components['schemas']['RunCreate'];
+export type RunPage = components['schemas']['RunPage'];
 export type Scaling = components['schemas']['Scaling'];
 export type ScheduledMin = components['schemas']['ScheduledMin'];
 export type Scratch = components['schemas']['Scratch'];
@@ -3843,6 +4125,280 @@ export interface operations {
             503: components["responses"]["Unavailable"];
         };
     };
+    listJobs: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of jobs, oldest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobCreate"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            201: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what the client has: answered with 304 when it is still so. */
+                "If-None-Match"?: string;
+            };
+            path: {
+                app: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description It is what `If-None-Match` named */
+            304: {
+                headers: {
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    deleteJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It runs no more */
+            204: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    updateJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of what was read: the change is refused with 412 when somebody changed it since. */
+                "If-Match"?: string;
+            };
+            path: {
+                app: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JobPatch"];
+            };
+        };
+        responses: {
+            /** @description The job */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            412: components["responses"]["Changed"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listJobRuns: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs, newest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    runJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run, which has not begun yet */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
     getAppLogs: {
         parameters: {
             query?: {
@@ -4141,6 +4697,192 @@ export interface operations {
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRuns: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of runs, newest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    createRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunCreate"];
+            };
+        };
+        responses: {
+            /** @description The run, which has not begun yet */
+            202: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    cancelRun: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A UUID. Sent again with the same key and body, the request is answered as the first time and done once. Kept for 24 hours. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                app: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The run; it is `cancelled` once nothing of it runs */
+            200: {
+                headers: {
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Run"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Unusable"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getRunLogs: {
+        parameters: {
+            query?: {
+                follow?: boolean;
+                tail?: number;
+            };
+            header?: never;
+            path: {
+                app: string;
+                run: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Log lines, oldest first; with `Accept: text/event-stream` as events `log` */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-ndjson": components["schemas"]["LogEntry"];
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
             503: components["responses"]["Unavailable"];

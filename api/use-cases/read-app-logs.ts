@@ -58,7 +58,7 @@ async function readTails(deps: Deps, actor: Actor, appId: AppId, chosen: readonl
   return byTime(entries).slice(-tail || entries.length);
 }
 
-async function readTail(deps: Deps, instance: InstanceRow, asked: Pick<LogRequest, "tailLines" | "container">, signal: AbortSignal): Promise<LogEntry[]> {
+export async function readTail(deps: Deps, instance: InstanceRow, asked: Pick<LogRequest, "tailLines" | "container">, signal: AbortSignal): Promise<LogEntry[]> {
   const within = AbortSignal.any([signal, AbortSignal.timeout(TAIL_WITHIN_MS)]);
   const entries: LogEntry[] = [];
   for await (const batch of deps.nodes.logs(instance.nodeId, { instanceId: instance.id, ...asked, follow: false, signal: within })) entries.push(...batch);
@@ -113,7 +113,7 @@ async function* follow(deps: Deps, actor: Actor, appId: AppId, chosen: readonly 
 }
 
 /** The lines of one instance; when its node is away, what is remembered and a line that says so. */
-async function* orSay(lines: AsyncIterable<LogEntry[]>, instance: InstanceRow): AsyncGenerator<LogEntry[]> {
+export async function* orSay(lines: AsyncIterable<LogEntry[]>, instance: InstanceRow): AsyncGenerator<LogEntry[]> {
   try {
     yield* lines;
   } catch (error) {
@@ -128,7 +128,7 @@ function byTime(entries: LogEntry[]): LogEntry[] {
 }
 
 /** Several sources as one, in the order in which they speak. */
-class Merged<T> {
+export class Merged<T> {
   #waiting: T[] = [];
   #wake = () => {};
   #ended = false;

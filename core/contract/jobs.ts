@@ -1,9 +1,13 @@
 /** Commands that run to their end beside an app: once, by a schedule, before a release. `docs/jobs.md`. */
 import { z } from "zod";
+import { FailureSchema } from "./errors.ts";
+import { idSchema } from "./ids.ts";
+import { orNull } from "./or-null.ts";
 import { DNS_LABEL } from "../domain/names.ts";
-import { CONCURRENCY_POLICIES, isSchedule, MISSED_RUNS } from "../domain/jobs.ts";
+import { CONCURRENCY_POLICIES, isSchedule, MISSED_RUNS, RUN_STATES, RUN_TRIGGERS } from "../domain/jobs.ts";
 import { isTimeZone } from "../domain/time-zones.ts";
 
+const time = z.iso.datetime();
 const DAY_MS = 86_400_000;
 
 /** Replaces an image's CMD; ENTRYPOINT stays before it. */
@@ -83,3 +87,59 @@ export const JobCreateSchema = z
   .strict()
   .meta({ id: "JobCreate" });
 export type JobCreate = z.infer<typeof JobCreateSchema>;
+
+/** Only what is named changes; runs that are there stay as they are. */
+export const JobPatchSchema = z
+  .object({ ...job, paused: z.boolean(), ...spec, command: spec.command.nullable(), memoryBytes: spec.memoryBytes.nullable(), cpuMillis: spec.cpuMillis.nullable() })
+  .partial()
+  .strict()
+  .meta({ id: "JobPatch" });
+
+export const RunSchema = z.object({
+  id: idSchema("run"),
+  app: z.string(),
+  /** Null: of none, or of one that was deleted; its name stays. */
+  job: z.string().nullable(),
+  trigger: z.enum(RUN_TRIGGERS),
+  /** Of the release with which it runs; null: there was none. */
+  release: z.string().nullable(),
+  command: z.array(z.string()).nullable(),
+  state: z.enum(RUN_STATES),
+  /** Why it has not started yet. */
+  waiting: z.string().nullable(),
+  tasks: z.object({ total: z.number().int(), running: z.number().int(), succeeded: z.number().int(), failed: z.number().int() }),
+  /** Of all its tasks: more than tasks where some were tried again. */
+  attempts: z.number().int(),
+  memoryBytes: z.number().int(),
+  cpuMillis: z.number().int(),
+  deadlineMs: z.number().int(),
+  /** Of its task, or of the one that failed. */
+  exitCode: z.number().int().nullable(),
+  failure: orNull(FailureSchema),
+  instances: z.array(z.object({ id: idSchema("instance"), task: z.number().int(), attempt: z.number().int(), node: z.string(), phase: z.string().nullable() })),
+  /** The time of the schedule that it stands for. */
+  scheduledFor: time.nullable(),
+  createdAt: time,
+  startedAt: time.nullable(),
+  finishedAt: time.nullable(),
+}).meta({ id: "Run" });
+
+export const JobSchema = z.object({
+  id: idSchema("job"),
+  app: z.string(),
+  name: z.string(),
+  ...job,
+  paused: z.boolean(),
+  command: z.array(z.string()).nullable(),
+  memoryBytes: z.number().int().nullable(),
+  cpuMillis: z.number().int().nullable(),
+  retries: z.number().int(),
+  backoffMs: z.number().int(),
+  deadlineMs: z.number().int(),
+  tasks: z.number().int(),
+  parallelism: z.number().int(),
+  /** Null: without a schedule, or paused. */
+  nextRunAt: time.nullable(),
+  lastRun: z.object({ id: idSchema("run"), state: z.enum(RUN_STATES), exitCode: z.number().int().nullable(), finishedAt: time.nullable() }).nullable(),
+  createdAt: time,
+}).meta({ id: "Job" });

@@ -122,7 +122,7 @@ test("what is undone at its end leaves none; what changes nothing leaves none; a
   const owner = await makeOwned(api);
   const of = (id: string) => changes.find((change) => change.id === id) ?? assert.fail(id);
   const app = { app: owner.app.name };
-  await api.db.update(tenants).set({ limits: { instances: 3 } }).where(eq(tenants.id, owner.tenantId as never));
+  await api.db.update(tenants).set({ limits: { instances: 4 } }).where(eq(tenants.id, owner.tenantId as never));
   const refused = await ask(of("updateApp"), app, owner.token, { settings: { replicas: 50 }, labels: { tier: "web" } });
   assert.deepEqual([refused.status, refused.entries], [403, []]);
   assert.deepEqual((await api.db.select().from(apps).where(eq(apps.id, owner.app.id)))[0]?.labels, {});

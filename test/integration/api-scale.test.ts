@@ -89,6 +89,10 @@ async function seed(): Promise<void> {
     select ${idSql("snp", "n")}, ${tenantOfApp}, ${volume}, 'ready', 'manual', 1, ${id("nod", 1)}, 1 from ${series}`);
   await db.execute(sql`insert into volume_operations (id, tenant_id, app_id, volume_id, kind, state, finished_at)
     select ${idSql("opn", "n")}, ${tenantOfApp}, ${app}, ${volume}, 'snapshot', 'done', now() from ${series}`);
+  await db.execute(sql`insert into jobs (id, tenant_id, app_id, name, time_zone, spec, concurrency_policy, missed_runs, starting_deadline_ms, history_keep, decided_until)
+    values (${id("job", 1)}, ${id("ten", 1)}, ${BUSY}, 'nightly', 'UTC', '{"retries": 0, "backoffMs": 0, "deadlineMs": 1000, "tasks": 1, "parallelism": 1}', 'allow', 'skip', 60000, 50, now())`);
+  await db.execute(sql`insert into runs (id, tenant_id, app_id, job_id, job_name, release_id, trigger, spec, state, finished_at)
+    select ${idSql("run", "n")}, ${tenantOfApp}, ${app}, case when n % ${ROWS / BUSY_APP_ROWS} = 0 then ${id("job", 1)} end, 'nightly', ${idSql("rel", "n")}, 'manual', '{"tasks": 1, "memoryBytes": 1, "cpuMillis": 1, "deadlineMs": 1000}'::jsonb, 'succeeded', now() from ${series}`);
   await db.execute(sql`analyze`);
   await close();
 }
@@ -130,6 +134,9 @@ const LISTS: Record<string, (limit: number) => string> = {
   volumes: (limit) => `/v1/apps/${BUSY}/volumes?limit=${limit}`,
   "a volume's snapshots": (limit) => `/v1/apps/${BUSY}/volumes/v50/snapshots?limit=${limit}`,
   "what was done with a volume": (limit) => `/v1/apps/${BUSY}/volumes/v50/operations?limit=${limit}`,
+  runs: (limit) => `/v1/apps/${BUSY}/runs?limit=${limit}`,
+  jobs: (limit) => `/v1/apps/${BUSY}/jobs?limit=${limit}`,
+  "a job's runs": (limit) => `/v1/apps/${BUSY}/jobs/nightly/runs?limit=${limit}`,
   previews: (limit) => `/v1/apps/${BUSY}/previews?limit=${limit}`,
   events: (limit) => `/v1/apps/${BUSY}/events?limit=${limit}`,
   tokens: (limit) => `/v1/tokens?limit=${limit}`,
@@ -138,7 +145,7 @@ const LISTS: Record<string, (limit: number) => string> = {
   trusts: (limit) => `/v1/trusts?limit=${limit}`,
 };
 /** Of these there are not enough rows here for a page. */
-const SPARSE = /label|previews|instances|domains|events|tokens|members|invites|trusts|secrets|usage/;
+const SPARSE = /label|jobs|previews|instances|domains|events|tokens|members|invites|trusts|secrets|usage/;
 /** With one for the token, when it is not in the cache. */
 const MOST_QUERIES = 4;
 
@@ -146,7 +153,7 @@ test("every list of a tenant's that the API describes is looked at here", () => 
   const described = JSON.parse(readFileSync(new URL("../../api/openapi.json", import.meta.url), "utf8")) as { paths: Record<string, { get?: { parameters?: { name?: string }[] } }> };
   const isList = (path: string) => described.paths[path]?.get?.parameters?.some(({ name }) => name === "limit") === true;
   const lists = Object.keys(described.paths).filter((path) => isList(path) && !path.startsWith("/v1/operator/"));
-  const looked = new Set(Object.values(LISTS).map((path) => path(1).replace(/\?.*/, "").replace(BUSY, "{app}").replace("/v50/", "/{volume}/")));
+  const looked = new Set(Object.values(LISTS).map((path) => path(1).replace(/\?.*/, "").replace(BUSY, "{app}").replace("/v50/", "/{volume}/").replace("/nightly/", "/{job}/")));
   assert.ok(lists.length > 10);
   assert.deepEqual(lists.filter((path) => !looked.has(path)), []);
 });
@@ -175,7 +182,7 @@ const scans = (plan: Plan): string[] => [
   ...(plan.Plans ?? []).flatMap(scans),
 ];
 /** So few rows here that reading all of them is right. */
-const SMALL = new Set(["tenants", "plans", "nodes", "gateways", "uploads", "domains", "members", "invites", "secrets", "users", "tags", "manifests", "trusts", "app_events", "volume_images"]);
+const SMALL = new Set(["tenants", "plans", "nodes", "gateways", "uploads", "domains", "members", "invites", "secrets", "users", "tags", "manifests", "trusts", "app_events", "volume_images", "jobs"]);
 
 async function byIndex(name: string, work: () => Promise<unknown>): Promise<void> {
   const queries = await record(work);

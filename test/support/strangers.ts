@@ -4,8 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import { eq } from "drizzle-orm";
+import { RunRequestSchema } from "../../core/contract/jobs.ts";
 import { newId, type AppId, type TenantId } from "../../core/contract/ids.ts";
-import { builds, deployments, domains, invites, repositoryBlobs, blobs, manifests, secrets, tags, tokens, trusts, volumeImages, volumeOperations, volumes, volumeSnapshots } from "../../core/db/schema.ts";
+import { blobs, builds, deployments, domains, invites, jobs, manifests, repositoryBlobs, runs, secrets, tags, tokens, trusts, volumeImages, volumeOperations, volumeSnapshots, volumes } from "../../core/db/schema.ts";
 import { createToken, ensureNode } from "../../core/db/system-queries/bootstrap.ts";
 import { SCOPES, type Scope } from "../../core/domain/access.ts";
 import { randomName, seedApp, seedInstance, type TestApi } from "./api.ts";
@@ -23,6 +24,7 @@ export interface Owned {
   instanceId: string;
   snapshotId: string;
   operationId: string;
+  runId: string;
   tokenId: string;
   member: { id: string; email: string };
   inviteId: string;
@@ -49,6 +51,8 @@ const VOLUME: Thing = {
   names: (owned) => APP.names(owned).map((each) => ({ ...each, volume: "data", snapshot: owned.snapshotId, operation: owned.operationId })),
   missing: () => APP.missing().map((each) => ({ ...each, volume: "data", snapshot: newId("snapshot"), operation: newId("operation") })),
 };
+const JOB: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, job: "nightly" })), missing: () => APP.missing().map((each) => ({ ...each, job: "nightly" })) };
+const RUN: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, run: owned.runId })), missing: () => APP.missing().map((each) => ({ ...each, run: newId("run") })), isOfApp: true };
 const PREVIEW: Thing = { names: (owned) => APP.names(owned).map((each) => ({ ...each, preview: "pr-1" })), missing: () => APP.missing().map((each) => ({ ...each, preview: "pr-1" })) };
 const DEPLOYMENT: Thing = { names: ({ deploymentId }) => [{ id: deploymentId }], missing: () => [{ id: newId("deployment") }] };
 const BUILD: Thing = { names: ({ buildId }) => [{ id: buildId }], missing: () => [{ id: newId("build") }] };
@@ -100,6 +104,18 @@ export const RECIPES: Record<string, Recipe> = {
   listReleases: { thing: APP },
   listPreviews: { thing: APP },
   putPreview: { thing: PREVIEW, body: {} },
+  listRuns: { thing: APP },
+  createRun: { thing: APP, body: { command: ["true"] } },
+  getRun: { thing: RUN },
+  cancelRun: { thing: RUN },
+  getRunLogs: { thing: RUN },
+  listJobs: { thing: APP },
+  createJob: { thing: APP, body: { name: "made" } },
+  getJob: { thing: JOB },
+  updateJob: { thing: JOB, body: { paused: true } },
+  deleteJob: { thing: JOB },
+  listJobRuns: { thing: JOB },
+  runJob: { thing: JOB },
   promoteApp: { thing: APP, body: { from: "web" } },
   rollbackApp: { thing: APP, body: { release: "v1" } },
   getAppLogs: { thing: APP },
@@ -219,6 +235,12 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(volumeImages).values({ volumeId, version: 1, nodeId, state: "whole" });
   await api.db.insert(volumeSnapshots).values({ id: snapshotId, tenantId: tenant.id, volumeId, state: "ready", reason: "manual", version: 1, nodeId, volumeBytes: 2 ** 24 });
   await api.db.insert(volumeOperations).values({ id: operationId, ...of, volumeId, kind: "snapshot", state: "done", finishedAt: new Date() });
+  const jobId = newId("job");
+  const runId = newId("run");
+  const request = RunRequestSchema.parse({ command: ["true"] });
+  const when = { timeZone: "UTC", concurrencyPolicy: "allow", missedRuns: "skip", startingDeadlineMs: 60_000, historyKeep: 50, decidedUntil: new Date() } as const;
+  await api.db.insert(jobs).values({ id: jobId, ...of, name: "nightly", spec: request, ...when });
+  await api.db.insert(runs).values({ id: runId, ...of, jobId, jobName: "nightly", releaseId: app.releaseIds[0]!, trigger: "manual", spec: { ...request, memoryBytes: 2 ** 24, cpuMillis: 100 } });
   const tokenId = (await createToken(api.db, tenant.id, { name: "another" })).id;
   const { id: userId, email } = await seedMember(api, tenant.id, "developer");
   const inviteId = newId("invite");
@@ -233,7 +255,7 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(repositoryBlobs).values({ repository, digest });
   await api.db.insert(manifests).values({ repository, digest, mediaType: "application/vnd.oci.image.manifest.v1+json", content });
   await api.db.insert(tags).values({ repository, tag: "latest", digest });
-  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, instanceId, snapshotId, operationId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
+  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, instanceId, snapshotId, operationId, runId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
 }
 
 /** A token of the same tenant that may do all but this. */
