@@ -78,7 +78,7 @@ const firewall = new Firewall({
   },
   onBack: async () => {
     await pool.join();
-    log.info("the firewall's rules are back");
+    log.info("the firewall's rules are loaded");
   },
 });
 const unpacker = new Unpacker({ dir: join(dataDir, "unpack"), toolchain: config.BERTH_TOOLCHAIN, runtime, cgroupParent, openFiles, maxBytes: config.BERTH_LAYER_BYTES, maxEntries: config.BERTH_LAYER_ENTRIES });

@@ -23,6 +23,8 @@ import type { ResolverTable } from "./resolver/table.ts";
 /** A little less than what resolvers in images wait for one answer: they ask again, and the waking goes on meanwhile. */
 const WAKE_WAIT_MS = 4500;
 const TABLE_DELAY_MS = 10;
+/** Making the table takes at most this share of one cpu, however much happens. */
+const TABLE_COST_SHARE = 0.05;
 
 export interface PrivateNetworkOptions {
   subnet: string;
@@ -46,7 +48,11 @@ export class PrivateNetworkState {
   readonly #saved: SavedFile;
   #said: PrivateNetwork = { type: "network", nodes: [], tenants: [] };
   #peers: readonly TunnelPeer[] = [];
+  /** Instances elsewhere. */
+  #remotes: readonly Member[] = [];
+  readonly #elsewhere = new Set<InstanceId>();
   #tableDue: NodeJS.Timeout | undefined;
+  #pauseMs = TABLE_DELAY_MS;
   /** Of other nodes. */
   readonly #waker = new Waker();
   readonly #waking = new Map<string, Promise<string[]>>();
@@ -67,7 +73,7 @@ export class PrivateNetworkState {
     } catch (error) {
       log.warn({ err: error }, "what the API last said of the private network could not be read");
     }
-    this.#peers = this.#peersOf(this.#said);
+    this.#learn(this.#said);
     await firewall.open(this.#elements(), this.#peers);
     await fabric?.open();
     await this.#connectPeers();
@@ -90,9 +96,7 @@ export class PrivateNetworkState {
   }
 
   async accept(said: PrivateNetwork): Promise<void> {
-    this.#said = said;
-    const peers = this.#peersOf(said);
-    if (JSON.stringify(peers) !== JSON.stringify(this.#peers)) this.#peers = peers;
+    this.#learn(said);
     await this.#options.firewall.set(this.#elements(), this.#peers);
     await this.#connectPeers();
     this.changed();
@@ -103,9 +107,11 @@ export class PrivateNetworkState {
   changed(): void {
     for (const look of this.#watchers) look();
     this.#tableDue ??= setTimeout(() => {
+      const beganAt = performance.now();
       this.#tableDue = undefined;
       this.#options.onTable(this.table());
-    }, TABLE_DELAY_MS);
+      this.#pauseMs = Math.max(TABLE_DELAY_MS, (performance.now() - beganAt) / TABLE_COST_SHARE);
+    }, this.#pauseMs);
   }
 
   close(): void {
@@ -197,7 +203,7 @@ export class PrivateNetworkState {
   /** Instances that answer, or would when they are woken. Of those that are here, this node knows better than what was said. */
   #serving({ instances }: Service, reports: ReadonlyMap<InstanceId, InstanceReport>): ServiceInstance[] {
     return instances.flatMap((instance) => {
-      if (!contains(this.#options.subnet, instance.address)) return instance.serves && this.#isPeers(instance) ? [instance] : [];
+      if (!contains(this.#options.subnet, instance.address)) return instance.serves && this.#elsewhere.has(instance.id) ? [instance] : [];
       const report = reports.get(instance.id);
       const local = this.#locals.get(instance.id);
       if (!instance.serves || report?.phase !== "ready" || local === undefined) return [];
@@ -210,15 +216,27 @@ export class PrivateNetworkState {
   }
 
   #elements() {
-    const tenants = this.#said.tenants.flatMap(({ uidBase, services }) => services.map((service) => ({ tenant: tenantNumber(uidBase), service })));
-    const remotes = tenants.flatMap(({ tenant, service }): Member[] => service.instances.filter((instance) => this.#isPeers(instance)).map(({ address }) => ({ address, tenant, app: service.name })));
-    return firewallElements({ locals: [...this.#locals.values()], remotes, hosts: this.#peers.map(({ subnet }) => hostAddress(subnet)) });
+    return firewallElements({ locals: [...this.#locals.values()], remotes: this.#remotes, hosts: this.#peers.map(({ subnet }) => hostAddress(subnet)) });
   }
 
-  /** Whether the address is where its node's addresses are: no node can be said to have another's. */
-  #isPeers({ nodeId, address }: ServiceInstance): boolean {
-    const node = this.#said.nodes.find(({ id }) => id === nodeId);
-    return node !== undefined && contains(node.subnet, address) && this.#peers.some(({ subnet }) => subnet === node.subnet);
+  #learn(said: PrivateNetwork): void {
+    this.#said = said;
+    const peers = this.#peersOf(said);
+    if (JSON.stringify(peers) !== JSON.stringify(this.#peers)) this.#peers = peers;
+    const reached = new Set(this.#peers.map(({ subnet }) => subnet));
+    const subnets = new Map(said.nodes.flatMap(({ id, subnet }) => (reached.has(subnet) ? [[id, subnet] as const] : [])));
+    this.#elsewhere.clear();
+    this.#remotes = said.tenants.flatMap(({ uidBase, services }) =>
+      services.flatMap(({ name, instances }) =>
+        instances.flatMap(({ id, nodeId, address }) => {
+          // Of the addresses that its node has: no node can be said to have another's.
+          const subnet = subnets.get(nodeId);
+          if (subnet === undefined || !contains(subnet, address)) return [];
+          this.#elsewhere.add(id);
+          return [{ address, tenant: tenantNumber(uidBase), app: name }];
+        }),
+      ),
+    );
   }
 
   #peersOf({ nodes }: PrivateNetwork): TunnelPeer[] {

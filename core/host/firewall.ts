@@ -31,10 +31,16 @@ export class Firewall {
     this.#options = options;
   }
 
-  /** Replaces the rules in one step and lets the host forward packets. @throws CommandError */
+  /** Replaces the rules in one step and lets the host forward packets. What a former agent had cut off is back then. @throws CommandError */
   async open(elements: Elements, peers: readonly TunnelPeer[]): Promise<void> {
     this.#wanted = { elements, peers };
-    await this.#load();
+    try {
+      await this.#load();
+    } catch (error) {
+      await this.#options.onLost(error);
+      throw error;
+    }
+    await this.#options.onBack();
     await writeFile("/proc/sys/net/ipv4/ip_forward", "1");
   }
 

@@ -97,7 +97,7 @@ export class NetnsPool {
   }
 
   async join(): Promise<void> {
-    await runUnchecked(["ip", "-force", "-batch", "-"], { input: joinBatch(this.#options.prefix, this.#options.subnet, [...this.#used]) });
+    if (this.#used.size > 0) await runUnchecked(["ip", "-force", "-batch", "-"], { input: joinBatch(this.#options.prefix, this.#options.subnet, [...this.#used]) });
   }
 
   /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. */

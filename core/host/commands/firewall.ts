@@ -88,6 +88,8 @@ function hostChains({ prefix, subnet, resolver, tunnelPort }: FirewallPolicy): s
     type filter hook prerouting priority raw; policy accept;
     iifname ${ours} jump sent
     iifname ${fabric} jump sent_elsewhere
+    # Questions are many and short: their number is limited in another way.
+    iifname ${ours} ip daddr ${resolver} udp dport ${DNS_PORT} notrack
     # The resolver is the instances' own, whatever network asks for it.
     ip daddr ${resolver} iifname != ${ours} iifname != "lo" iifname != ${fabric} drop
 ${tunnelPort === undefined ? "" : `    udp dport ${tunnelPort} fib daddr type local jump tunnel\n`}  }
@@ -121,7 +123,8 @@ ${tunnelPort === undefined ? "" : `    udp dport ${tunnelPort} fib daddr type lo
     accept
   }
   chain output {
-    type filter hook output priority filter - 10; policy accept;
+    type filter hook output priority raw; policy accept;
+    ip saddr ${resolver} udp sport ${DNS_PORT} notrack
     # While the resolver starts again a question is asked again, and not given up.
     ip saddr ${resolver} icmp type destination-unreachable drop
   }
