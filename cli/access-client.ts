@@ -19,11 +19,12 @@ import type {
   Trust,
   TrustCreate,
 } from "../client/index.ts";
+import type { Call } from "./transport.ts";
 
 /** What `createClient` asks with. */
 export interface Asking {
   api: BerthClient;
-  via: (doing: string) => { fetch: (request: Request) => Promise<Response> };
+  via: (doing: string, more?: Omit<Call, "doing">) => { fetch: (request: Request) => Promise<Response> };
   ask: <T extends object>(key: keyof T & string, asked: Promise<{ data?: T }>) => Promise<T>;
   pages: <T>(limit: number, ask: (query: { limit: number; cursor?: string }) => Promise<{ items: T[]; nextCursor: string | null }>) => Promise<T[]>;
 }

@@ -3,6 +3,7 @@ import { createClient as createApiClient } from "../client/index.ts";
 import type { App, AppEvent, AppStatus, AuditEntry, AuditEntryPage, DeployConfig, DeployImage, Deployment, Domain, Explanation, LabelsPatch, operations, QuotaList, Release, Secret, SecretChange, SecretPut, SettingsPatch, SharedEnvChange, Usage, UsagePage, Whoami } from "../client/index.ts";
 import { accessCalls } from "./access-client.ts";
 import { releaseCalls } from "./release-client.ts";
+import { jobCalls } from "./jobs-client.ts";
 import type { Target } from "./config.ts";
 import { CliError } from "./errors.ts";
 import { volumeCalls } from "./volumes-client.ts";
@@ -43,6 +44,7 @@ export function createClient(target: Target) {
     ...accessCalls({ api, via, ask, pages }),
     ...releaseCalls({ api, via, ask, pages }),
     ...volumeCalls({ api, via, ask, pages }),
+    ...jobCalls({ api, via, ask, pages }),
     whoami: (): Promise<Whoami> => ask("token", api.GET("/v1/whoami", via("asking who you are"))),
     apps: (label: readonly string[] = []): Promise<App[]> =>
       pages(Number.POSITIVE_INFINITY, (query) => ask("items", api.GET("/v1/apps", { params: { query: { ...query, ...(label.length === 0 ? {} : { label: [...label] }) } }, ...via("listing the apps") }))),

@@ -169,6 +169,8 @@ export interface SettingsFlags extends HttpFlags {
   recheck?: number;
   livePath?: string;
   /** Empty: none. */
+  releaseCommand?: string[];
+  /** Empty: none. */
   preStop?: string[];
   readyTimeout?: number;
   stopGrace?: number;
@@ -184,7 +186,7 @@ const CHECK_PACE = { periodMs: 10_000, timeoutMs: 2000, failures: 3 };
 
 /** Only what was named. An empty `--ready-path` goes back to a TCP connect. */
 export function settingsPatch(flags: SettingsFlags): SettingsPatch {
-  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, disk, cpu, port, private: isPrivate, command, readyPath, recheck, livePath, preStop, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
+  const { replicas, min, max, cpuPercent, freezeAfter, freeze, memory, disk, cpu, port, private: isPrivate, command, readyPath, recheck, livePath, preStop, releaseCommand, readyTimeout, stopGrace, concurrency, isolation, mount, scratch } = flags;
   for (const [name, path] of [["--ready-path", readyPath], ["--live-path", livePath]] as const) {
     if (path !== undefined && path !== "" && !/^\/[\x21-\x7e]*$/.test(path)) throw usageError(`${name} is a path that starts with /, and not «${path}».`);
   }
@@ -205,6 +207,7 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(cpu === undefined ? {} : { cpuMillis: cpu }),
     ...(readyPath === undefined ? {} : { readiness: readyPath === "" ? { kind: "tcp", ...again } : { kind: "http", path: readyPath, ...again } }),
     ...(livePath === undefined ? {} : { liveness: livePath === "" ? null : { kind: "http", path: livePath, ...CHECK_PACE } }),
+    ...(releaseCommand === undefined ? {} : { releaseCommand: releaseCommand.length === 0 ? null : { command: releaseCommand } }),
     ...(preStop === undefined ? {} : { preStop: preStop.length === 0 ? null : { kind: "exec", command: preStop } }),
     ...(readyTimeout === undefined ? {} : { readyTimeoutMs: readyTimeout }),
     ...(stopGrace === undefined ? {} : { stopGraceMs: stopGrace }),

@@ -21,6 +21,7 @@ export function settingsOptions(command: Command): Command {
     .option("--ready-path <path>", 'ready when GET of it answers 2xx or 3xx (default: the port accepts; "" goes back to that)')
     .option("--recheck <time>", "with --ready-path: ask again so often, and send no requests while it fails: 10s", parseDuration)
     .option("--live-path <path>", 'restarted when GET of it fails three times in a row, every 10 s (default: never asked; "" goes back to that)')
+    .option("--release-command <command>", 'must end with 0 before a new release starts, such as migrations ("": none)', (text) => (text === "" ? [] : parseCommand(text)))
     .option("--pre-stop <command>", 'runs beside the app before it is stopped, within --stop-grace ("": nothing)', (text) => (text === "" ? [] : parseCommand(text)))
     .option("--ready-timeout <time>", "how long a start may take: 60s", parseDuration)
     .option("--stop-grace <time>", "from SIGTERM to SIGKILL: 30s", parseDuration)

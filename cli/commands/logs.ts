@@ -15,6 +15,7 @@ interface Options extends CommonOptions {
   follow?: boolean;
   build?: string | true;
   container?: string;
+  run?: string;
   tail: number;
   timestamps?: boolean;
 }
@@ -25,6 +26,7 @@ export function define(command: Command): void {
     .option("-f, --follow", "go on with new lines, until Ctrl-C")
     .option("-b, --build [id]", "the log of the last build, or of the build with this id")
     .option("-c, --container <name>", "of this container of each instance; «main» is the app's own (default: of all)")
+    .option("-r, --run <id>", "of a run, also when it has ended")
     .option("-n, --tail <lines>", "how many lines back", wholeNumber("--tail", 0, 10_000), 100)
     .option("-t, --timestamps", "begin each line with its time")
     .addHelpText(
@@ -48,6 +50,7 @@ async function logs(named: string | undefined, options: Options): Promise<void> 
     process.exit(EXIT.cancelled);
   });
   const { build } = options;
+  if (options.run !== undefined && build !== undefined) throw usageError("--run and --build do not go together.");
   if (typeof build === "string" && build.startsWith("bld_")) {
     if (!/^bld_[0-9a-z]{26}$/.test(build)) throw usageError(`«${build}» is not a build's id.`, "Leave it out for the last build.");
     await showBuild(out, client, build, stop.signal, options);
@@ -89,13 +92,13 @@ async function showApp(out: Output, client: Client, app: string, signal: AbortSi
   const events = eventStream({
     // After a new connection the API goes on behind the last event's id, where it gave ids; else old lines are not asked for again.
     open: async (lastEventId, inner) => {
-      const response = await client.followAppLogs(app, { tail: opened ? 0 : options.tail, follow, ...(options.container === undefined ? {} : { container: options.container }) }, lastEventId, inner);
+      const response = options.run !== undefined ? await client.followRunLogs(app, options.run, { tail: opened ? 0 : options.tail, follow }, inner) : await client.followAppLogs(app, { tail: opened ? 0 : options.tail, follow, ...(options.container === undefined ? {} : { container: options.container }) }, lastEventId, inner);
       opened = true;
       return response;
     },
     isTransient,
     signal,
-    reconnectAtEnd: follow,
+    reconnectAtEnd: follow && options.run === undefined,
     onReconnect: (attempt) => tellReconnect(out, attempt),
   });
   for await (const message of events) {
