@@ -19,7 +19,7 @@ describe("completion", () => {
   });
 
   it("of options, but not behind --", () => {
-    assert.deepEqual(offered("deploy", "--re"), ["--replicas", "--ready-path", "--recheck", "--ready-timeout"]);
+    assert.deepEqual(offered("deploy", "--re"), ["--replicas", "--ready-path", "--recheck", "--release-command", "--ready-timeout"]);
     assert.deepEqual(offered("env", "set", "--sh"), ["--shared"]);
     assert.deepEqual(offered("label", "--", "--a"), []);
   });

@@ -33,7 +33,7 @@ export async function followRun(client: Client, out: Output, made: Run): Promise
 
 /** The program's own exit code; where it has none, or another one was meant, an error says why. */
 function fail({ id, app, failure, exitCode }: Run): void {
-  if (failure?.code === "app_exited" && exitCode !== null && exitCode !== 0) {
+  if (failure?.code === "command_failed" && exitCode !== null && exitCode !== 0) {
     process.exitCode = exitCode;
     return;
   }
