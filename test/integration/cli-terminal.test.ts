@@ -133,6 +133,7 @@ describe("on a terminal", { skip }, () => {
 
   it("destroy wants the name typed", async () => {
     let destroyed = 0;
+    api.on("GET /v1/apps/hello/volumes", (_, response) => json(response, { items: [], nextCursor: null }));
     api.on("DELETE /v1/apps/hello", (_, response) => (destroyed++, void response.writeHead(204).end()));
     const wrong = await onTerminal(["destroy"], [[/Type its name/, `no${ENTER}`]]);
     assert.equal(wrong.code, 130);

@@ -152,7 +152,7 @@ test("a port of its address and one of its loopback alone; one where nobody list
   assert.equal(nobody.type === "problem" && nobody.code, "port_refused");
 });
 
-/** Names of the container's processes. */
+/** Names of the container's processes; its monitor has a group of its own beside it. */
 function processes(id: InstanceId): string[] {
   const namespace = (pid: string | number) => {
     try {
@@ -167,5 +167,5 @@ function processes(id: InstanceId): string[] {
     } catch {
       return [];
     }
-  }).toSorted();
+  }).filter((name) => name !== "conmon").toSorted();
 }
