@@ -2,11 +2,12 @@
  * A thousand apps that nobody asks for on one node: what they cost while they sleep, how long a request to any of them
  * takes, and a hundred of them at once. Frozen, then in standby. `BERTH_BENCH_APPS`: how many.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import type { Endpoint } from "../core/contract/gateway-channel.ts";
 import type { Temperature } from "../core/domain/temperature.ts";
+import { readGroupUse } from "../core/host/cgroup.ts";
 import { TestGateway } from "../test/support/gateway.ts";
 import { HTTPD, testTenant, TestNode, until } from "../test/support/node.ts";
 import { atEnd } from "./support/at-end.ts";
@@ -25,7 +26,7 @@ const POLICIES = {
 const STOP_MS = 600_000;
 
 interface Idle {
-  /** Memory that is gone from the host for each app, the app's own included. */
+  /** For each app: its group's, the app's own and the kernel's for it, and its monitor's (PSS). */
   memoryMib: number;
   agentCpuPercent: number;
   gatewayCpuPercent: number;
@@ -39,12 +40,11 @@ export async function idle(): Promise<string> {
   const stopNode = atEnd(() => node.stop());
   const gateway = await TestGateway.start({ BERTH_GATEWAY_SLOTS: String(APPS + 10), BERTH_GATEWAY_COUNTS_MS: "5000" });
   const stopGateway = atEnd(() => gateway.stop());
-  const availableBefore = availableMib();
   const apps = await startApps(node, gateway);
   const rows: string[] = [];
   for (const temperature of ["frozen", "standby"] as const) {
     node.want(...node.desired.map((desired) => ({ ...desired, sleep: POLICIES[temperature] })));
-    rows.push(toRow(temperature, await measure(node, gateway, apps, temperature, availableBefore)));
+    rows.push(toRow(temperature, await measure(node, gateway, apps, temperature)));
   }
   await stopGateway();
   await stopNode();
@@ -85,7 +85,7 @@ async function startApps(node: TestNode, gateway: TestGateway): Promise<string[]
   return names;
 }
 
-async function measure(node: TestNode, gateway: TestGateway, apps: readonly string[], temperature: Temperature, availableBefore: number): Promise<Idle> {
+async function measure(node: TestNode, gateway: TestGateway, apps: readonly string[], temperature: Temperature): Promise<Idle> {
   const allAsleep = () => until(() => node.desired.every(({ id }) => node.report(id)?.temperature?.is === temperature), STOP_MS);
   const ask = async (app: string) => {
     const { ms, value } = await timed(() => gateway.get(app, { path: PATH }));
@@ -94,7 +94,7 @@ async function measure(node: TestNode, gateway: TestGateway, apps: readonly stri
   };
   await allAsleep();
   await sleep(2000);
-  const memoryMib = (availableBefore - availableMib()) / APPS;
+  const memoryMib = memoryBytes(node) / 2 ** 20 / APPS;
   const before = { agent: cpuMs(node.agentPid), gateway: cpuMs(gateway.controllerPid) + cpuMs(gateway.haproxyPid) };
   await sleep(CPU_OVER_MS);
   const agentCpuPercent = ((cpuMs(node.agentPid) - before.agent) / CPU_OVER_MS) * 100;
@@ -112,8 +112,18 @@ async function measure(node: TestNode, gateway: TestGateway, apps: readonly stri
   return { memoryMib, agentCpuPercent, gatewayCpuPercent, any, atOnce, atOnceMs };
 }
 
-function availableMib(): number {
-  return Number(/^MemAvailable:\s+(\d+)/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1]) / 1024;
+function memoryBytes(node: TestNode): number {
+  const monitors = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && /^\S*conmon\0/.test(textOf(`/proc/${pid}/cmdline`)) && textOf(`/proc/${pid}/cmdline`).includes(node.dir));
+  const pss = (pid: string) => Number(/^Pss:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0) * 1024;
+  return (readGroupUse(`/berth-${node.prefix}`).memoryBytes ?? 0) + monitors.reduce((sum, pid) => sum + pss(pid), 0);
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** Of all its threads; the clock ticks 100 times a second. */
