@@ -7,6 +7,7 @@ import type {
   InviteCreate,
   KeyRotation,
   Member,
+  Node,
   NewInvite,
   NewToken,
   Plan,
@@ -72,6 +73,7 @@ function operatorCalls({ api, via, ask, pages }: Asking) {
     resume: (name: string): Promise<Tenant> => ask("limits", api.POST("/v1/operator/tenants/{tenant}/resume", { ...at(name), ...via(`resuming ${name}`) })),
     tenantToken: (name: string, body: { name: string; scopes: Scopes; expiresInSeconds?: number }): Promise<NewToken> => ask("token", api.POST("/v1/operator/tenants/{tenant}/tokens", { ...at(name), body, ...via("making the token") })),
     inviteTo: (name: string, body: InviteCreate): Promise<NewInvite> => ask("link", api.POST("/v1/operator/tenants/{tenant}/invites", { ...at(name), body, ...via(`inviting ${body.email}`) })),
+    nodes: (): Promise<Node[]> => pages(ALL, (query) => ask("items", api.GET("/v1/operator/nodes", { params: { query }, ...via("listing the nodes") }))),
     plans: (): Promise<Plan[]> => pages(ALL, (query) => ask("items", api.GET("/v1/operator/plans", { params: { query }, ...via("listing the plans") }))),
     putPlan: (plan: string, body: PlanPut): Promise<Plan> => ask("limits", api.PUT("/v1/operator/plans/{plan}", { params: { path: { plan } }, body, ...via(`writing the plan ${plan}`) })),
     async removePlan(plan: string): Promise<void> {

@@ -915,6 +915,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/operator/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List nodes: what each has, what it runs, what its kernel can */
+        get: operations["listNodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/operator/plans": {
         parameters: {
             query?: never;
@@ -1930,6 +1947,26 @@ export interface components {
             scopes: ("read" | "deploy" | "apps" | "config" | "logs" | "exec" | "usage" | "audit" | "admin")[];
             token: string;
             user: string | null;
+        };
+        Node: {
+            address: string | null;
+            cpuMillis: number | null;
+            facts: {
+                [key: string]: string;
+            };
+            id: string;
+            instances: number;
+            isUp: boolean;
+            /** Format: date-time */
+            lastSeenAt: string | null;
+            maxInstances: number | null;
+            memoryBytes: number | null;
+            name: string;
+            subnet: string | null;
+        };
+        NodePage: {
+            items: components["schemas"]["Node"][];
+            nextCursor: string | null;
         };
         NodeToken: {
             expiresInSeconds: number;
@@ -3261,6 +3298,8 @@ export type MemberPage = components['schemas']['MemberPage'];
 export type Mount = components['schemas']['Mount'];
 export type NewInvite = components['schemas']['NewInvite'];
 export type NewToken = components['schemas']['NewToken'];
+export type Node = components['schemas']['Node'];
+export type NodePage = components['schemas']['NodePage'];
 export type NodeToken = components['schemas']['NodeToken'];
 export type OperatorTokenCreate = components['schemas']['OperatorTokenCreate'];
 export type OwnTenant = components['schemas']['OwnTenant'];
@@ -6053,6 +6092,38 @@ export interface operations {
             };
             400: components["responses"]["Invalid"];
             401: components["responses"]["Unauthenticated"];
+            429: components["responses"]["TooMany"];
+            500: components["responses"]["Broken"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listNodes: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of nodes, oldest first */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodePage"];
+                };
+            };
+            400: components["responses"]["Invalid"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Broken"];
             503: components["responses"]["Unavailable"];

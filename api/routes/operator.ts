@@ -18,9 +18,11 @@ import {
   TokenSchema,
 } from "../../core/contract/access.ts";
 import { pageOf } from "../../core/contract/api.ts";
+import { NodeSchema } from "../../core/contract/nodes.ts";
 import type { Deps } from "../deps.ts";
 import { authenticateOperators, FOR_OPERATORS } from "../middleware/authenticate.ts";
 import { createRouter, freeNames } from "../router.ts";
+import { listNodes } from "../use-cases/operator-nodes.ts";
 import { createOperatorToken, listOperatorTokens, listPlans, putPlan, removePlan, revokeOperatorToken, rotateSigningKeys } from "../use-cases/operator-platform.ts";
 import { setTenantPlan, createTenant, createTenantToken, inviteToTenant, listTenants, requireTenant, setSuspended, toTenant } from "../use-cases/operator-tenants.ts";
 import { body, json, jsonLimit, PageQuery, problems } from "./responses.ts";
@@ -39,6 +41,7 @@ export function createOperatorRoutes(deps: Deps) {
   addFirstDoors(app, deps);
   addPlans(app, deps);
   addPlatform(app, deps);
+  addNodes(app, deps);
   return app;
 }
 
@@ -193,6 +196,21 @@ function addPlans(app: Router, deps: Deps): void {
       await removePlan(deps, c.get("operator"), c.req.valid("param").plan);
       return c.body(null, 204);
     },
+  );
+}
+
+function addNodes(app: Router, deps: Deps): void {
+  app.openapi(
+    createRoute({
+      operationId: "listNodes",
+      method: "get",
+      path: `${BASE}/nodes`,
+      ...FOR_OPERATORS,
+      summary: "List nodes: what each has, what it runs, what its kernel can",
+      request: { query: PageQuery },
+      responses: { 200: json("A page of nodes, oldest first", pageOf(NodeSchema)), ...problems(400, 401, 403) },
+    }),
+    async (c) => c.json(await listNodes(deps, c.req.valid("query")), 200),
   );
 }
 

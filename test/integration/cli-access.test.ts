@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { ensureOperatorToken } from "../../core/db/system-queries/bootstrap.ts";
 import { createToken } from "../../core/tokens.ts";
 import { storeOperatorToken } from "../../infra/cli-config.ts";
+import { ensureNode } from "../../core/db/system-queries/bootstrap.ts";
 import { randomName, startTestApi, testBlobs, type TestApi } from "../support/api.ts";
 import { BERTH, workplace, type Ran, type Workplace } from "../support/cli-run.ts";
 import { Browser, startIssuer, type TestIssuer } from "../support/issuer.ts";
@@ -160,6 +161,9 @@ describe("berth operator", () => {
     assert.match(await ok("operator", "tenants", "suspend", name), /suspended since/);
     assert.match(await ok("operator", "tenants", "list"), new RegExp(`${name} .*suspended`));
     await ok("operator", "tenants", "resume", name);
+    await ensureNode(api.db, "a-node", randomName("token"));
+    const [node] = await read("operator", "nodes", "list");
+    assert.deepEqual([node.name, node.isUp, node.instances, node.lastSeenAt], ["a-node", false, 0, null]);
     assert.deepEqual((await read("operator", "plans", "list")).find((plan: { name: string }) => plan.name === "small").limits, { apps: 5, memoryBytes: 2 * 2 ** 30 });
     await ok("operator", "plans", "remove", "small");
     const second = (await ok("operator", "tokens", "create", "second", "--expires", "1h", "--quiet")).trim();

@@ -187,6 +187,7 @@ export const RECIPES: Record<string, Recipe> = {
   createTenantToken: { thing: TENANT, body: { name: "made", scopes: ["read"] } },
   inviteToTenant: { thing: TENANT, body: { email: "somebody@example.test", role: "owner" } },
   listPlans: {},
+  listNodes: {},
   putPlan: { thing: PLAN, body: { limits: {} } },
   removePlan: { thing: PLAN },
   listOperatorTokens: {},
