@@ -130,22 +130,23 @@ describe("the main job", () => {
   });
 
   test("a command runs once with the app's image and variables, by itself or as a job; its exit code is the command's", async () => {
-    await stack.cli(["env", "set", "WORD=said", "--app", "hello"]);
-    const once = await stack.tryCli(["run", "--app", "hello", "sh", "-c", "echo $WORD; echo aside >&2; ls hello.py; exit 7"]);
-    assert.deepEqual([once.code, once.stdout], [7, "said\nhello.py\n"], once.stderr);
+    const deploy = ["deploy", "--image", "library/busybox:latest", "--app", "tool", "--command", "exec httpd -f -p 8080", "--env", "WORD=said"];
+    await stack.cli(deploy);
+    const once = await stack.tryCli(["run", "--app", "tool", "sh", "-c", "echo $WORD; echo aside >&2; exit 7"]);
+    assert.deepEqual([once.code, once.stdout], [7, "said\n"], once.stderr);
     assert.match(once.stderr, /^aside$/m);
-    await stack.cli(["jobs", "create", "tidy", "--schedule", "@yearly", "--app", "hello", "--", "sh", "-c", "echo tidied"]);
-    const { stdout } = await stack.cli(["jobs", "run", "tidy", "--app", "hello"]);
+    await stack.cli(["jobs", "create", "tidy", "--schedule", "@yearly", "--app", "tool", "--", "sh", "-c", "echo tidied"]);
+    const { stdout } = await stack.cli(["jobs", "run", "tidy", "--app", "tool"]);
     assert.equal(stdout, "tidied\n");
-    const { stdout: history } = await stack.cli(["jobs", "runs", "tidy", "--app", "hello"]);
+    const { stdout: history } = await stack.cli(["jobs", "runs", "tidy", "--app", "tool"]);
     assert.match(history, /run_\w+ +tidy +succeeded +0 +manual/);
     const [run] = /run_\w+/.exec(history) ?? [];
-    assert.match((await stack.cli(["logs", "hello", "--run", run ?? ""])).stdout, / tidied$/m);
-    const refused = await stack.tryCli(["deploy", hello(), "--app", "hello", "--release-command", "echo no database; exit 3", "--env", "NEWS=1"]);
+    assert.match((await stack.cli(["logs", "tool", "--run", run ?? ""])).stdout, / tidied$/m);
+    const refused = await stack.tryCli([...deploy, "--release-command", "echo no database; exit 3"]);
     assert.equal(refused.code, 1);
     assert.match(refused.stdout + refused.stderr, /release_command_failed[\s\S]*exit code 3[\s\S]*no database/);
-    await stack.cli(["deploy", hello(), "--app", "hello", "--release-command", "true", "--env", "NEWS=2"]);
-    await stack.cli(["scale", "hello", "--release-command", ""]);
+    await stack.cli([...deploy, "--release-command", "true"]);
+    await stack.cli(["destroy", "tool", "--yes"]);
   });
 
   test("a failing build names its line and leaves the former release serving", async () => {

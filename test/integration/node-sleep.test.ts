@@ -124,8 +124,9 @@ describe("sleeping instances", () => {
     await until(async () => (await node.logs(desired.id)).some(({ text }) => text === "ended in order"));
     await sleep(200);
     assert.equal(node.report(desired.id)?.phase, "ready");
-    const [first, second] = await Promise.all([woken(desired.id), woken(desired.id)]);
-    assert.deepEqual([first?.was, second?.was], ["standby", "standby"]);
+    // The second may come when it has booted already.
+    const both = await Promise.all([woken(desired.id), woken(desired.id)]);
+    assert.ok(both.some(({ was }) => was === "standby") && both.every(({ was }) => was === "standby" || was === "running"), JSON.stringify(both));
     assert.equal(await ask(url), 200);
     await cooled(desired.id, "standby");
     assert.equal((await woken(desired.id)).was, "standby");
