@@ -23,6 +23,8 @@ export class BadLayer extends Error {}
 interface IndexEntry {
   diffId: string;
   bytes: number;
+  /** Blobs that were seen to unpack to it. Who has one of them has the content; who names the diffID alone need not. */
+  digests: string[];
 }
 
 export interface LayerStoreOptions {
@@ -45,6 +47,7 @@ export class LayerStore {
   readonly #pulling = new Map<string, Promise<void>>();
   readonly #removing = new Map<string, Promise<void>>();
   readonly #limit = pLimit(PARALLEL_PULLS);
+  readonly #publishing = pLimit(1);
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -103,15 +106,16 @@ export class LayerStore {
     const name = layerName(layer.diffId);
     await this.#removing.get(name);
     const known = await this.#read(name);
-    if (known) {
-      if (known.diffId !== layer.diffId) throw new BadLayer(`two layers share the short name ${name}`);
+    if (known && known.diffId !== layer.diffId) throw new BadLayer(`two layers share the short name ${name}`);
+    if (known?.digests.includes(layer.digest)) {
       const now = new Date();
       await utimes(join(this.#index, name), now, now);
       return false;
     }
-    // Whoever asks for the same layer meanwhile waits for the same pull; nobody's going away ends it for the others.
-    const pulling = this.#pulling.get(name) ?? this.#limit(() => this.#pull(layer, name)).finally(() => this.#pulling.delete(name));
-    this.#pulling.set(name, pulling);
+    // Whoever asks for the same blob as the same layer meanwhile waits for the same pull; nobody's going away ends it for the others.
+    const key = `${name} ${layer.digest} ${layer.sizeBytes} ${layer.mediaType}`;
+    const pulling = this.#pulling.get(key) ?? this.#limit(() => this.#pull(layer, name)).finally(() => this.#pulling.delete(key));
+    this.#pulling.set(key, pulling);
     await Promise.race([pulling, aborted(signal)]);
     return true;
   }
@@ -133,20 +137,28 @@ export class LayerStore {
       if (result.status === "rejected") throw result.reason;
       if (fed.status === "rejected") throw fed.reason;
       if (result.value.diffId !== layer.diffId) throw new BadLayer(`layer ${layer.digest} unpacks to ${result.value.diffId}, not to ${layer.diffId}`);
-      const bytes = result.value.bytes;
-      await rename(root, join(this.layersDir, name));
-      await writeFile(join(dir, "index"), JSON.stringify({ diffId: layer.diffId, bytes } satisfies IndexEntry));
-      await rename(join(dir, "index"), join(this.#index, name));
+      const { bytes } = result.value;
+      await this.#publishing(() => this.#publish(layer, name, dir, bytes));
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
+  }
+
+  /** The layer in `dir` becomes visible, unless another blob has brought it before. */
+  async #publish(layer: PullLayer, name: string, dir: string, bytes: number): Promise<void> {
+    await this.#removing.get(name);
+    const known = await this.#read(name);
+    if (known === undefined) await rename(join(dir, "root"), join(this.layersDir, name));
+    await writeFile(join(dir, "index"), JSON.stringify({ diffId: layer.diffId, bytes, digests: [...(known?.digests ?? []), layer.digest] } satisfies IndexEntry));
+    await rename(join(dir, "index"), join(this.#index, name));
   }
 
   async #read(name: string): Promise<IndexEntry | undefined> {
     const text = await readFile(join(this.#index, name), "utf8").catch(() => undefined);
     if (text === undefined) return undefined;
     try {
-      return JSON.parse(text) as IndexEntry;
+      // Former agents wrote down no blobs.
+      return { digests: [], ...(JSON.parse(text) as Omit<IndexEntry, "digests">) };
     } catch {
       // The host crashed before it was on the disk: neither may its layer be whole.
       return undefined;

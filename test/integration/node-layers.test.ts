@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { zstdCompressSync } from "node:zlib";
+import { gunzipSync, zstdCompressSync } from "node:zlib";
 import { LAYER_STORE_UID_BASE } from "../../core/domain/id-ranges.ts";
 import { run } from "../../core/host/spawn.ts";
 import { rawHeader, tarOf, type Entry } from "../support/contexts.ts";
@@ -157,6 +157,47 @@ test("a layer is fetched once, however many ask for it; a store that fails for a
   const report = await node.failed({ args: HTTPD, layers: [missing] });
   node.onPull = undefined;
   assert.equal(report.problem?.code, "image_pull_failed");
+});
+
+test("who names the content of another's layer must have brought it", async () => {
+  const secret = await layer(["secret", "of the first tenant"]);
+  const bait = await layer(["bait", "b"]);
+  await look("cat /secret", secret);
+  // A blob of one's own that claims to unpack to it, before and after an agent that forgot what it knew.
+  const claim = { ...bait, diffId: secret.diffId };
+  for (const restarts of [false, true]) {
+    if (restarts) {
+      await node.killAgent();
+      await node.startAgent();
+    }
+    const report = await node.failed({ args: HTTPD, layers: [busybox(), claim] });
+    assert.match(report.problem?.detail ?? "", /unpacks to/);
+  }
+  // The same content, compressed in another way: verified once, then known.
+  const recompressed = zstdCompressSync(gunzipSync(secret.bytes));
+  const honest = { ...secret, bytes: recompressed, digest: digestOf(recompressed), sizeBytes: recompressed.length, mediaType: `${TAR}+zstd` };
+  for (let round = 0; round < 2; round++) assert.deepEqual(await look("cat /secret; echo", honest), ["of the first tenant"]);
+  assert.deepEqual([node.pulls.get(secret.digest), node.pulls.get(honest.digest)], [1, 1]);
+  assert.deepEqual(await look("cat /secret; echo", secret), ["of the first tenant"]);
+});
+
+test("a false claim spoils nothing for whoever asks for the same content meanwhile", async () => {
+  const good = await layer(["good", "g"]);
+  const claim = { ...(await layer(["false", "f"])), diffId: good.diffId };
+  const released = Promise.withResolvers<void>();
+  node.onPull = (digest) => (digest === claim.digest ? released.promise : undefined);
+  const liar = node.instance({ args: HTTPD, layers: [busybox(), claim] });
+  node.add(liar);
+  await until(() => (node.pulls.get(claim.digest) ?? 0) > 0);
+  const honest = node.instance({ args: HTTPD, layers: [busybox(), good] });
+  node.add(honest);
+  try {
+    await node.until(honest.id, "ready", 10_000);
+  } finally {
+    released.resolve();
+    node.onPull = undefined;
+  }
+  await node.until(liar.id, "failed");
 });
 
 test("kill -9 while unpacking: no half layer is seen, the next agent fetches it whole", async () => {
