@@ -102,6 +102,22 @@ test("what a host wraps counts only for its own instances, and only from its own
   assert.equal(await unclaimed(listener), 1);
 });
 
+test("an instance that wraps packets itself sends none: they would come from its host's own address", async () => {
+  const [, b] = nodes;
+  const [victim, spy] = [await add(b, "victim", mine), find(nodes[0], other, "web")];
+  const to = hosts.hosts[1]?.address ?? "";
+  const source = String(find(nodes[0], mine, "web").report.address);
+  const hex = wrap({ source, target: String(victim.report.address), mac: macOf(to) }).toString("hex");
+  const before = await arrivedAt(b);
+  // What is no tunnel's goes out: the way there is open.
+  for (const port of [TUNNEL_PORT, TUNNEL_PORT + 1]) {
+    const script = `const s = require("dgram").createSocket("udp4"); s.on("error", () => {}); s.send(Buffer.from("${hex}", "hex"), ${port}, "${to}", () => setTimeout(() => s.close(), 100))`;
+    await run(["nsenter", `--target=${spy.node.pid(spy.desired.id)}`, "--net", "--", process.execPath, "-e", script]);
+  }
+  await until(async () => (await arrivedAt(b)) > before);
+  assert.equal(await unclaimed(victim), 0);
+});
+
 test("without the API, and after the agent has started again, all of it holds; a node that is gone is not sent to", async () => {
   const [a, b] = nodes;
   const web = find(a, mine, "web");
@@ -120,6 +136,9 @@ async function unclaimed({ node, desired }: LiveInstance): Promise<number> {
   const { stdout } = await run(["nsenter", `--target=${node.pid(desired.id)}`, "--net", "--", "cat", "/proc/net/snmp"]);
   return Number(/^Udp: \d+ (\d+)/m.exec(stdout)?.[1]);
 }
+
+/** Datagrams that came to the host itself and found nobody who listens. */
+const arrivedAt = async (node: TestNode) => Number(/^Udp: \d+ (\d+)/m.exec((await run(node.onHost("cat", "/proc/self/net/snmp"))).stdout)?.[1]);
 
 /** A datagram as it comes through the tunnel. */
 function wrap({ source, target, mac }: { source: string; target: string; mac: string }): Buffer {

@@ -135,11 +135,13 @@ ${tunnelPort === undefined ? "" : `    udp dport ${tunnelPort} fib daddr type lo
 `;
 }
 
-function forwardChains({ prefix, allowCidrs, connections }: FirewallPolicy): string {
+function forwardChains({ prefix, allowCidrs, connections, tunnelPort }: FirewallPolicy): string {
   const [ours, fabric] = [`"${prefix}i*"`, `"${fabricName(prefix)}"`];
   return `  chain forward {
     type filter hook forward priority filter - 10; policy accept;
-    iifname ${ours} goto leaving
+${tunnelPort === undefined ? "" : `    # What instances and builds wrap themselves would come from this host's address, which other nodes believe.
+    oifname != ${ours} oifname != ${fabric} udp dport ${tunnelPort} drop
+`}    iifname ${ours} goto leaving
     iifname ${fabric} oifname ${ours} goto arriving
     iifname ${fabric} drop
     oifname ${ours} goto entering
