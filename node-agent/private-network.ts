@@ -216,7 +216,7 @@ export class PrivateNetworkState {
   }
 
   #elements() {
-    return firewallElements({ locals: [...this.#locals.values()], remotes: this.#remotes, hosts: this.#peers.map(({ subnet }) => hostAddress(subnet)) });
+    return firewallElements({ locals: [...this.#locals.values()], remotes: this.#remotes, hosts: this.#peers.map(({ subnet }) => hostAddress(subnet)), nodes: this.#peers.map(({ address }) => address) });
   }
 
   #learn(said: PrivateNetwork): void {

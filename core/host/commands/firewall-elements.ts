@@ -22,6 +22,8 @@ export interface FirewallContent {
   remotes: readonly Member[];
   /** What other nodes themselves send with. */
   hosts: readonly string[];
+  /** Where other nodes are reached: for them, and not for instances. */
+  nodes: readonly string[];
 }
 
 /** Sets of the table, with their types. Named types: with «typeof», nft 1.0.6 crashes on any command. */
@@ -30,6 +32,7 @@ export const SETS = {
   tenants: "map tenants { type ipv4_addr : mark; }",
   members: "set members { type ipv4_addr . mark; }",
   hosts: "set hosts { type ipv4_addr; }",
+  nodes: "set nodes { type ipv4_addr; }",
   narrowed: "set narrowed { type ipv4_addr; }",
   ingress: "set ingress { type ipv4_addr . ipv4_addr . inet_service; flags interval; }",
   ingress_outside: "set ingress_outside { type ipv4_addr . ipv4_addr . inet_service; flags interval; }",
@@ -48,7 +51,7 @@ const ALL_PORTS = { firstPort: 0, lastPort: MAX_PORT };
 /** Apps' names have no dot. */
 const isRange = (peer: string) => peer.includes(".");
 
-export function firewallElements({ locals, remotes, hosts }: FirewallContent): Elements {
+export function firewallElements({ locals, remotes, hosts, nodes }: FirewallContent): Elements {
   const elements = noElements();
   const members = [...locals, ...remotes];
   const byApp = Map.groupBy(members, ({ tenant, app }) => `${tenant}/${app}`);
@@ -57,6 +60,7 @@ export function firewallElements({ locals, remotes, hosts }: FirewallContent): E
     elements.members.add(`${address} . ${tenant}`);
   }
   for (const address of hosts) elements.hosts.add(address);
+  for (const address of nodes) elements.nodes.add(address);
   for (const { address, tenant, interface: device, network } of locals) {
     elements.senders.add(`"${device}" . ${address}`);
     const peers: Peers = (name) => (name === WHOLE_TENANT ? [EVERYBODY] : (byApp.get(`${tenant}/${name}`) ?? []).map((member) => rangeOf(member.address)));

@@ -14,7 +14,7 @@ function chain(rules: string, name: string): string[] {
 const local = (last: number, app: string, network: LocalMember["network"] = {}, tenant = 33): LocalMember => ({ address: `10.201.0.${last}`, tenant, app, interface: `bthi${last}`, network });
 
 test("the table is replaced in one transaction, with what is in its sets", () => {
-  const rules = firewallRules(policy, firewallElements({ locals: [local(16, "web")], remotes: [], hosts: [] }));
+  const rules = firewallRules(policy, firewallElements({ locals: [local(16, "web")], remotes: [], hosts: [], nodes: [] }));
   assert.match(rules, /^table inet berth_bth\ndelete table inet berth_bth\ntable inet berth_bth \{\n/);
   assert.match(rules, /\n\}\nadd element inet berth_bth senders \{ "bthi16" \. 10\.201\.0\.16 \}\n/);
 });
@@ -22,7 +22,7 @@ test("the table is replaced in one transaction, with what is in its sets", () =>
 test("the number of rules does not grow with the instances", () => {
   const many = Array.from({ length: 200 }, (_, at) => local(at, `app${at % 20}`, { ingress: [{ from: ["tenant"], ports: [80] }] }, at % 7 + 1));
   const count = (rules: string) => rules.slice(0, rules.indexOf("\n}\n")).split("\n").length;
-  assert.equal(count(firewallRules(policy, firewallElements({ locals: many, remotes: [], hosts: [] }))), count(firewallRules(policy)));
+  assert.equal(count(firewallRules(policy, firewallElements({ locals: many, remotes: [], hosts: [], nodes: [] }))), count(firewallRules(policy)));
 });
 
 test("only what was started sends, with its own address; the host takes its questions and its answers", () => {
@@ -64,6 +64,7 @@ test("ingress: names are addresses of the tenant's apps, here and elsewhere; wha
     locals: [local(16, "db", { ingress: rules }), local(17, "web"), local(18, "web", {}, 44)],
     remotes: [{ address: "10.202.0.16", tenant: 33, app: "web" }],
     hosts: [],
+    nodes: [],
   });
   assert.deepEqual([...elements.narrowed], ["10.201.0.16"]);
   assert.deepEqual([...elements.ingress], [
@@ -74,7 +75,7 @@ test("ingress: names are addresses of the tenant's apps, here and elsewhere; wha
 
 test("egress: ranges and the tenant's own apps apart, by protocol and port", () => {
   const allow = [{ to: "203.0.113.7" }, { to: "0.0.0.0/0", ports: [443], protocol: "tcp" as const }, { to: "web", ports: [80] }, { to: "gone" }];
-  const elements = firewallElements({ locals: [local(16, "db", { egress: { allow } }), local(17, "web")], remotes: [], hosts: [] });
+  const elements = firewallElements({ locals: [local(16, "db", { egress: { allow } }), local(17, "web")], remotes: [], hosts: [], nodes: [] });
   assert.deepEqual([...elements.limited], ["10.201.0.16"]);
   assert.deepEqual([...elements.egress_all], ["10.201.0.16 . 203.0.113.7"]);
   assert.deepEqual([...elements.egress], ["10.201.0.16 . tcp . 0.0.0.0-255.255.255.255 . 443"]);
@@ -82,8 +83,8 @@ test("egress: ranges and the tenant's own apps apart, by protocol and port", () 
 });
 
 test("a change names only what changes: an address that becomes another tenant's is taken away first", () => {
-  const before = firewallElements({ locals: [local(16, "web"), local(17, "db")], remotes: [], hosts: [] });
-  const after = firewallElements({ locals: [local(16, "web", {}, 44), local(17, "db")], remotes: [], hosts: [] });
+  const before = firewallElements({ locals: [local(16, "web"), local(17, "db")], remotes: [], hosts: [], nodes: [] });
+  const after = firewallElements({ locals: [local(16, "web", {}, 44), local(17, "db")], remotes: [], hosts: [], nodes: [] });
   assert.equal(elementChanges("t", before, after), [
     "delete element inet t tenants { 10.201.0.16 : 33 }", "delete element inet t members { 10.201.0.16 . 33 }",
     "add element inet t tenants { 10.201.0.16 : 44 }", "add element inet t members { 10.201.0.16 . 44 }", "",

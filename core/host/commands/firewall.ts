@@ -154,6 +154,7 @@ ${tunnelPort === undefined ? "" : `    # What instances and builds wrap themselv
     ct state established,related accept
     ip saddr @limited jump allowed
 ${allowCidrs.length === 0 ? "" : `    ip daddr ${set(allowCidrs)} goto internet\n`}    ip daddr ${set(PRIVATE_CIDRS)} ${REFUSE}
+    ip daddr @nodes ${REFUSE}
     fib daddr type { local, broadcast, multicast } ${REFUSE}
     goto internet
   }
