@@ -159,7 +159,7 @@ export async function linksOf(netPrefix: string): Promise<string[]> {
   const { stdout } = await runUnchecked(["ip", "-j", "-d", "link", "show"]);
   const links = JSON.parse(stdout || "[]") as { ifname: string; linkinfo?: { info_kind?: string } }[];
   return links
-    .filter(({ ifname, linkinfo }) => ifname.startsWith(netPrefix) && ["veth", "bridge", "dummy", "ifb"].includes(linkinfo?.info_kind ?? ""))
+    .filter(({ ifname, linkinfo }) => ifname.startsWith(netPrefix) && ["veth", "bridge", "dummy", "ifb", "vxlan"].includes(linkinfo?.info_kind ?? ""))
     .map(({ ifname }) => ifname);
 }
 

@@ -2,8 +2,8 @@
 import type { InstanceId, NodeId, ReleaseId } from "../contract/ids.ts";
 import type { InstanceView, NodeView, ReleasePlan, RolloutAction, RolloutSnapshot } from "./rollout.ts";
 
-/** An agent that was silent for longer is taken for lost, and its instances are replaced where there is another node. */
-export const NODE_LOST_AFTER_MS = 30_000;
+/** An agent that was silent for longer (it reports every 5 s) is taken for lost: what replaces its instances elsewhere serves within 30 s. */
+export const NODE_LOST_AFTER_MS = 20_000;
 /** An instance of the live release that failed to start is replaced after this pause. */
 export const REPLACE_FAILED_AFTER_MS = 30_000;
 

@@ -184,7 +184,7 @@ test("a suspended tenant can be read, not changed; nothing of it runs until it i
   const instanceId = await seedInstance(api.db, { tenantId: tenant.id, appId: app.id, releaseId: releaseId!, nodeId: node.id });
   await api.db.update(instances).set({ phase: "ready" }).where(eq(instances.id, instanceId));
   const wanted = async () => (await api.db.transaction((tx) => readRollout(tx, app.id, new Date())))?.live?.replicas;
-  const isDue = async () => (await appsToReconcile(api.db)).includes(app.id);
+  const isDue = async () => (await appsToReconcile(api.db, new Date())).includes(app.id);
   assert.deepEqual([await wanted(), await isDue()], [1, false]);
   const verb = (what: string) => api.call("POST", `/v1/operator/tenants/${tenant.name}/${what}`, { token: operator });
   assert.ok((await verb("suspend")).body.suspendedAt);

@@ -83,7 +83,7 @@ test("each time of a schedule becomes one run, however many look at once and wha
   await Promise.all(Array.from({ length: 6 }, () => schedulePass({ db, bells, log, clock: () => at("01:00:00.500") })));
   assert.deepEqual((await runsOf(one.id)).map((run) => [run.scheduledFor?.toISOString(), run.state, run.trigger]), [["2026-05-04T01:00:00.000Z", "pending", "schedule"]]);
   assert.deepEqual(rung, [`reconcile ${one.id}`]);
-  assert.ok((await appsToReconcile(db)).includes(one.id), "the rollout loop's timer finds it");
+  assert.ok((await appsToReconcile(db, new Date())).includes(one.id), "the rollout loop's timer finds it");
   // A clock that goes back an hour, and even a job that was made to look again: the time has its run.
   await scheduleJob(db, job, at("00:30:00"));
   await db.update(jobs).set({ decidedUntil: at("00:10:00"), nextRunAt: at("01:00:00") }).where(eq(jobs.id, id));

@@ -98,9 +98,9 @@ test("a release is placed, goes live, takes over from the former one, which drai
   assert.deepEqual(await kinds(appId), [], "waits for the gateway");
   await db.update(instances).set({ drainedBy: [gatewayId] }).where(eq(instances.releaseId, first));
   assert.deepEqual(await kinds(appId), ["keep", "keep"]);
-  assert.ok(!(await appsToReconcile(db)).includes(appId), "kept for a while");
+  assert.ok(!(await appsToReconcile(db, new Date())).includes(appId), "kept for a while");
   await db.update(apps).set({ formerUntil: new Date() }).where(eq(apps.id, appId));
-  assert.ok((await appsToReconcile(db)).includes(appId), "its time is over");
+  assert.ok((await appsToReconcile(db, new Date())).includes(appId), "its time is over");
   assert.deepEqual(await kinds(appId), ["stop", "stop"]);
   const [app] = await db.select().from(apps).where(eq(apps.id, appId));
   assert.equal(app?.liveReleaseId, second);
@@ -207,14 +207,14 @@ test("two workers at once place each instance once", async () => {
 test("the timer finds what the bells may have missed, and nothing that is settled", async () => {
   const appId = await makeApp("settled");
   const only = await release(appId, 1);
-  assert.ok((await appsToReconcile(db)).includes(appId), "a rollout");
+  assert.ok((await appsToReconcile(db, new Date())).includes(appId), "a rollout");
   await kinds(appId);
-  assert.ok((await appsToReconcile(db)).includes(appId), "an instance that is not ready");
+  assert.ok((await appsToReconcile(db, new Date())).includes(appId), "an instance that is not ready");
   await setPhase(only, "ready");
   await kinds(appId);
-  assert.ok(!(await appsToReconcile(db)).includes(appId), "settled");
+  assert.ok(!(await appsToReconcile(db, new Date())).includes(appId), "settled");
   await db.delete(instances).where(eq(instances.releaseId, only));
-  assert.ok((await appsToReconcile(db)).includes(appId), "an instance is missing");
+  assert.ok((await appsToReconcile(db, new Date())).includes(appId), "an instance is missing");
 });
 
 test("the autoscaler reads what instances used, of apps that scale by cpu or memory alone", async () => {

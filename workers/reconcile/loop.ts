@@ -43,7 +43,7 @@ export function startReconcile(deps: ReconcileDeps): () => Promise<void> {
   let previewsAt = 0;
   const sweep = async () => {
     try {
-      for (const appId of await appsToReconcile(deps.db)) look(appId);
+      for (const appId of await appsToReconcile(deps.db, deps.clock())) look(appId);
       if (deps.clock().getTime() >= previewsAt) {
         previewsAt = deps.clock().getTime() + PREVIEWS_EVERY_MS;
         for (const ended of await endPreviews(deps.db, deps.clock())) ringFor(deps.bells, ended);

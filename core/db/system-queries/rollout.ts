@@ -1,8 +1,9 @@
 /** Reads and writes of the rollout loop. All run inside the transaction that holds the app's lock. */
-import { and, eq, inArray, isNotNull, isNull, ne, notInArray, or, sql } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, isNull, lt, ne, notInArray, or, sql } from "drizzle-orm";
 import type { Failure } from "../../contract/errors.ts";
 import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, type ReleaseId } from "../../contract/ids.ts";
 import { startPatienceMs } from "../../domain/pods.ts";
+import { NODE_LOST_AFTER_MS } from "../../domain/rollout-instances.ts";
 import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "../../domain/rollout.ts";
 import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
@@ -228,7 +229,7 @@ export async function removeApp(tx: Tx, appId: AppId, now: Date): Promise<void> 
 }
 
 /** Apps with something left to do, for the timer that stands behind the bells. */
-export async function appsToReconcile(db: Db): Promise<AppId[]> {
+export async function appsToReconcile(db: Db, now: Date): Promise<AppId[]> {
   const unsettled = db
     .selectDistinct({ appId: instances.appId })
     .from(instances)
@@ -262,7 +263,7 @@ export async function appsToReconcile(db: Db): Promise<AppId[]> {
         inArray(
           apps.id,
           db.selectDistinct({ appId: instances.appId }).from(instances).innerJoin(nodes, eq(nodes.id, instances.nodeId))
-            .where(and(eq(instances.state, "wanted"), sql`${nodes.lastSeenAt} < now() - interval '30 seconds'`)),
+            .where(and(eq(instances.state, "wanted"), lt(nodes.lastSeenAt, new Date(now.getTime() - NODE_LOST_AFTER_MS)))),
         ),
       ),
     );

@@ -1,6 +1,7 @@
 /** Snapshots by the clock: which are due, which are over. */
 import { and, eq, inArray, lt, sql } from "drizzle-orm";
 import { newId, type AppId, type Id, type TenantId } from "../../contract/ids.ts";
+import { NODE_LOST_AFTER_MS } from "../../domain/rollout-instances.ts";
 import type { Db } from "../client.ts";
 import { volumeOperations, volumeSnapshots } from "../schema.ts";
 import { KEPT_SNAPSHOT_MS } from "./volumes.ts";
@@ -16,7 +17,7 @@ export async function startDailySnapshots(db: Db, now: Date, limit: number): Pro
   const { rows } = await db.execute<{ id: Id<"volume">; tenant_id: TenantId; app_id: AppId }>(sql`
     select v.id, v.tenant_id, v.app_id from volumes v
     join volume_images i on i.volume_id = v.id and i.version = v.version and i.state = 'whole'
-    join nodes n on n.id = v.node_id and n.last_seen_at > ${since(30_000)}
+    join nodes n on n.id = v.node_id and n.last_seen_at > ${since(NODE_LOST_AFTER_MS)}
     join tenants t on t.id = v.tenant_id and t.suspended_at is null
     where v.deleted_at is null and v.created_at < ${since(DAY_MS)}
       and not exists (select 1 from volume_operations o where o.volume_id = v.id and (o.finished_at is null or o.created_at > ${since(RETRY_AFTER_MS)}))
