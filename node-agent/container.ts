@@ -10,6 +10,7 @@ import { thaw } from "../core/host/freezer.ts";
 import type { Disks } from "../core/host/disks.ts";
 import { monitorCpuMillis } from "../core/domain/cpu-quota.ts";
 import type { Netns } from "../core/host/net.ts";
+import { limitShared } from "../core/host/shared-limits.ts";
 import { runLine, runUnchecked } from "../core/host/spawn.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
 import { MAIN } from "../core/contract/pods.ts";
@@ -105,6 +106,8 @@ export class Container {
     for (let attempt = 0; ; attempt++) {
       try {
         const pid = await this.#create();
+        // Another kernel counts for itself.
+        if (!this.runtime.hasOwnKernel) limitShared(pid);
         await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits), this.#limitMonitor()]);
         return pid;
       } catch (error) {

@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { SessionProblem, SessionTarget, TerminalSize } from "../core/contract/sessions.ts";
 import { inNetns, onTerminal, resizeTerminal } from "../core/host/commands/crun.ts";
 import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
+import { SHARED_RLIMITS } from "../core/host/shared-limits.ts";
 import { runUnchecked, start } from "../core/host/spawn.ts";
 import { makePipe, memoryFile } from "../core/host/syscalls.ts";
 import { explainExecFailure } from "./plan.ts";
@@ -50,7 +51,7 @@ export interface SessionHost {
   /** For files of the agent's own. */
   dir: string;
   /** The app's own process, as its bundle says: user, environment, capabilities, limits, directory. */
-  process: Record<string, unknown> & { env: string[] };
+  process: Record<string, unknown> & { env: string[]; rlimits: object[] };
   /** The app's user, as the host has it. */
   owner: { uid: number; gid: number };
   address: string;
@@ -120,7 +121,8 @@ export async function openExec(host: SessionHost, target: Extract<SessionTarget,
   };
 }
 
-function execSpec({ process: own }: SessionHost, { args, terminal }: Extract<SessionTarget, { kind: "exec" }>) {
+function execSpec({ process: inherited }: SessionHost, { args, terminal }: Extract<SessionTarget, { kind: "exec" }>) {
+  const own = { ...inherited, rlimits: [...inherited.rlimits, ...SHARED_RLIMITS] };
   if (terminal === null) return { ...own, args, terminal: false };
   const env = [...own.env.filter((entry) => !entry.startsWith("TERM=")), `TERM=${terminal.term}`];
   return { ...own, args, env, terminal: true, consoleSize: { height: terminal.rows, width: terminal.columns } };

@@ -27,6 +27,7 @@ function load() {
     memfd: libc.func("int memfd_create(const char *name, unsigned int flags)"),
     setns: libc.func("int setns(int descriptor, int kind)"),
     pipe2: libc.func("int pipe2(_Out_ int *ends, int flags)"),
+    prlimit: libc.func("int prlimit(int pid, int resource, const void *limit, void *former)"),
     umount2: libc.func("int umount2(const char *target, int flags)"),
   };
 }
@@ -128,6 +129,14 @@ export function makePipe(): { read: number; write: number } {
   if (calls.pipe2(ends, O_CLOEXEC) !== 0) throw failed("pipe2");
   const [read = -1, write = -1] = ends;
   return { read, write };
+}
+
+export const RLIM_INFINITY = 2n ** 64n - 1n;
+
+/** prlimit(2): soft and hard limit alike. False when it is not allowed, or the process is gone. */
+export function limitProcess(pid: number, resource: number, max: bigint): boolean {
+  calls ??= load();
+  return calls.prlimit(pid, resource, Buffer.from(BigUint64Array.of(max, max).buffer), null) === 0;
 }
 
 /** Of the call that was made last. */

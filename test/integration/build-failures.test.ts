@@ -133,7 +133,7 @@ test("a build reaches neither the host, nor private networks, nor metadata; and 
   const dockerfile = `FROM busybox
 RUN for t in ${targets.join(" ")}; do if wget -T 2 -q -O - http://$t/ >/dev/null 2>&1; then echo "open $t"; else echo "closed $t"; fi; done
 RUN wget -q -O - http://registry.berth.internal:5000/v2/${"other"}/app/tags/list 2>&1 | head -1 || true
-RUN cat /proc/self/uid_map; grep -E 'NoNewPrivs|CapBnd' /proc/self/status; env
+RUN cat /proc/self/uid_map; grep -E 'NoNewPrivs|CapBnd' /proc/self/status; cat /proc/self/limits; env
 RUN (echo x > /proc/sys/kernel/core_pattern) 2>&1 || echo sysctl closed
 RUN mount -t proc proc /mnt 2>&1 || echo mount closed
 `;
@@ -144,6 +144,8 @@ RUN mount -t proc proc /mnt 2>&1 || echo mount closed
     for (const target of targets) assert.ok(output.includes(`closed ${target}`), `${target}\n${output}`);
     assert.ok(output.includes("sysctl closed") && output.includes("mount closed"), output);
     assert.match(output, /NoNewPrivs:\t1/);
+    // What the kernel counts for all tenants together.
+    assert.match(output, /Max pending signals +1024 +1024 [^]*Max msgqueue size +131072 +131072 /);
     const [, hostId] = /^ +0 +(\d+) +65536$/m.exec(output) ?? [];
     assert.ok(Number(hostId) >= 32 * 65_536, output);
     assert.ok(!/Bearer|eyJ|BERTH_/.test(output), output);

@@ -24,13 +24,14 @@ async function run(id: InstanceId, args: string[]) {
 }
 
 const STATUS = "grep -E '^(Uid|Gid|Groups|Cap...|NoNewPrivs|Seccomp|Seccomp_filters):' /proc/self/status";
-const LOOK = `${STATUS}; pwd; tr '\\0' '\\n' </proc/self/environ | sort; cat /proc/self/cgroup /proc/self/uid_map; ulimit -n; ulimit -Hn; ulimit -c; for n in user pid net ipc uts mnt cgroup; do readlink /proc/self/ns/$n; done`;
+const LOOK = `${STATUS}; pwd; tr '\\0' '\\n' </proc/self/environ | sort; cat /proc/self/cgroup /proc/self/uid_map; ulimit -n; ulimit -Hn; ulimit -c; grep -E '^Max (pending|msgqueue)' /proc/self/limits; for n in user pid net ipc uts mnt cgroup; do readlink /proc/self/ns/$n; done`;
 
 test("a program has what the app has, and no more", async () => {
   for (const user of ["", "www-data", "1234:5678"]) {
     const { desired } = await node.ready({ args: shell(`(${LOOK}) >/tmp/app 2>&1; exec httpd -f -p 8080`), user, env: ["A=b c", "PATH=/bin"], workingDir: "/srv", stopGraceMs: 0 });
     const { out, code } = await run(desired.id, shell(`(${LOOK}) >/tmp/exec 2>&1; diff /tmp/app /tmp/exec && echo same`));
     assert.deepEqual([out, code], ["same\n", 0]);
+    assert.match((await run(desired.id, ["cat", "/proc/self/limits"])).out, /^Max pending signals +1024 +1024 [^]*^Max msgqueue size +131072 +131072 /m);
     const { out: open } = await run(desired.id, shell("ls /proc/self/fd | wc -l; cat /proc/self/cgroup | grep -c berth; mount -t tmpfs x /mnt 2>/dev/null && echo MOUNTED; exit 0"));
     // Three streams and the directory that ls reads.
     assert.deepEqual(open.split("\n")[0], "4");

@@ -7,6 +7,8 @@
 #   fd 4  the life line: when the host closes it (also by dying), this process ends, and with it the sandbox.
 #   stdin the build context, as the environment's BERTH_CONTEXT_FORMAT says.
 set -u
+# The kernel counts these for all containers of the host together as well: none takes more than a part.
+ulimit -i 1024 -q 131072
 job=/berth/job
 store=/var/lib/containers
 work=$store/tmp/$BERTH_BUILD

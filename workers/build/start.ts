@@ -1,5 +1,6 @@
 /** Wires the build worker: its network, disks and queue. */
 import type { Redis } from "ioredis";
+import { liftSharedLimits } from "../../core/host/shared-limits.ts";
 import { openRedisPatient } from "../../core/redis.ts";
 import { openBuildNetwork } from "./network.ts";
 import { openCacheDisks } from "./cache-disk.ts";
@@ -22,6 +23,7 @@ const IDLE_DISKS_MAX = 32;
 /** Starts taking builds; the function it gives back ends that in order. */
 export async function startBuilds(options: StartBuildsOptions): Promise<() => Promise<void>> {
   const { config } = options;
+  liftSharedLimits(options.log);
   const network = await openBuildNetwork(
     {
       prefix: config.netPrefix,

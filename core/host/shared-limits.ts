@@ -1,0 +1,39 @@
+/**
+ * What the kernel counts not only for a container's own ids but, all containers together, for the user who made their user
+ * namespaces: the host's root. Left as hosts come, one tenant uses it up for all others and for Berth itself. The memory
+ * that it takes is counted for each container, and bounds what is lifted here.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import type { Log } from "../log.ts";
+import { limitProcess, RLIM_INFINITY } from "./syscalls.ts";
+
+const INOTIFY = ["/proc/sys/fs/inotify/max_user_instances", "/proc/sys/fs/inotify/max_user_watches"];
+const MOST = 2 ** 31 - 1;
+
+/** Source of the numbers: `asm-generic/resource.h`. */
+const SHARED = [
+  { type: "RLIMIT_SIGPENDING", number: 11, max: 1024 },
+  // One queue as large as usual.
+  { type: "RLIMIT_MSGQUEUE", number: 12, max: 131_072 },
+];
+/** As a runtime takes them, for programs that join a container. */
+export const SHARED_RLIMITS = SHARED.map(({ type, max }) => ({ type, soft: max, hard: max }));
+
+/** Before this process starts any that inherits from it. */
+export function liftSharedLimits(log: Log): void {
+  try {
+    for (const path of INOTIFY) if (Number(readFileSync(path, "utf8")) < MOST) writeFileSync(path, String(MOST));
+  } catch (error) {
+    log.warn({ err: error }, "one tenant can use up what the host has of inotify");
+  }
+  const fixed = SHARED.filter(({ number }) => !limitProcess(process.pid, number, RLIM_INFINITY));
+  if (fixed.length > 0) log.info({ limits: fixed.map(({ type }) => type) }, "without CAP_SYS_RESOURCE all containers together have no more than this process");
+}
+
+/**
+ * A created container's first process, before it is started. Not in its spec: the runtime would take the limits before it
+ * makes the user namespace, and what that process may have then is what all containers together may.
+ */
+export function limitShared(pid: number): void {
+  for (const { type, number, max } of SHARED) if (!limitProcess(pid, number, BigInt(max))) throw new Error(`${type} was not set`);
+}

@@ -1,0 +1,71 @@
+/**
+ * What the kernel counts for whoever made a user namespace, it counts for all tenants together and for the host's root:
+ * one tenant that uses up all it can leaves the others, and the node's agent, what they need.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { catalogue, testTenant, TestNode, until } from "../support/node.ts";
+
+const DEFAULTS = { max_user_instances: "128", max_user_watches: "8192" };
+const fileOf = (name: string) => `/proc/sys/fs/inotify/${name}`;
+const earlier = Object.keys(DEFAULTS).map((name) => [name, Number(readFileSync(fileOf(name), "utf8"))] as const);
+let node: TestNode;
+before(async () => {
+  // As on a host where nobody has changed them.
+  for (const [name, value] of Object.entries(DEFAULTS)) writeFileSync(fileOf(name), value);
+  node = await TestNode.start();
+});
+after(async () => {
+  await node?.stop();
+  // Other nodes of this host have lifted them, too.
+  for (const [name, value] of earlier) writeFileSync(fileOf(name), String(Math.max(value, Number(readFileSync(fileOf(name), "utf8")))));
+});
+
+const PRELUDE = `
+import ctypes, os, resource, signal, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+def watch(fd, path): return libc.inotify_add_watch(fd, path.encode(), 0x100) >= 0
+def timer():
+  handle = ctypes.c_void_p()
+  return libc.timer_create(0, None, ctypes.byref(handle)) == 0
+def queue(name): return libc.mq_open(name.encode(), os.O_CREAT | os.O_RDWR, 0o600, None) >= 0
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+`;
+const HOG = `${PRELUDE}
+fds = []
+while len(fds) < 2000:
+  fd = libc.inotify_init1(0)
+  if fd < 0: break
+  fds.append(fd)
+os.mkdir("/hog")
+for name in range(100): os.mkdir(f"/hog/{name}")
+watches = sum(watch(fd, f"/hog/{name}") for fd in fds[:200] for name in range(100))
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+signals = 0
+while signals < 200000 and libc.sigqueue(os.getpid(), signal.SIGRTMIN, ctypes.c_void_p(0)) == 0: signals += 1
+queues = 0
+while queues < 100 and queue(f"/q{queues}"): queues += 1
+print("used", len(fds), watches, signals, queues, flush=True)
+time.sleep(1000)
+`;
+const VICTIM = `${PRELUDE}
+fd = libc.inotify_init1(0)
+print("instance", fd >= 0, "watch", fd >= 0 and watch(fd, "/etc"), "timer", timer(), "queue", queue("/mine"), flush=True)
+time.sleep(1000)
+`;
+
+test("one tenant uses up what it can: another's app and the node's next agent notice nothing", async () => {
+  const python = (script: string) => node.instance({ args: ["python3", "-c", script], layers: catalogue("python"), readyTimeoutMs: 60_000, stopGraceMs: 0, limits: { memoryBytes: 512 * 2 ** 20 } }, testTenant());
+  const [hog, victim] = [python(HOG), python(VICTIM)];
+  const says = async ({ id }: typeof hog) => {
+    await until(async () => node.report(id)?.phase === "starting");
+    return (await node.logs(id, { until: (all) => all.length > 0 }))[0]?.text;
+  };
+  node.add(hog);
+  const used = await says(hog);
+  node.add(victim);
+  assert.equal(await says(victim), "instance True watch True timer True queue True", `the other: ${used}`);
+  await node.killAgent();
+  await node.startAgent();
+});
