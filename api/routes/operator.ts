@@ -18,17 +18,19 @@ import {
   TokenSchema,
 } from "../../core/contract/access.ts";
 import { pageOf } from "../../core/contract/api.ts";
-import { NodeSchema } from "../../core/contract/nodes.ts";
+import { NodeAppSchema, NodePatchSchema, NodeSchema } from "../../core/contract/nodes.ts";
 import type { Deps } from "../deps.ts";
 import { authenticateOperators, FOR_OPERATORS } from "../middleware/authenticate.ts";
+import { answerTagged, etagOf, readIfMatch } from "../preconditions.ts";
 import { createRouter, freeNames } from "../router.ts";
-import { listNodes } from "../use-cases/operator-nodes.ts";
+import { drainNode, getNode, listAppsOfNode, listNodes, nodeVersion, updateNode } from "../use-cases/operator-nodes.ts";
 import { createOperatorToken, listOperatorTokens, listPlans, putPlan, removePlan, revokeOperatorToken, rotateSigningKeys } from "../use-cases/operator-platform.ts";
 import { setTenantPlan, createTenant, createTenantToken, inviteToTenant, listTenants, requireTenant, setSuspended, toTenant } from "../use-cases/operator-tenants.ts";
-import { body, json, jsonLimit, PageQuery, problems } from "./responses.ts";
+import { body, json, jsonLimit, NOT_MODIFIED, PageQuery, problems } from "./responses.ts";
 
 /** Name or id. */
 const TenantParam = z.object({ tenant: z.string().min(1).max(64) });
+const NodeParam = z.object({ node: z.string().min(1).max(64) });
 const TokenParam = z.object({ token: z.string().min(1).max(64) });
 const BASE = "/v1/operator";
 type Router = ReturnType<typeof createRouter>;
@@ -200,6 +202,7 @@ function addPlans(app: Router, deps: Deps): void {
 }
 
 function addNodes(app: Router, deps: Deps): void {
+  const one = `${BASE}/nodes/{node}`;
   app.openapi(
     createRoute({
       operationId: "listNodes",
@@ -211,6 +214,61 @@ function addNodes(app: Router, deps: Deps): void {
       responses: { 200: json("A page of nodes, oldest first", pageOf(NodeSchema)), ...problems(400, 401, 403) },
     }),
     async (c) => c.json(await listNodes(deps, c.req.valid("query")), 200),
+  );
+  app.openapi(
+    createRoute({
+      operationId: "getNode",
+      method: "get",
+      path: one,
+      ...FOR_OPERATORS,
+      summary: "Show a node",
+      request: { params: NodeParam },
+      responses: { 200: json("The node", NodeSchema), 304: NOT_MODIFIED, ...problems(401, 403, 404) },
+    }),
+    async (c) => {
+      const node = await getNode(deps, c.req.valid("param").node);
+      return answerTagged(c, nodeVersion(node), node) as never;
+    },
+  );
+  app.openapi(
+    createRoute({
+      operationId: "updateNode",
+      method: "patch",
+      path: one,
+      ...FOR_OPERATORS,
+      summary: "Cordon a node, so that it takes no more instances, or let it take them again; what runs stays as it is",
+      request: { params: NodeParam, body: body(NodePatchSchema) },
+      responses: { 200: json("The node", NodeSchema), ...problems(400, 401, 403, 404, 412, 413) },
+    }),
+    async (c) => {
+      const node = await updateNode(deps, c.get("operator"), c.req.valid("param").node, c.req.valid("json"), readIfMatch(c));
+      c.header("etag", etagOf(nodeVersion(node), node));
+      return c.json(node, 200);
+    },
+  );
+  app.openapi(
+    createRoute({
+      operationId: "drainNode",
+      method: "post",
+      path: `${one}/drain`,
+      ...FOR_OPERATORS,
+      summary: "Empty a node: its instances move to others, each when another one serves in its place",
+      request: { params: NodeParam },
+      responses: { 200: json("The node, draining", NodeSchema), ...problems(401, 403, 404, 409) },
+    }),
+    async (c) => c.json(await drainNode(deps, c.get("operator"), c.req.valid("param").node), 200),
+  );
+  app.openapi(
+    createRoute({
+      operationId: "listAppsOfNode",
+      method: "get",
+      path: `${one}/apps`,
+      ...FOR_OPERATORS,
+      summary: "List apps with instances or volumes on a node, and what a drain moves of them",
+      request: { params: NodeParam, query: PageQuery },
+      responses: { 200: json("A page of apps, oldest first", pageOf(NodeAppSchema)), ...problems(400, 401, 403, 404) },
+    }),
+    async (c) => c.json(await listAppsOfNode(deps, c.req.valid("param").node, c.req.valid("query")), 200),
   );
 }
 

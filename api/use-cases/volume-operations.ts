@@ -44,7 +44,7 @@ async function read(tx: Tx, actor: Actor, appId: VolumeDetails["volume"]["appId"
     await requireRoom(tx, actor.tenantId, "storageBytes", 1);
     return {};
   }
-  const toNodeId = input.node === undefined ? undefined : await requireNode(tx, input.node, now);
+  const toNodeId = input.node === undefined ? undefined : await requireNode(tx, input.node, volume.nodeId, now);
   if (toNodeId !== undefined && toNodeId !== volume.nodeId) await requireLoneMount(tx, actor, appId, volume.name);
   if (input.kind === "move") {
     if (toNodeId === undefined || toNodeId === volume.nodeId) throw new AppError("conflict", `«${volume.name}» is on ${input.node} already.`);
@@ -56,10 +56,11 @@ async function read(tx: Tx, actor: Actor, appId: VolumeDetails["volume"]["appId"
   return { snapshotId: snapshot.id, ...(toNodeId === undefined ? {} : { toNodeId }) };
 }
 
-async function requireNode(tx: Tx, name: string, now: Date): Promise<NodeId> {
+async function requireNode(tx: Tx, name: string, present: NodeId | null, now: Date): Promise<NodeId> {
   const node = await findNodeNamed(tx, name);
   if (node === undefined) throw new AppError("not_found", `There is no node «${name}».`);
   if (now.getTime() - (node.lastSeenAt?.getTime() ?? 0) > NODE_LOST_AFTER_MS) throw new AppError("volume_node_lost", `The node «${name}» is away.`);
+  if (node.placement !== "open" && node.id !== present) throw new AppError("conflict", `The node «${name}» is cordoned: it takes nothing new. Choose another one.`);
   return node.id;
 }
 

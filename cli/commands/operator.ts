@@ -4,9 +4,10 @@ import { ROLES, SCOPES, type Role } from "../../core/domain/access.ts";
 import { LimitsSchema, type LimitName } from "../../core/domain/limits.ts";
 import { usageError } from "../errors.ts";
 import { parseMemory, repeated, span } from "../flags.ts";
-import { formatAge, formatBytes, type Output } from "../output.ts";
+import { formatAge, type Output } from "../output.ts";
 import { commonOptions, openOperatorSession, type CommonOptions } from "../session.ts";
 import { showInvite } from "./members.ts";
+import { defineNodes } from "./operator-nodes.ts";
 import { showNew, showTokens } from "./tokens.ts";
 
 interface Options extends CommonOptions {
@@ -22,7 +23,7 @@ type Limits = Plan["limits"];
 const WEEK_SECONDS = 7 * 86_400;
 
 export function define(command: Command): void {
-  command.usage("tenants … | plans … | tokens … | keys rotate").addHelpText(
+  command.usage("tenants … | nodes … | plans … | tokens … | keys rotate").addHelpText(
     "after",
     `
 Opened by operators' tokens alone. On the host, infra/up keeps one in the context «operator», which is used here
@@ -35,11 +36,12 @@ Examples:
   $ berth operator tenants plan acme --plan large --limit apps=50 --limit memoryBytes=64g
   $ berth operator tenants suspend acme
   $ berth operator nodes list
+  $ berth operator nodes drain node-2                         its instances move to other nodes
   $ berth operator plans set small --limit apps=5 --limit instances=10
   $ berth operator keys rotate --revoke`,
   );
   tenants(group(command, "tenants", "make, limit and suspend tenants"));
-  nodes(group(command, "nodes", "hosts that run instances"));
+  defineNodes(group(command, "nodes", "hosts that run instances"));
   plans(group(command, "plans", "what tenants may use"));
   tokens(group(command, "tokens", "operators' tokens"));
   const keys = group(command, "keys", "keys that sign the platform's JWTs");
@@ -79,23 +81,6 @@ function tenants(command: Command): void {
     .addArgument(new Argument("<email>", "whom it is for"))
     .addOption(new Option("--role <role>", "what the person may do").choices(ROLES).default("owner"))
     .action(inviteTo);
-}
-
-function nodes(command: Command): void {
-  sub(command, "list", "show all nodes: whether each is up, what it has and runs, what its kernel can").action(async (options: Options) => {
-    const { out, client } = openOperatorSession(options);
-    const found = await client.operator.nodes();
-    out.document(found);
-    if (out.quiet) for (const { name } of found) out.result(name);
-    const now = Date.now();
-    const seen = (at: string | null) => (at === null ? "never seen" : `down, seen ${formatAge(at, now)}`);
-    await out.table(
-      ["NODE", "STATE", "INSTANCES", "CPU", "MEMORY", "KERNEL", "CGROUPS", "LAYERS"],
-      found.map(({ name, isUp, lastSeenAt, instances, maxInstances, cpuMillis, memoryBytes, facts }) => [
-        name, isUp ? "up" : seen(lastSeenAt), `${instances}/${maxInstances ?? "?"}`, cpuMillis === null ? "" : String(cpuMillis / 1000), memoryBytes === null ? "" : formatBytes(memoryBytes), facts["kernel"] ?? "", facts["cgroups"] ?? "", facts["layers"] ?? "",
-      ]),
-    );
-  });
 }
 
 function plans(command: Command): void {

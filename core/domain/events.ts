@@ -37,7 +37,7 @@ const COOLED: Record<TemperatureCause, string> = {
   "kept-warm": "it is kept for a rollback",
   rollback: "its release is live again",
 };
-const PLANNED = { rollout: "a new release", scale: "more are wanted", surplus: "fewer are wanted", superseded: "another release is live", rollback: "its release is live again", destroyed: "its app was destroyed", "node-lost": "its node is lost", failed: "it did not start", "not-woken": "it could not be woken where it was" } as const;
+const PLANNED = { rollout: "a new release", scale: "more are wanted", surplus: "fewer are wanted", superseded: "another release is live", rollback: "its release is live again", destroyed: "its app was destroyed", "node-lost": "its node is lost", "node-drained": "its node is being emptied", failed: "it did not start", "not-woken": "it could not be woken where it was" } as const;
 export type PlanCause = keyof typeof PLANNED;
 
 /** A cause as people read it; what is not known, such as an error's code, as it is. */

@@ -25,8 +25,9 @@ export function failureOfTarget(snapshot: RolloutSnapshot, target: ReleasePlan, 
   const lost = waitedMs > PLACEMENT_PATIENCE_MS ? lostVolume(target, nodes, now) : undefined;
   if (lost) return lost;
   if (missing > 0 && waitedMs > PLACEMENT_PATIENCE_MS) {
-    const alive = nodes.filter((node) => !isLost(node, now)).length;
-    return { code: "no_capacity", detail: `${missing} of ${target.replicas} instances found no node with room (${alive} nodes are up).` };
+    const alive = nodes.filter((node) => !isLost(node, now));
+    const cordoned = alive.filter(({ placement }) => placement !== "open").length;
+    return { code: "no_capacity", detail: `${missing} of ${target.replicas} instances found no node with room (${alive.length} nodes are up${cordoned === 0 ? "" : `, ${cordoned} of them cordoned`}).` };
   }
   const ready = mine.filter(isReady).length;
   if (waitedMs > target.readyTimeoutMs + FETCH_ALLOWANCE_MS && (mine.length === 0 || ready < mine.length)) {

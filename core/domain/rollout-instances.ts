@@ -21,27 +21,42 @@ export function keepReplicas(snapshot: Pick<RolloutSnapshot, "instances">, relea
   const actions: RolloutAction[] = [];
   const counted: InstanceView[] = [];
   const replaced: InstanceView[] = [];
+  const leaving: InstanceView[] = [];
   for (const instance of mine) {
     if (hasEnded(instance)) {
       if (now - instance.createdAt >= REPLACE_FAILED_AFTER_MS) actions.push(stop(instance));
       counted.push(instance);
-    } else if (!(instance.notWoken || isLost(nodes.get(instance.nodeId), now)) || !otherNodeHasRoom(nodes, instance.nodeId, now)) {
+    } else if (isLost(nodes.get(instance.nodeId), now) || isDraining(nodes.get(instance.nodeId))) {
+      leaving.push(instance);
+    } else if (!instance.notWoken || !otherNodeHasRoom(nodes, instance.nodeId, now)) {
       counted.push(instance);
-    } else if (instance.notWoken) replaced.push(instance);
+    } else replaced.push(instance);
   }
   // What could not be woken may be by now: it goes when others serve in its place.
   if (counted.filter(isReady).length >= replicas) actions.push(...replaced.map(retire));
   const added = addInstances(snapshot, release.id, replicas - counted.length, nodes, now);
   const surplus = counted.length - replicas;
   const retired = surplus > 0 ? counted.toSorted(leastUsefulFirst).slice(0, surplus).map(retire) : [];
-  return { actions: [...actions, ...added.actions, ...retired], missing: added.missing };
+  const moved = leave(leaving, counted, replicas, (one) => isLost(nodes.get(one.nodeId), now)).map(retire);
+  return { actions: [...actions, ...added.actions, ...retired, ...moved], missing: Math.max(0, added.missing - leaving.length) };
+}
+
+/**
+ * Of those on lost and draining nodes, the ones in whose place others serve by now: one by one, as there is room for
+ * others. What is on a lost node goes first, and is not counted again if that comes back: nobody knows what it has then.
+ */
+function leave(leaving: readonly InstanceView[], staying: readonly InstanceView[], replicas: number, isAway: (one: InstanceView) => boolean): InstanceView[] {
+  const ready = staying.filter(isReady).length;
+  if (ready >= replicas) return [...leaving];
+  const served = leaving.filter(isReady).toSorted((a, b) => Number(isAway(b)) - Number(isAway(a)));
+  return served.slice(0, Math.max(0, ready + served.length - replicas));
 }
 
 /** So many more: what still is there of it and warm first. */
 export function addInstances(snapshot: Pick<RolloutSnapshot, "instances">, releaseId: ReleaseId, count: number, nodes: Nodes, now: number): Filled {
   const mine = snapshot.instances.filter((i) => i.releaseId === releaseId);
   const placed = mine.filter((i) => i.state === "wanted");
-  const spare = mine.filter((i) => (i.state === "draining" || i.state === "warm") && isWarm(i) && !isLost(nodes.get(i.nodeId), now));
+  const spare = mine.filter((i) => (i.state === "draining" || i.state === "warm") && isWarm(i) && !isLost(nodes.get(i.nodeId), now) && !isDraining(nodes.get(i.nodeId)));
   const actions: RolloutAction[] = spare.slice(0, Math.max(0, count)).map(({ id, nodeId }) => ({ kind: "revive", instanceId: id, nodeId }));
   let missing = count - actions.length;
   for (; missing > 0; missing--) {
@@ -86,15 +101,24 @@ export function isLost(node: NodeView | undefined, now: number): boolean {
   return !node || node.lastSeenAt === null || now - node.lastSeenAt > NODE_LOST_AFTER_MS;
 }
 
+export function isDraining(node: NodeView | undefined): boolean {
+  return node?.placement === "draining";
+}
+
+/** It takes one more instance. */
+export function hasRoom(node: NodeView, now: number): boolean {
+  return node.placement === "open" && !isLost(node, now) && node.instances < node.capacity;
+}
+
 function otherNodeHasRoom(nodes: Nodes, than: NodeId, now: number): boolean {
-  return [...nodes.values()].some((node) => node.id !== than && !isLost(node, now) && node.instances < node.capacity);
+  return [...nodes.values()].some((node) => node.id !== than && hasRoom(node, now));
 }
 
 /** The node with room that has the fewest instances of the release, then the fewest of all. */
 export function chooseNode(nodes: Nodes, mine: readonly Pick<InstanceView, "nodeId">[], now: number): NodeView | undefined {
   const own = (id: NodeId) => mine.filter((i) => i.nodeId === id).length;
   return [...nodes.values()]
-    .filter((node) => !isLost(node, now) && node.instances < node.capacity)
+    .filter((node) => hasRoom(node, now))
     .toSorted((a, b) => own(a.id) - own(b.id) || a.instances - b.instances || (a.id < b.id ? -1 : 1))[0];
 }
 

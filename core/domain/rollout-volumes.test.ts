@@ -13,7 +13,7 @@ const release = (id: string, pinned: Partial<Pinning> = {}, replicas = 1): Relea
 const instance = (id: string, releaseId: string, more: Partial<InstanceView> = {}): InstanceView => ({
   id: id as InstanceId, releaseId: releaseId as ReleaseId, nodeId: "n2" as NodeId, state: "wanted", phase: "ready", problem: undefined, exitCode: undefined, restarts: 0, sleep: null, createdAt: NOW - 1000, readyAt: NOW - 500, stopGraceMs: 1000, served: { requests: 0, errors: 0 }, drainingAt: null, drainedBy: [], notWoken: false, ...more,
 });
-const node = (id: string, more: object = {}) => ({ id: id as NodeId, lastSeenAt: NOW, capacity: 100, instances: 0, ...more });
+const node = (id: string, more: object = {}) => ({ id: id as NodeId, lastSeenAt: NOW, capacity: 100, instances: 0, placement: "open" as const, ...more });
 const snapshot = (more: Partial<RolloutSnapshot>): RolloutSnapshot => ({
   app: { id: "app" as AppId, deleted: false }, live: null, target: null, deployment: null, former: null, watch: null, instances: [], nodes: [node("n1"), node("n2", { instances: 50 })], gateways: ["g1"], ...more,
 });

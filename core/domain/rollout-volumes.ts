@@ -13,11 +13,11 @@ export interface Pinning {
   isExclusive: boolean;
 }
 
-/** The nodes as the release sees them: where its volumes are not, there is no room for it. */
+/** The nodes as the release sees them: where its volumes are not, there is no room for it; where they are it stays, and comes back, whatever else may not. */
 export function nodesFor({ pinned }: Pick<ReleasePlan, "pinned">, nodes: Nodes, now: number): Nodes {
   if (pinned === undefined) return nodes;
   const here = pinned.nodeId ?? chooseNode(nodes, [], now)?.id;
-  return new Map([...nodes].map(([id, node]) => [id, id === here ? node : { ...node, capacity: 0 }]));
+  return new Map([...nodes].map(([id, node]) => [id, id === here ? { ...node, placement: "open" as const } : { ...node, capacity: 0 }]));
 }
 
 export function isExclusive({ live, target }: Pick<RolloutSnapshot, "live" | "target">): boolean {

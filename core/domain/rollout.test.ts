@@ -37,7 +37,7 @@ const instance = (id: string, releaseId: string, more: Partial<InstanceView> = {
   notWoken: false,
   ...more,
 });
-const node = (id: string, more: object = {}) => ({ id: id as NodeId, lastSeenAt: NOW, capacity: 100, instances: 0, ...more });
+const node = (id: string, more: object = {}) => ({ id: id as NodeId, lastSeenAt: NOW, capacity: 100, instances: 0, placement: "open" as const, ...more });
 const snapshot = (more: Partial<RolloutSnapshot>): RolloutSnapshot => ({
   app: { id: "app" as AppId, deleted: false },
   live: null,
@@ -100,6 +100,18 @@ test("instances of a lost node are replaced where there is another node, and not
   const live = { live: release("r1"), target: release("r1"), instances: [instance("a", "r1")] };
   assert.deepEqual(planRollout(snapshot({ ...live, nodes: [lost] }), NOW), []);
   assert.deepEqual(planRollout(snapshot({ ...live, nodes: [lost, node("n2")] }), NOW), [{ kind: "place", releaseId: "r1", nodeId: "n2" }]);
+});
+
+test("what was replaced on a lost node is not wanted any more when the node comes back; what was not still is", () => {
+  const lost = node("n1", { lastSeenAt: NOW - NODE_LOST_AFTER_MS - 1, instances: 2 });
+  const full = node("n2", { capacity: 1, instances: 1 });
+  const two = { live: release("r1", 2), target: release("r1", 2), nodes: [lost, full] };
+  const [a, b] = [instance("a", "r1"), instance("b", "r1")];
+  const c = instance("c", "r1", { nodeId: "n2" as NodeId });
+  assert.deepEqual(planRollout(snapshot({ ...two, instances: [a, b, { ...c, phase: "starting" }] }), NOW), []);
+  assert.deepEqual(planRollout(snapshot({ ...two, instances: [a, b, c] }), NOW), [{ kind: "drain", instanceId: "a" }]);
+  assert.deepEqual(planRollout(snapshot({ ...two, instances: [{ ...a, state: "stopping" }, b, c] }), NOW), []);
+  assert.deepEqual(planRollout(snapshot({ ...two, nodes: [{ ...lost, lastSeenAt: NOW }, full], instances: [{ ...a, state: "stopping" }, b, c] }), NOW), []);
 });
 
 test("replicas spread over nodes, and a surplus retires the newest and least ready", () => {

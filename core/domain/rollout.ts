@@ -8,10 +8,10 @@ import type { AppId, DeploymentId, InstanceId, NodeId, ReleaseId } from "../cont
 import type { InstanceReport, Phase } from "../contract/node-channel.ts";
 import type { AutoRollback, Strategy } from "../contract/strategy.ts";
 import { errorPercent, failureOfLive, failureOfTarget } from "./rollout-failures.ts";
-import { isLost, isWarm, keepReplicas, retire, stop } from "./rollout-instances.ts";
+import { isDraining, isLost, isWarm, keepReplicas, retire, stop } from "./rollout-instances.ts";
 import { planStrategy } from "./rollout-strategies.ts";
 import { isExclusive, nodesFor, oneAtATime, strays, type Pinning } from "./rollout-volumes.ts";
-import type { InstanceState } from "./states.ts";
+import type { InstanceState, Placement } from "./states.ts";
 
 export interface ReleasePlan {
   id: ReleaseId;
@@ -58,6 +58,7 @@ export interface NodeView {
   capacity: number;
   /** Instances placed on it now, of all apps. */
   instances: number;
+  placement: Placement;
 }
 
 export interface RolloutSnapshot {
@@ -160,7 +161,7 @@ function finishDrain(snapshot: RolloutSnapshot, instance: InstanceView, now: num
   if (instance.state !== "draining") return [];
   const { gateways } = snapshot;
   const attested = gateways.length > 0 && gateways.every((id) => instance.drainedBy.includes(id));
-  if (attested && !snapshot.app.deleted && isWarm(instance) && isKept(snapshot, instance.releaseId, now)) {
+  if (attested && !snapshot.app.deleted && isWarm(instance) && isKept(snapshot, instance.releaseId, now) && !isDraining(nodeOf(snapshot, instance))) {
     return [{ kind: "keep", instanceId: instance.id, nodeId: instance.nodeId }];
   }
   const waitedMs = now - (instance.drainingAt ?? now);
@@ -169,6 +170,10 @@ function finishDrain(snapshot: RolloutSnapshot, instance: InstanceView, now: num
 
 function endWarm(snapshot: RolloutSnapshot, instance: InstanceView, now: number): RolloutAction[] {
   if (instance.state !== "warm") return [];
-  const node = snapshot.nodes.find(({ id }) => id === instance.nodeId);
-  return isWarm(instance) && isKept(snapshot, instance.releaseId, now) && !isLost(node, now) ? [] : [stop(instance)];
+  const node = nodeOf(snapshot, instance);
+  return isWarm(instance) && isKept(snapshot, instance.releaseId, now) && !isLost(node, now) && !isDraining(node) ? [] : [stop(instance)];
+}
+
+function nodeOf({ nodes }: RolloutSnapshot, { nodeId }: InstanceView): NodeView | undefined {
+  return nodes.find(({ id }) => id === nodeId);
 }

@@ -7,7 +7,7 @@ import { outcomeOf, planRun, retryPauseMs, type AttemptView, type RunAction, typ
 const NOW = 10_000_000;
 const n1 = "nod_1" as NodeId;
 const n2 = "nod_2" as NodeId;
-const node = (id: NodeId, more: Partial<NodeView> = {}): NodeView => ({ id, lastSeenAt: NOW, capacity: 10, instances: 0, ...more });
+const node = (id: NodeId, more: Partial<NodeView> = {}): NodeView => ({ id, lastSeenAt: NOW, capacity: 10, instances: 0, placement: "open", ...more });
 const RUN: RunView = { state: "pending", tasks: 1, parallelism: 1, retries: 0, backoffMs: 10_000, createdAt: NOW, cancel: null, held: null, patienceMs: null };
 const attempt = (more: Partial<AttemptView> = {}): AttemptView => ({ instanceId: newId("instance"), nodeId: n1, task: 0, attempt: 1, state: "wanted", phase: "running", problem: undefined, exitCode: undefined, endedAt: null, createdAt: NOW, lostAt: null, ...more });
 const done = (code = 0, more: Partial<AttemptView> = {}) => attempt({ phase: "completed", exitCode: code, endedAt: NOW, ...(code === 0 ? {} : { problem: { code: "command_failed", detail: `The command exited with code ${code}.`, logTail: ["boom"] } }), ...more });

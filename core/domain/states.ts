@@ -62,3 +62,7 @@ export function statesBefore<K extends keyof StateOf>(kind: K, to: StateOf[K]): 
   const next = NEXT[kind] as Record<string, readonly string[]>;
   return Object.keys(next).filter((from) => next[from]?.includes(to)) as StateOf[K][];
 }
+
+/** Of a node. open: it takes instances; cordoned: it takes no more; draining: nor does it keep those that can be elsewhere. */
+export const PLACEMENTS = ["open", "cordoned", "draining"] as const;
+export type Placement = (typeof PLACEMENTS)[number];

@@ -286,9 +286,11 @@ CREATE TABLE "nodes" (
 	"subnet" text,
 	"address" text,
 	"last_seen_at" timestamp with time zone,
+	"placement" text DEFAULT 'open' NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "nodes_name_unique" UNIQUE("name"),
-	CONSTRAINT "nodes_token_hash_unique" UNIQUE("token_hash")
+	CONSTRAINT "nodes_token_hash_unique" UNIQUE("token_hash"),
+	CONSTRAINT "nodes_placement" CHECK (placement in ('open', 'cordoned', 'draining'))
 );
 --> statement-breakpoint
 CREATE TABLE "jobs" (

@@ -164,6 +164,11 @@ describe("berth operator", () => {
     await ensureNode(api.db, "a-node", randomName("token"));
     const [node] = await read("operator", "nodes", "list");
     assert.deepEqual([node.name, node.isUp, node.instances, node.lastSeenAt], ["a-node", false, 0, null]);
+    assert.match(await ok("operator", "nodes", "cordon", "a-node"), /takes no more instances; it has none/);
+    assert.match(await ok("operator", "nodes", "list"), /a-node +never seen, cordoned/);
+    assert.match(await ok("operator", "nodes", "uncordon", "a-node"), /takes instances again/);
+    assert.match(await ok("operator", "nodes", "drain", "a-node"), /a-node is drained/);
+    assert.deepEqual([(await berth("operator", "nodes", "drain", "no-node")).code, (await read("operator", "nodes", "drain", "a-node")).node.draining], [4, true]);
     assert.deepEqual((await read("operator", "plans", "list")).find((plan: { name: string }) => plan.name === "small").limits, { apps: 5, memoryBytes: 2 * 2 ** 30 });
     await ok("operator", "plans", "remove", "small");
     const second = (await ok("operator", "tokens", "create", "second", "--expires", "1h", "--quiet")).trim();

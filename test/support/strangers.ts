@@ -21,6 +21,7 @@ export interface Owned {
   deploymentId: string;
   buildId: string;
   sharedSecret: string;
+  nodeId: string;
   instanceId: string;
   snapshotId: string;
   operationId: string;
@@ -68,6 +69,7 @@ const INVITE: Thing = { names: ({ inviteId }) => [{ invite: inviteId }], missing
 const TRUST: Thing = { names: ({ trust }) => [{ trust: trust.id }, { trust: trust.name }], missing: () => [{ trust: newId("trust") }, { trust: randomName("trust") }] };
 const TENANT: Thing = { names: ({ tenantId, tenantName }) => [{ tenant: tenantId }, { tenant: tenantName }], missing: () => [{ tenant: newId("tenant") }, { tenant: randomName("t") }] };
 const PLAN: Thing = { names: () => [{ plan: "gold" }], missing: () => [{ plan: "gone" }] };
+const NODE: Thing = { names: ({ nodeId }) => [{ node: nodeId }], missing: () => [{ node: newId("node") }] };
 
 export interface Recipe {
   /** What the path names. */
@@ -188,6 +190,10 @@ export const RECIPES: Record<string, Recipe> = {
   inviteToTenant: { thing: TENANT, body: { email: "somebody@example.test", role: "owner" } },
   listPlans: {},
   listNodes: {},
+  getNode: { thing: NODE },
+  updateNode: { thing: NODE, body: { schedulable: true } },
+  drainNode: { thing: NODE },
+  listAppsOfNode: { thing: NODE },
   putPlan: { thing: PLAN, body: { limits: {} } },
   removePlan: { thing: PLAN },
   listOperatorTokens: {},
@@ -256,7 +262,7 @@ export async function makeOwned(api: TestApi): Promise<Owned> {
   await api.db.insert(repositoryBlobs).values({ repository, digest });
   await api.db.insert(manifests).values({ repository, digest, mediaType: "application/vnd.oci.image.manifest.v1+json", content });
   await api.db.insert(tags).values({ repository, tag: "latest", digest });
-  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, instanceId, snapshotId, operationId, runId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
+  return { tenantId: tenant.id, tenantName: tenant.name, token: tenant.token, app, deploymentId, buildId, sharedSecret, nodeId, instanceId, snapshotId, operationId, runId, tokenId, member: { id: userId, email }, inviteId, trust, digest };
 }
 
 /** A token of the same tenant that may do all but this. */

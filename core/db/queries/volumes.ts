@@ -3,6 +3,7 @@ import { and, asc, desc, eq, gt, inArray, isNull, lt, or, sql } from "drizzle-or
 import { AppError } from "../../contract/errors.ts";
 import { newId, type AppId, type Id, type NodeId, type TenantId } from "../../contract/ids.ts";
 import type { Settings } from "../../contract/release-config.ts";
+import type { Placement } from "../../domain/states.ts";
 import type { OperationKind } from "../../domain/volume-states.ts";
 import type { Db, Tx } from "../client.ts";
 import { apps, instances, nodes, releases, volumeImages, volumeOperations, volumes, volumeSnapshots } from "../schema.ts";
@@ -176,7 +177,7 @@ export async function removeSnapshot(tx: Tx, tenantId: TenantId, id: Id<"snapsho
 }
 
 /** A node by name or id, whoever it serves. */
-export async function findNodeNamed(db: Db | Tx, name: string): Promise<{ id: NodeId; name: string; lastSeenAt: Date | null } | undefined> {
-  const [row] = await db.select({ id: nodes.id, name: nodes.name, lastSeenAt: nodes.lastSeenAt }).from(nodes).where(or(eq(nodes.name, name), eq(nodes.id, name as NodeId)));
+export async function findNodeNamed(db: Db | Tx, name: string): Promise<{ id: NodeId; name: string; lastSeenAt: Date | null; placement: Placement } | undefined> {
+  const [row] = await db.select({ id: nodes.id, name: nodes.name, lastSeenAt: nodes.lastSeenAt, placement: nodes.placement }).from(nodes).where(or(eq(nodes.name, name), eq(nodes.id, name as NodeId)));
   return row;
 }

@@ -116,7 +116,7 @@ export async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
     .groupBy(instances.nodeId)
     .as("counts");
   const rows = await tx
-    .select({ id: nodes.id, lastSeenAt: nodes.lastSeenAt, capacity: nodes.capacity, instances: counts.count })
+    .select({ id: nodes.id, lastSeenAt: nodes.lastSeenAt, capacity: nodes.capacity, placement: nodes.placement, instances: counts.count })
     .from(nodes)
     .leftJoin(counts, eq(counts.nodeId, nodes.id));
   return rows.map((row) => ({
@@ -124,6 +124,7 @@ export async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
     lastSeenAt: row.lastSeenAt?.getTime() ?? null,
     capacity: row.capacity?.instances ?? DEFAULT_NODE_CAPACITY,
     instances: row.instances ?? 0,
+    placement: row.placement,
   }));
 }
 
@@ -259,11 +260,11 @@ export async function appsToReconcile(db: Db, now: Date): Promise<AppId[]> {
         inArray(apps.id, appsWithRuns(db)),
         inArray(apps.id, db.select({ appId: volumeOperations.appId }).from(volumeOperations).where(isNull(volumeOperations.finishedAt))),
         inArray(apps.id, db.select({ appId: volumes.appId }).from(volumes).where(isNotNull(volumes.deletedAt))),
-        // Instances of a lost node have nothing of the above.
+        // Instances of a lost or draining node have nothing of the above.
         inArray(
           apps.id,
           db.selectDistinct({ appId: instances.appId }).from(instances).innerJoin(nodes, eq(nodes.id, instances.nodeId))
-            .where(and(eq(instances.state, "wanted"), lt(nodes.lastSeenAt, new Date(now.getTime() - NODE_LOST_AFTER_MS)))),
+            .where(or(and(eq(instances.state, "wanted"), lt(nodes.lastSeenAt, new Date(now.getTime() - NODE_LOST_AFTER_MS))), and(inArray(instances.state, ["wanted", "warm"]), eq(nodes.placement, "draining")))),
         ),
       ),
     );
