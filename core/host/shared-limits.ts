@@ -7,8 +7,18 @@ import { readFileSync, writeFileSync } from "node:fs";
 import type { Log } from "../log.ts";
 import { limitProcess, RLIM_INFINITY } from "./syscalls.ts";
 
-const INOTIFY = ["/proc/sys/fs/inotify/max_user_instances", "/proc/sys/fs/inotify/max_user_watches"];
-const MOST = 2 ** 31 - 1;
+const INT_MAX = 2 ** 31 - 1;
+/** Of the whole host. https://docs.kernel.org/admin-guide/sysctl/ */
+export const HOST_LIMITS: Readonly<Record<string, number>> = {
+  "fs/aio-max-nr": INT_MAX,
+  "fs/file-max": INT_MAX,
+  "fs/inotify/max_user_instances": INT_MAX,
+  "fs/inotify/max_user_watches": INT_MAX,
+  // The most that the kernel takes.
+  "kernel/pid_max": 2 ** 22,
+  "kernel/pty/max": 2 ** 20,
+  "kernel/threads-max": 2 ** 22,
+};
 
 /** Source of the numbers: `asm-generic/resource.h`. */
 const SHARED = [
@@ -21,10 +31,13 @@ export const SHARED_RLIMITS = SHARED.map(({ type, max }) => ({ type, soft: max, 
 
 /** Before this process starts any that inherits from it. */
 export function liftSharedLimits(log: Log): void {
-  try {
-    for (const path of INOTIFY) if (Number(readFileSync(path, "utf8")) < MOST) writeFileSync(path, String(MOST));
-  } catch (error) {
-    log.warn({ err: error }, "one tenant can use up what the host has of inotify");
+  for (const [name, most] of Object.entries(HOST_LIMITS)) {
+    const path = `/proc/sys/${name}`;
+    try {
+      if (Number(readFileSync(path, "utf8")) < most) writeFileSync(path, String(most));
+    } catch (error) {
+      log.warn({ err: error, name }, "a limit of the host was not lifted: one tenant can use it up");
+    }
   }
   const fixed = SHARED.filter(({ number }) => !limitProcess(process.pid, number, RLIM_INFINITY));
   if (fixed.length > 0) log.info({ limits: fixed.map(({ type }) => type) }, "without CAP_SYS_RESOURCE all containers together have no more than this process");

@@ -3,6 +3,7 @@
  * root directory. Root in there is an ordinary user of the tenant's range outside. Pure: data in, data out.
  */
 import { IDS_PER_RANGE } from "../domain/id-ranges.ts";
+import { PTS_MAX } from "./spec.ts";
 
 /** What buildah needs inside its own user namespace; none of it reaches the host. */
 const CAPABILITIES = [
@@ -80,7 +81,7 @@ export function buildSandboxSpec(sandbox: BuildSandbox): Record<string, unknown>
     mounts: [
       { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
       tmpfs("/dev", "strictatime", "mode=755", "size=65536k"),
-      { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
+      { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", PTS_MAX] },
       tmpfs("/dev/shm", "noexec", "mode=1777", "size=65536k"),
       { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
       tmpfs("/run", "mode=755", `size=${RUN_TMPFS_BYTES}`),

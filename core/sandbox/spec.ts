@@ -154,11 +154,14 @@ function privileges(capabilities: readonly string[], bounding: readonly string[]
 /** What programs expect where nothing says otherwise. */
 const SHM_BYTES = 64 * 2 ** 20;
 
+/** The host has so many terminals for all containers together: none takes more than a part. */
+export const PTS_MAX = "max=256";
+
 function kernelMounts(shmBytes: number) {
   return [
     { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
     tmpfs("/dev", "noexec", "strictatime", "mode=755", "size=64k"),
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"] },
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", PTS_MAX] },
     tmpfs("/dev/shm", "noexec", "nodev", "mode=1777", shmSize(shmBytes)),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
   ];
