@@ -20,7 +20,7 @@ import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
 import { crashProblem, exitedEarly, NotReady, problemOf } from "./not-ready.ts";
-import { BACKOFF_RESET_MS, explainExec, isRestarted, layerName, layersOf, restartPauseMs } from "./plan.ts";
+import { BACKOFF_RESET_MS, cpuWeightMillis, explainExec, isRestarted, layerName, layersOf, restartPauseMs } from "./plan.ts";
 import { Pod } from "./pod.ts";
 import { isWell, type Patient } from "./probe.ts";
 import { runToEnd, type RunToEnd } from "./run-to-end.ts";
@@ -131,10 +131,13 @@ export class Instance {
   /** What the watch over sleepers looks at; undefined: it must not sleep, or there is nothing to look at now. */
   get sleeper() {
     const { pid, temperature } = this.#saved;
-    const { port } = this.#desired;
-    const policy = this.sleeping.isKept ? KEPT_WARM : this.#desired.sleep;
+    const { port, sleep: policy } = this.sleeping.isKept ? { ...this.#desired, sleep: KEPT_WARM } : this.#desired;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
     return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.groupPath, hasOwnKernel: this.#container.runtime.hasOwnKernel };
+  }
+
+  get cpuGroup() {
+    return { path: this.#container.groupPath, cpuMillis: cpuWeightMillis(this.#desired) };
   }
 
   get endpoint(): { address: string; port: number } | undefined {
@@ -223,8 +226,7 @@ export class Instance {
         bringAbout: () => this.#bringAbout(),
         logTail: () => this.#logTail(),
       };
-      const hasEnded = await runToEnd(run, this.#desired.limits.memoryBytes, this.#ending, life);
-      if (hasEnded) return this.#release().then(() => this.#set({ netns: null }));
+      if (await runToEnd(run, this.#desired.limits.memoryBytes, this.#ending, life)) return this.#release().then(() => this.#set({ netns: null }));
     } catch (error) {
       if (!this.#stop.signal.aborted) return this.#fail(error);
     }
@@ -435,8 +437,7 @@ export class Instance {
 
   #untilStop(): Promise<"stop"> {
     const { signal } = this.#stop;
-    if (signal.aborted) return Promise.resolve("stop");
-    return new Promise((resolve) => signal.addEventListener("abort", () => resolve("stop"), { once: true }));
+    return new Promise((resolve) => (signal.aborted ? resolve("stop") : signal.addEventListener("abort", () => resolve("stop"), { once: true })));
   }
 
   #set(change: Partial<SavedInstance>): void {

@@ -80,6 +80,12 @@ export function groupSize({ limits, sidecars, init }: Pick<DesiredInstance, "lim
   return sizeOfAll(main, (sidecars ?? []).map((one) => one.limits), (init ?? []).map((one) => one.limits));
 }
 
+/** What its control group is weighed by: one container alone has no more while it starts. */
+export function cpuWeightMillis(desired: Pick<DesiredInstance, "limits" | "sidecars" | "init">): number {
+  const isAlone = (desired.sidecars ?? []).length + (desired.init ?? []).length === 0;
+  return isAlone ? desired.limits.cpuMillis : groupSize(desired).cpuMillis;
+}
+
 /** How long to wait before the next probe: dense while an app boots, sparse when it takes long. */
 export function probePauseMs(elapsedMs: number): number {
   return Math.min(1000, Math.max(5, elapsedMs / 10));

@@ -1,8 +1,12 @@
 /** Neighbours that take all they can get, all at once: what they get, and that nobody else goes without. */
 import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { HTTPD, testTenant, TestNode, until } from "../support/node.ts";
+import type { DesiredInstance } from "../../core/contract/node-channel.ts";
+import { cpusIn } from "../../core/host/background.ts";
+import { HTTPD, shell, testTenant, TestNode, until } from "../support/node.ts";
 import { LIMITS, noisyApps } from "../support/noisy.ts";
 
 const REQUESTS = 300;
@@ -52,3 +56,56 @@ test("a flood of lines is written down with cpu that is the app's own", async ()
   const throttled = () => Number(/^nr_throttled (\d+)$/m.exec(readFileSync(`${group}/cpu.stat`, "utf8"))?.[1]);
   await until(() => throttled() > 0);
 });
+
+test("who works without end gives way while somebody calm works too, and takes part again afterwards, also when the agent is killed meanwhile", { skip: availableParallelism() < 2 && "there is one cpu" }, async () => {
+  node.want();
+  const calm = await node.ready({ args: HTTPD, stopGraceMs: 0 });
+  const busy: { desired: DesiredInstance }[] = [];
+  for (let i = 0; i < availableParallelism(); i++) busy.push(await node.ready({ args: shell("httpd -p 8080 -h /; while :; do :; done"), stopGraceMs: 0 }, testTenant()));
+  const [first] = busy as [(typeof busy)[number]];
+  const gaveWay = async () => {
+    await fetch(`${calm.url}/etc/hostname`);
+    return cpuOf(first.desired.id).weight < cpuOf(calm.desired.id).weight;
+  };
+  const full = cpuOf(calm.desired.id);
+  await until(gaveWay);
+  assert.deepEqual(cpuOf(first.desired.id).cpus, full.cpus.slice(1));
+  assert.deepEqual(cpuOf(calm.desired.id), full);
+  const killed = node.agentPid;
+  await until(() => beats(killed) === full.cpus.length);
+
+  await node.killAgent();
+  await until(() => beats(killed) === 0);
+  await node.startAgent();
+  await until(() => cpuOf(first.desired.id).weight === full.weight);
+  await until(gaveWay);
+  await until(() => beats(node.agentPid) === full.cpus.length);
+
+  node.want(...busy.map(({ desired }) => desired));
+  await until(() => busy.every(({ desired }) => cpuOf(desired.id).weight === full.weight));
+  assert.deepEqual(cpuOf(first.desired.id), full);
+  await until(() => beats(node.agentPid) === 0);
+});
+
+/** The part of the cpus that an instance's group has against others. */
+function cpuOf(id: string): { weight: number; cpus: number[] } {
+  const group = `/berth-${node.prefix}/${id}`;
+  const read = (...files: string[]) => readFileSync(files.map((file) => join("/sys/fs/cgroup", file)).find((file) => existsSync(file)) ?? "", "utf8");
+  return {
+    weight: Number(read(`cpu/${group}/cpu.shares`, `${group}/cpu.weight`)),
+    // On v2 there is no such file before it is needed.
+    cpus: cpusIn(read(`cpuset/${group}/cpuset.cpus`, `${group}/cpuset.cpus.effective`, "cpuset.cpus.effective")),
+  };
+}
+
+/** Processes of an agent that have the kernel look more often who should run. */
+function beats(agentPid: number): number {
+  return globSync("/proc/[0-9]*/cmdline").filter((file) => {
+    try {
+      const args = readFileSync(file, "utf8").split("\0");
+      return args[0] === "perl" && args[2]?.includes("getppid") === true && args[3] === String(agentPid);
+    } catch {
+      return false;
+    }
+  }).length;
+}
