@@ -64,6 +64,8 @@ function answersHttp({ address, port }: Place, path: string, timeoutMs: number, 
       resolve(status >= 200 && status < 400);
     });
     asked.once("error", () => resolve(false));
+    // An answer in another protocol is neither an answer nor an error.
+    asked.once("close", () => resolve(false));
     asked.end();
   });
 }
