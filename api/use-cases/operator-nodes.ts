@@ -53,7 +53,7 @@ export async function drainNode(deps: Deps, operator: Operator, nameOrId: string
     const row = await lockedNode(tx, nameOrId);
     const { id, placement } = row.node;
     const moves = (await listNodeApps(tx, id, null, undefined)).reduce((sum, each) => sum + each.moves, 0);
-    const refusal = placement === "draining" ? undefined : whyNotDrained(await readNodeViews(tx), id, moves, now.getTime());
+    const refusal = placement === "draining" ? undefined : whyNotDrained(await readNodeViews(tx, now), id, moves, now.getTime());
     if (refusal !== undefined) throw new AppError("conflict", refusal);
     await place(tx, operator, row, "draining", "node.drain");
     return { node: toNode(await requireNode(tx, id), now), moving: await appsWithInstances(tx, id) };

@@ -286,6 +286,8 @@ CREATE TABLE "nodes" (
 	"subnet" text,
 	"address" text,
 	"last_seen_at" timestamp with time zone,
+	"silent_from" timestamp with time zone,
+	"silent_until" timestamp with time zone,
 	"placement" text DEFAULT 'open' NOT NULL,
 	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "nodes_name_unique" UNIQUE("name"),

@@ -12,10 +12,12 @@ import type { Bells } from "../../core/bells.ts";
 import { openDb, type Db } from "../../core/db/client.ts";
 import { appsToReconcile } from "../../core/db/system-queries/rollout.ts";
 import { readScaledApps } from "../../core/db/system-queries/scaling.ts";
+import { touchNode } from "../../core/db/system-queries/node-reports.ts";
 import { ensureGateway, ensureNode, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
 import { writeDrained, writeServed } from "../../core/db/system-queries/gateways.ts";
 import { readRoutes } from "../../core/db/system-queries/routes.ts";
 import { appEvents, apps, audit, deployments, gateways, instances, nodes, releases } from "../../core/db/schema.ts";
+import { NODE_LOST_AFTER_MS } from "../../core/domain/rollout-instances.ts";
 import { openLog } from "../../core/log.ts";
 import { startAutoscale } from "../../workers/autoscale/loop.ts";
 import { reconcileApp } from "../../workers/reconcile/pass.ts";
@@ -272,4 +274,33 @@ test("a destroyed app stops what runs, then leaves without a trace in the tables
   await db.update(instances).set({ state: "gone", goneAt: new Date() }).where(eq(instances.appId, appId));
   assert.deepEqual(await kinds(appId), ["remove-app"]);
   assert.equal((await db.select().from(apps).where(eq(apps.id, appId))).length, 0);
+});
+
+test("after an outage of the API the node that speaks first gets nothing of those that speak a moment later", async () => {
+  const appId = await makeApp("outage");
+  const releaseId = await release(appId, 1, 2);
+  const other = await ensureNode(db, "n2", "other-token");
+  let now = Date.now();
+  const pass = async () => (await reconcileApp(db, appId, () => new Date(now))).actions.map(({ kind }) => kind);
+  const speak = (...ids: NodeId[]) => Promise.all(ids.map((id) => touchNode(db, id, new Date(now))));
+  await speak(nodeId, other);
+  assert.deepEqual(await pass(), ["place", "place"]);
+  await setPhase(releaseId, "ready");
+  await pass();
+  now += 60_000;
+  await speak(nodeId);
+  now += 2000;
+  assert.deepEqual(await pass(), []);
+  await speak(nodeId, other);
+  assert.deepEqual(await pass(), []);
+  // One that is silent while the other one is heard all the time is another matter.
+  for (let silentMs = 0; silentMs <= NODE_LOST_AFTER_MS; silentMs += 5000) {
+    now += 5000;
+    await speak(nodeId);
+  }
+  assert.deepEqual(await pass(), ["place"]);
+  await db.update(apps).set({ deletedAt: new Date() }).where(eq(apps.id, appId));
+  await db.delete(instances).where(eq(instances.appId, appId));
+  await db.delete(nodes).where(eq(nodes.id, other));
+  await db.update(nodes).set({ lastSeenAt: new Date(), silentFrom: null, silentUntil: null });
 });

@@ -55,13 +55,23 @@ async function updateNode(tx: Tx, nodeId: NodeId, hello: Message<"hello">, now: 
       facts: { ...hello.facts, version: hello.version },
       seenGeneration: hello.generation,
       generation: sql`greatest(${nodes.generation}, ${hello.generation})`,
-      lastSeenAt: now,
+      ...spokeAt(now),
     })
     .where(eq(nodes.id, nodeId));
 }
 
+/** It speaks now; and how long it had not, if it could have been taken for lost. */
+function spokeAt(now: Date) {
+  const wasSilent = sql`${nodes.lastSeenAt} < ${new Date(now.getTime() - NODE_LOST_AFTER_MS).toISOString()}::timestamptz`;
+  return {
+    lastSeenAt: now,
+    silentFrom: sql`case when ${wasSilent} then ${nodes.lastSeenAt} else ${nodes.silentFrom} end`,
+    silentUntil: sql`case when ${wasSilent} then ${now.toISOString()}::timestamptz else ${nodes.silentUntil} end`,
+  };
+}
+
 export async function touchNode(db: Db, nodeId: NodeId, now: Date): Promise<void> {
-  await db.update(nodes).set({ lastSeenAt: now }).where(eq(nodes.id, nodeId));
+  await db.update(nodes).set(spokeAt(now)).where(eq(nodes.id, nodeId));
 }
 
 export interface ReportOutcome {
@@ -138,5 +148,5 @@ async function writeInstances(db: Db | Tx, nodeId: NodeId, report: Message<"repo
 
 /** Notes which generation the agent acts on. */
 export async function writeSeenGeneration(db: Db, nodeId: NodeId, generation: number, now: Date): Promise<void> {
-  await db.update(nodes).set({ seenGeneration: generation, lastSeenAt: now }).where(eq(nodes.id, nodeId));
+  await db.update(nodes).set({ seenGeneration: generation, ...spokeAt(now) }).where(eq(nodes.id, nodeId));
 }

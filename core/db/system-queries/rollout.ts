@@ -5,6 +5,7 @@ import { newId, type AppId, type DeploymentId, type InstanceId, type NodeId, typ
 import { startPatienceMs } from "../../domain/pods.ts";
 import { NODE_LOST_AFTER_MS } from "../../domain/rollout-instances.ts";
 import type { InstanceView, ReleasePlan, RolloutAction, RolloutSnapshot } from "../../domain/rollout.ts";
+import { lastSeen } from "../../domain/silence.ts";
 import { wantedOfRollout, wantedReplicas } from "../../domain/scaling.ts";
 import { statesBefore } from "../../domain/states.ts";
 import { autoRollbackOf, keepWarmMsOf, strategyOf } from "../../domain/strategy.ts";
@@ -71,7 +72,7 @@ export async function readRollout(tx: Tx, appId: AppId, now: Date): Promise<Roll
     former: isOn && former !== null && app.formerUntil !== null ? { id: former.id, number: former.number, until: app.formerUntil.getTime() } : null,
     watch: app.watch,
     instances: await readInstances(tx, appId),
-    nodes: await readNodes(tx),
+    nodes: await readNodes(tx, now),
     gateways: await connectedGateways(tx, now),
   };
 }
@@ -107,7 +108,7 @@ function sleepOf(temperature: NonNullable<typeof instances.$inferSelect["report"
   return temperature?.is === "frozen" && temperature.cause === "kept-warm" ? "frozen" : null;
 }
 
-export async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
+export async function readNodes(tx: Tx, now: Date): Promise<RolloutSnapshot["nodes"]> {
   const counts = tx
     .select({ nodeId: instances.nodeId, count: sql<number>`count(*)::int`.as("count") })
     .from(instances)
@@ -116,12 +117,16 @@ export async function readNodes(tx: Tx): Promise<RolloutSnapshot["nodes"]> {
     .groupBy(instances.nodeId)
     .as("counts");
   const rows = await tx
-    .select({ id: nodes.id, lastSeenAt: nodes.lastSeenAt, capacity: nodes.capacity, placement: nodes.placement, instances: counts.count })
+    .select({ id: nodes.id, lastSeenAt: nodes.lastSeenAt, silentFrom: nodes.silentFrom, silentUntil: nodes.silentUntil, capacity: nodes.capacity, placement: nodes.placement, instances: counts.count })
     .from(nodes)
     .leftJoin(counts, eq(counts.nodeId, nodes.id));
-  return rows.map((row) => ({
+  const seen = lastSeen(
+    rows.map(({ lastSeenAt, silentFrom, silentUntil }) => ({ lastSeenAt: lastSeenAt?.getTime() ?? null, silence: silentFrom && silentUntil && { from: silentFrom.getTime(), until: silentUntil.getTime() } })),
+    now.getTime(),
+  );
+  return rows.map((row, index) => ({
     id: row.id,
-    lastSeenAt: row.lastSeenAt?.getTime() ?? null,
+    lastSeenAt: seen[index] ?? null,
     capacity: row.capacity?.instances ?? DEFAULT_NODE_CAPACITY,
     instances: row.instances ?? 0,
     placement: row.placement,

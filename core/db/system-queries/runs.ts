@@ -91,7 +91,7 @@ export async function stepRuns(tx: Tx, appId: AppId, now: Date): Promise<Bells> 
     .orderBy(asc(runs.createdAt), asc(runs.id));
   if (open.length === 0) return [];
   const volumes = await readAppVolumes(tx, appId);
-  const nodes = new Map((await readNodes(tx)).map((node) => [node.id, { ...node }]));
+  const nodes = new Map((await readNodes(tx, now)).map((node) => [node.id, { ...node }]));
   const attempts = await readAttempts(tx, open.map(({ run }) => run));
   const bells: Bells = [];
   for (const [index, one] of open.entries()) {

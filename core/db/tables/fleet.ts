@@ -23,6 +23,9 @@ export const nodes = pgTable(
     subnet: text("subnet"),
     address: text("address"),
     lastSeenAt: at("last_seen_at"),
+    /** Its last silence that was long enough to be lost by. */
+    silentFrom: at("silent_from"),
+    silentUntil: at("silent_until"),
     placement: text("placement").$type<Placement>().notNull().default("open"),
     createdAt: createdAt(),
   },
