@@ -644,6 +644,7 @@ CREATE INDEX "runs_app" ON "runs" USING btree ("app_id","id");--> statement-brea
 CREATE INDEX "runs_job" ON "runs" USING btree ("job_id","id");--> statement-breakpoint
 CREATE INDEX "runs_open" ON "runs" USING btree ("app_id") WHERE "runs"."state" in ('pending', 'running');--> statement-breakpoint
 CREATE INDEX "manifests_subject" ON "manifests" USING btree ("repository","subject_digest");--> statement-breakpoint
+CREATE INDEX "manifests_tenant" ON "manifests" USING btree (split_part(repository, '/', 1));--> statement-breakpoint
 CREATE INDEX "repository_blobs_digest" ON "repository_blobs" USING btree ("digest");--> statement-breakpoint
 CREATE INDEX "repository_blobs_tenant" ON "repository_blobs" USING btree (split_part(repository, '/', 1));--> statement-breakpoint
 CREATE INDEX "tags_digest" ON "tags" USING btree ("repository","digest");--> statement-breakpoint

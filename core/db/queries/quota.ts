@@ -104,7 +104,7 @@ async function readUse(db: Db | Tx, tenantId: TenantId, names: readonly CountedL
 const THIS_MONTH = sql`u.hour >= date_trunc('month', now(), 'UTC')`;
 
 /** Repositories are named `<tenant>/<app>`. */
-const ofTenant = (table: "r" | "u", id: TenantId) => sql`split_part(${sql.raw(table)}.repository, '/', 1) = (select t.name from tenants t where t.id = ${id})`;
+const ofTenant = (table: "r" | "u" | "m", id: TenantId) => sql`split_part(${sql.raw(table)}.repository, '/', 1) = (select t.name from tenants t where t.id = ${id})`;
 
 /** One number each, of a tenant. */
 const COUNTS: Partial<Record<CountedLimit, (tenantId: TenantId) => SQL>> = {
@@ -114,6 +114,7 @@ const COUNTS: Partial<Record<CountedLimit, (tenantId: TenantId) => SQL>> = {
   storageBytes: (id) => sql`select
     coalesce((select sum(b.size_bytes) from (select distinct r.digest from repository_blobs r where ${ofTenant("r", id)}) own
       cross join lateral (select size_bytes from blobs where digest = own.digest offset 0) b), 0)
+    + coalesce((select sum(octet_length(m.content)) from manifests m where ${ofTenant("m", id)}), 0)
     + coalesce((select sum(u.offset_bytes) from uploads u where ${ofTenant("u", id)}), 0)
     + coalesce((select sum(s.size_bytes) from volume_snapshots s where s.tenant_id = ${id}), 0)`,
   volumeBytes: (id) => sql`select sum(v.size_bytes) from volumes v where v.tenant_id = ${id}`,

@@ -3,6 +3,7 @@ import { and, asc, eq, gt, inArray, lt, or, sql } from "drizzle-orm";
 import type { Id } from "../../contract/ids.ts";
 import type { Db, Tx } from "../client.ts";
 import type { AuditChange } from "../queries/audit.ts";
+import { parseManifest } from "../../registry/manifest.ts";
 import { requireRoomInRegistry } from "../queries/quota.ts";
 import { blobs, manifests, repositoryBlobs, tags, uploads } from "../schema.ts";
 
@@ -75,26 +76,31 @@ export async function mountBlob(db: Db, from: string, to: string, digest: string
 /** Lets `to` read a manifest that `from` has, with all that it names: its blobs, and of an index its manifests. */
 export async function linkManifest(tx: Tx, from: string, to: string, digest: string): Promise<void> {
   if (from === to) return;
-  // What it names is in its own text; a blob that `from` lacks is not linked.
+  const named = await namedBy(tx, from, digest);
+  // A blob that `from` lacks is not linked.
   await tx.execute(sql`
-    with recursive named (digest) as (
-      select ${digest}::text
-      union
-      select parts.digest from named n join ${manifests} m on m.repository = ${from} and m.digest = n.digest
-      cross join lateral (
-        select convert_from(m.content, 'UTF8')::jsonb #>> '{config,digest}'
-        union all select layer->>'digest' from jsonb_array_elements(coalesce(convert_from(m.content, 'UTF8')::jsonb->'layers', '[]')) layer
-        union all select child->>'digest' from jsonb_array_elements(coalesce(convert_from(m.content, 'UTF8')::jsonb->'manifests', '[]')) child
-      ) parts (digest) where parts.digest is not null
-    ), linked as (
+    with linked as (
       insert into ${repositoryBlobs} (repository, digest)
-      select ${to}, b.digest from ${repositoryBlobs} b join named on named.digest = b.digest where b.repository = ${from}
+      select ${to}, b.digest from ${repositoryBlobs} b where b.repository = ${from} and b.digest = any(${sql.param(named)}::text[])
       on conflict do nothing
     )
     insert into ${manifests} (repository, digest, media_type, content, subject_digest, artifact_type)
     select ${to}, m.digest, m.media_type, m.content, m.subject_digest, m.artifact_type
-    from ${manifests} m join named on named.digest = m.digest where m.repository = ${from}
+    from ${manifests} m where m.repository = ${from} and m.digest = any(${sql.param(named)}::text[])
     on conflict do nothing`);
+}
+
+/** The digest, and all below it. Read here: JSON may hold what PostgreSQL takes none of, and be deeper. */
+async function namedBy(tx: Tx, repository: string, digest: string): Promise<string[]> {
+  const named = new Set([digest]);
+  // A set grows while it is walked.
+  for (const each of named) {
+    const row = await findManifest(tx, repository, { digest: each });
+    if (row === undefined) continue;
+    const manifest = parseManifest(row.content.toString("utf8"), row.mediaType);
+    for (const part of manifest.kind === "index" ? manifest.manifests : [manifest.config, ...manifest.layers]) named.add(part.digest);
+  }
+  return [...named];
 }
 
 /** What the tenant holds already, in whatever repository, costs nothing more. */
@@ -172,7 +178,7 @@ export async function takeStaleUploads(db: Db, before: Date, limit: number): Pro
 
 // ---- manifests and tags ----
 
-export async function findManifest(db: Db, repository: string, reference: { digest: string } | { tag: string }): Promise<ManifestRow | undefined> {
+export async function findManifest(db: Db | Tx, repository: string, reference: { digest: string } | { tag: string }): Promise<ManifestRow | undefined> {
   if ("digest" in reference) {
     const [row] = await db.select().from(manifests).where(and(eq(manifests.repository, repository), eq(manifests.digest, reference.digest)));
     return row;
@@ -188,8 +194,10 @@ export async function findManifest(db: Db, repository: string, reference: { dige
 /** Called in the transaction of a change, when there is one: it writes who made it. */
 export type OnChange = (tx: Tx, change: AuditChange) => Promise<void>;
 
+/** @throws AppError quota_exceeded */
 export async function putManifest(db: Db, row: Omit<ManifestRow, "createdAt">, tag: string | undefined, onChange: OnChange): Promise<void> {
   await db.transaction(async (tx) => {
+    if ((await findManifest(tx, row.repository, { digest: row.digest })) === undefined) await requireRoomInRegistry(tx, row.repository, row.content.length);
     const made = await tx.insert(manifests).values(row).onConflictDoNothing().returning({ digest: manifests.digest });
     const at = and(eq(tags.repository, row.repository), eq(tags.tag, tag ?? ""));
     const [before] = tag === undefined ? [] : await tx.select({ digest: tags.digest }).from(tags).where(at).for("update");

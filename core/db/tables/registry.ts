@@ -42,6 +42,7 @@ export const manifests = pgTable(
   (t) => [
     primaryKey({ columns: [t.repository, t.digest] }),
     index("manifests_subject").on(t.repository, t.subjectDigest),
+    index("manifests_tenant").on(tenantOf),
   ],
 );
 
