@@ -1,7 +1,7 @@
 /** What hostile code tries from inside an app: system calls, the kernel's files, privileges of programs in the image, the runtime itself. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hostileProgram, limitsOf } from "../support/hostile.ts";
@@ -68,6 +68,19 @@ test("limits of the process: none is above the agent's own, no core file", async
     assert.ok(soft <= hard && hard <= most, `${name}: ${soft}, ${hard}; the agent's: ${most}`);
   }
   assert.deepEqual(app.get("Max core file size"), [0, 0]);
+});
+
+test("what the kernel shows of the host is empty, what it would let change is read-only, and no device is open beyond the usual ones", async () => {
+  const { desired } = await node.ready({ args: HTTPD, stopGraceMs: 0 });
+  const mounts = new Map(readFileSync(`/proc/${node.pid(desired.id)}/mountinfo`, "utf8").trimEnd().split("\n").map((line) => [line.split(" ")[4], line.split(" ")[5]?.split(",")]));
+  for (const name of ["bus", "fs", "irq", "sys", "sysrq-trigger"].filter((each) => existsSync(`/proc/${each}`))) assert.ok(mounts.get(`/proc/${name}`)?.includes("ro"), name);
+  // Any user may read the first of the host's own.
+  const shown = ["interrupts", "acpi", "asound", "kcore", "keys", "scsi", "timer_list"].filter((each) => existsSync(`/proc/${each}`));
+  assert.notEqual(readFileSync("/proc/interrupts", "utf8"), "");
+  assert.deepEqual(await lines(shell(`for n in ${shown.join(" ")}; do if [ -d /proc/$n ]; then ls -A /proc/$n; else head -c 64 /proc/$n; fi; done 2>&1`)), []);
+  // Of cgroup v1 alone there is a list to read. The runtime adds the console, the tunnel and making nodes, which nobody can here.
+  const list = `/sys/fs/cgroup/devices/berth-${node.prefix}/${desired.id}/devices.list`;
+  if (existsSync(list)) assert.match(readFileSync(list, "utf8"), /^((c (1:[35789]|5:[012]|136:\*|10:200) rwm|[bc] \*:\* m)\n)+$/);
 });
 
 test("the runtime's program cannot be started from inside, nor changed", async () => {
