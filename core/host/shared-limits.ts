@@ -18,6 +18,11 @@ export const HOST_LIMITS: Readonly<Record<string, number>> = {
   "kernel/pid_max": 2 ** 22,
   "kernel/pty/max": 2 ** 20,
   "kernel/threads-max": 2 ** 22,
+  // Who is next to whom, in all network namespaces together, two for each instance: above 512 the kernel clears up at each
+  // one more and lets first packets wait. https://docs.kernel.org/networking/ip-sysctl.html
+  "net/ipv4/neigh/default/gc_thresh3": 32_768,
+  "net/ipv4/neigh/default/gc_thresh2": 16_384,
+  "net/ipv4/neigh/default/gc_thresh1": 8192,
 };
 
 /** Source of the numbers: `asm-generic/resource.h`. */

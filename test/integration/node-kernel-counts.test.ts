@@ -83,3 +83,7 @@ test("one tenant uses up what it can: another's app and the node's next agent no
   await node.killAgent();
   await node.startAgent();
 });
+
+test("the host knows the way to more neighbours than a full node has", () => {
+  for (const name of ["gc_thresh1", "gc_thresh2", "gc_thresh3"]) assert.ok(Number(readFileSync(fileOf(`net/ipv4/neigh/default/${name}`), "utf8")) >= 8192, name);
+});
