@@ -4,7 +4,7 @@ import { lookAtCpu, mustLook, type CpuReading, type Watched } from "./background
 
 const SECOND = 1_000_000;
 const SHORT = 0.5;
-const ENOUGH = 0.05;
+const ENOUGH = 0.2;
 
 /** What is said after looks of a second each, in which each used so many thousandths of a cpu. */
 function after(seconds: readonly Record<string, number>[], waitedShare = SHORT, cpuMillis = 500): Map<string, Watched> {

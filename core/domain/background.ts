@@ -21,8 +21,8 @@ export interface Watched {
   inBackground: boolean;
 }
 
-/** Share of the time in which some process waited for a cpu; below it nobody is in anybody's way. */
-const SHORT_SHARE = 0.1;
+/** Share of the time in which some process waited for a cpu; below it nobody is much in anybody's way. */
+const SHORT_SHARE = 0.25;
 /** Who uses half of what it may is not waiting for requests, it works. */
 const BUSY_SHARE = 0.5;
 /** What uses less harms nobody, however little it may use. */
