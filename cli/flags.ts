@@ -2,6 +2,7 @@
 import type { SettingsPatch } from "../client/index.ts";
 import { usageError } from "./errors.ts";
 import { httpPatch, type HttpFlags } from "./http-flags.ts";
+import { strategyPatch, type StrategyFlags } from "./strategy-flags.ts";
 
 const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
@@ -151,7 +152,7 @@ export function repeated(value: string, before: string[] | undefined): string[] 
   return [...(before ?? []), value];
 }
 
-export interface SettingsFlags extends HttpFlags {
+export interface SettingsFlags extends HttpFlags, StrategyFlags {
   replicas?: number;
   min?: number;
   max?: number;
@@ -194,6 +195,7 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
   const again = recheck === undefined ? {} : { recheck: { ...CHECK_PACE, periodMs: recheck, successes: 1 } };
   if (freeze === false && freezeAfter !== undefined) throw usageError("--no-freeze and --freeze-after do not go together.");
   const http = httpPatch(flags);
+  const strategy = strategyPatch(flags);
   const scaling = { ...(min === undefined ? {} : { min }), ...(max === undefined ? {} : { max }), ...(cpuPercent === undefined ? {} : { cpuPercent }) };
   return {
     ...(Object.keys(scaling).length === 0 ? {} : { scaling }),
@@ -216,5 +218,6 @@ export function settingsPatch(flags: SettingsFlags): SettingsPatch {
     ...(mount === undefined ? {} : { mounts: mount.every((one) => one === "") ? null : mount.map(parseMount) }),
     ...(scratch === undefined ? {} : { scratch: scratch.every((one) => one === "") ? null : scratch.map(parseScratch) }),
     ...(http === undefined ? {} : { http }),
+    ...(strategy === undefined ? {} : { strategy }),
   };
 }

@@ -2,9 +2,10 @@
 import { Option, type Command } from "commander";
 import { parseCommand, parseCpu, parseDuration, parseMemory, repeated, wholeNumber } from "./flags.ts";
 import { httpOptions } from "./http-options.ts";
+import { strategyOptions } from "./strategy-options.ts";
 
 export function settingsOptions(command: Command): Command {
-  return httpOptions(command)
+  return strategyOptions(httpOptions(command))
     .addOption(new Option("--replicas <n>", "a fixed number of instances behind the one URL").argParser(wholeNumber("--replicas", 0, 100)).conflicts(["min", "max", "cpuPercent"]))
     .option("--min <n>", "instances by demand: at least so many; 0 sleeps when nobody asks", wholeNumber("--min", 0, 100))
     .option("--max <n>", "instances by demand: at most so many", wholeNumber("--max", 1, 100))

@@ -48,6 +48,7 @@ Examples:
   $ berth deploy ./web --app shop --env MODE=production
   $ berth deploy -f docker/Dockerfile.prod --target runtime --build-arg VERSION=3
   $ berth deploy --replicas 2 --memory 256m --ready-path /healthz
+  $ berth deploy --strategy canary --canary-steps 5%:10m,50%:10m
   $ berth deploy --image library/busybox:latest --app box --command 'httpd -f -p 8080'
   $ berth deploy --preview pr-12 --app shop
   $ git archive HEAD | berth deploy - --app shop
