@@ -154,6 +154,17 @@ describe("the CLI and the real API", () => {
     }
   });
 
+  it("says how a release takes over: all of the strategy, or nothing when a value is wrong", async () => {
+    const strategy = async () => (await api.db.select({ settings: apps.settings }).from(apps).where(and(eq(apps.name, "hello"), isNull(apps.deletedAt))))[0]?.settings.strategy;
+    assert.equal((await whileLiving(["deploy", "--strategy", "rolling", "--max-surge", "1"])).code, 0);
+    assert.deepEqual(await strategy(), { kind: "rolling", maxSurge: 1, maxUnavailable: 0 });
+    assert.equal((await place.run(["scale", "hello", "--strategy", "nonsense"])).code, 2);
+    assert.equal((await place.run(["scale", "hello", "--strategy", "canary"])).code, 2);
+    assert.deepEqual(await strategy(), { kind: "rolling", maxSurge: 1, maxUnavailable: 0 });
+    assert.equal((await whileLiving(["scale", "hello", "--strategy", "blue-green"])).code, 0);
+    assert.deepEqual(await strategy(), { kind: "blue-green" });
+  });
+
   it("destroys", async () => {
     assert.equal((await place.run(["destroy", "hello", "--yes"])).code, 0);
     assert.equal((await place.run(["status", "hello"])).code, 4);
