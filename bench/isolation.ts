@@ -1,7 +1,8 @@
 /** The two runtime classes beside each other on one node: starting an instance, requests to it, system calls, memory. */
 import { readdirSync, readFileSync } from "node:fs";
 import { IsolationSchema, type Isolation } from "../core/contract/isolation.ts";
-import { catalogue, HTTPD, shell, TestNode } from "../test/support/node.ts";
+import { catalogue } from "../test/support/layers.ts";
+import { HTTPD, shell, TestNode } from "../test/support/node.ts";
 import { atEnd, endAll } from "./support/at-end.ts";
 import { median } from "./support/measure.ts";
 import { wrk } from "./support/wrk.ts";

@@ -78,7 +78,7 @@ export interface InstanceSandbox {
   hasOwnKernel: boolean;
 }
 
-const OWN_KERNEL_PIDS = 256;
+export const OWN_KERNEL_PIDS = 256;
 
 /** A tenant's container, as crun reads it from `config.json`. */
 export function instanceSpec(sandbox: InstanceSandbox) {

@@ -12,6 +12,7 @@ import { startDocker, type Peer } from "../../bench/support/peers.ts";
 import { run } from "../../core/host/spawn.ts";
 import { REPOSITORY } from "../../infra/config.ts";
 import { ALLOWED, loadDocker, underBerth, underDocker } from "../support/compat.ts";
+import { IN_GVISOR } from "../support/gvisor.ts";
 import { TestNode } from "../support/node.ts";
 import { cacheDir } from "../support/stores.ts";
 
@@ -50,7 +51,7 @@ describe("under Docker", { skip: mode === "few" ? "only in the long suite" : fal
   }
 });
 
-describe("under Berth", () => {
+describe("under Berth", { skip: IN_GVISOR && "some show the kernel: node-gvisor.test.ts runs the others" }, () => {
   let node: TestNode;
   before(async () => {
     node = await TestNode.start();

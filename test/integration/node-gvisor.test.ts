@@ -84,11 +84,16 @@ test("an agent that is killed finds it again", async () => {
 });
 
 test("quiet, it is frozen, and thaws for who comes without being announced; in standby it boots when it is woken", async () => {
-  const { desired, url } = await node.ready(inGvisor({ args: HTTPD, stopGraceMs: 0, sleep: { freezeAfterMs: 300, standbyAfterMs: 1500, coldAfterMs: null } }));
+  // Long enough to tell gVisor's own work from the app's.
+  const policy = { freezeAfterMs: 3000, standbyAfterMs: 5000, coldAfterMs: null };
+  const { desired, url } = await node.ready(inGvisor({ args: HTTPD, stopGraceMs: 0, sleep: policy }));
+  const works = await node.ready(inGvisor({ args: shell("httpd -p 8080 -h /; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.2; done"), stopGraceMs: 0, sleep: policy }));
   const group = `/berth-${node.prefix}/${desired.id}`;
-  const cooled = (is: string) => until(() => node.report(desired.id)?.temperature?.is === is, 15_000, () => state(desired.id));
+  const cooled = (is: string) => until(() => node.report(desired.id)?.temperature?.is === is, 30_000, () => state(desired.id));
   await cooled("frozen");
   assert.ok(isFrozen(group));
+  await sleep(3000);
+  assert.equal(node.report(works.desired.id)?.temperature?.is, "running", state(works.desired.id));
   assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" } })).status, 200);
   await cooled("standby");
   const hello = node.heard.findLast((message) => message.type === "hello");

@@ -1,9 +1,7 @@
 /** Checks of running instances: off the route and back without a restart, restarted when they live no more, a word before the stop. */
 import assert from "node:assert/strict";
-import { rmSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { InstanceId } from "../../core/contract/ids.ts";
 import type { InstanceReport } from "../../core/contract/node-channel.ts";
 import { HTTPD, shell, TestNode } from "../support/node.ts";
 
@@ -13,7 +11,6 @@ before(async () => {
 });
 after(() => node?.stop());
 
-const inside = (id: InstanceId, path: string) => `/proc/${node.pid(id)}/root${path}`;
 const PACE = { periodMs: 500, timeoutMs: 500, failures: 2 };
 
 test("an app that says it cannot serve gets no requests, goes on running, and comes back; also when its node's agent is another", async () => {
@@ -24,7 +21,7 @@ test("an app that says it cannot serve gets no requests, goes on running, and co
     stopGraceMs: 0,
   });
   const pid = node.pid(desired.id);
-  rmSync(inside(desired.id, "/ok"));
+  await node.remove(desired.id, "/ok");
   const unready = await node.until(desired.id, "starting");
   assert.match(unready.problem?.detail ?? "", /did not answer GET \/ok with 200 to 399, 2 times in a row/);
   await node.killAgent();
@@ -33,7 +30,7 @@ test("an app that says it cannot serve gets no requests, goes on running, and co
   await sleep(1500);
   const still = await node.until(desired.id, "starting");
   assert.deepEqual([still.restarts, node.pid(desired.id)], [0, pid]);
-  writeFileSync(inside(desired.id, "/ok"), "fine again");
+  await node.write(desired.id, "/ok", "fine again");
   const again = await node.until(desired.id, "ready");
   assert.deepEqual([again.restarts, again.problem, node.pid(desired.id)], [0, undefined, pid]);
 });
@@ -44,7 +41,7 @@ test("an app that lives no more is stopped in order and started again", async ()
   const pid = node.pid(desired.id);
   await sleep(1500);
   assert.equal(node.report(desired.id)?.restarts, 0);
-  writeFileSync(inside(desired.id, "/dead"), "");
+  await node.write(desired.id, "/dead");
   const restarted = await node.untilReport(desired.id, (report) => report?.phase === "ready" && report.restarts === 1);
   assert.equal(restarted.lastExit?.code, 3);
   assert.notEqual(node.pid(desired.id), pid);

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { hostileProgram, limitsOf } from "../support/hostile.ts";
 import { rawFile, rawPax, RAW_END, tarOf } from "../support/contexts.ts";
-import { busybox, catalogue, HTTPD, layerOf, shell, TestNode, type TestLayer } from "../support/node.ts";
+import { otherKernel } from "../support/gvisor.ts";
+import { busybox, catalogue, layerOf, type TestLayer } from "../support/layers.ts";
+import { HTTPD, shell, TestNode } from "../support/node.ts";
 import { memberOf } from "../support/oci.ts";
 
 const PATIENCE_MS = 20_000;
@@ -28,7 +30,7 @@ async function lines(args: string[], wish: { user?: string; layers?: TestLayer[]
 
 const sysctls = () => ["kernel/core_pattern", "kernel/hostname", "vm/overcommit_memory", "net/ipv4/ip_forward"].map((name) => readFileSync(`/proc/sys/${name}`, "utf8"));
 
-test("system calls, files of the kernel, setuid programs: nothing works, as root of the image and as another user", async () => {
+test("system calls, files of the kernel, setuid programs: nothing works, as root of the image and as another user", otherKernel, async () => {
   const program = layerOf(await tarOf({ name: "tmp/", type: "directory", mode: 0o1777 }, ["probe.pl", hostileProgram()]));
   const before = sysctls();
   for (const [user, id] of [["", "0"], ["www-data", "33"]] as const) {
@@ -38,7 +40,7 @@ test("system calls, files of the kernel, setuid programs: nothing works, as root
   assert.deepEqual(sysctls(), before);
 });
 
-test("setuid bits and file capabilities of the image give nothing", async () => {
+test("setuid bits and file capabilities of the image give nothing", otherKernel, async () => {
   // busybox itself gives a setuid bit away again: perl does not.
   const programs = { busybox: await memberOf(busybox().bytes, "bin/busybox"), perl: await memberOf((catalogue("debian")[0] as TestLayer).bytes, "usr/bin/perl") };
   /** Permitted and effective, for the root of any user namespace. */
@@ -70,7 +72,7 @@ test("limits of the process: none is above the agent's own, no core file", async
   assert.deepEqual(app.get("Max core file size"), [0, 0]);
 });
 
-test("what the kernel shows of the host is empty, what it would let change is read-only, and no device is open beyond the usual ones", async () => {
+test("what the kernel shows of the host is empty, what it would let change is read-only, and no device is open beyond the usual ones", otherKernel, async () => {
   const { desired } = await node.ready({ args: HTTPD, stopGraceMs: 0 });
   const mounts = new Map(readFileSync(`/proc/${node.pid(desired.id)}/mountinfo`, "utf8").trimEnd().split("\n").map((line) => [line.split(" ")[4], line.split(" ")[5]?.split(",")]));
   for (const name of ["bus", "fs", "irq", "sys", "sysrq-trigger"].filter((each) => existsSync(`/proc/${each}`))) assert.ok(mounts.get(`/proc/${name}`)?.includes("ro"), name);

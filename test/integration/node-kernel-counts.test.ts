@@ -6,7 +6,8 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { HOST_LIMITS } from "../../core/host/shared-limits.ts";
-import { catalogue, testTenant, TestNode, until } from "../support/node.ts";
+import { catalogue } from "../support/layers.ts";
+import { testTenant, TestNode, until } from "../support/node.ts";
 
 /** Of small hosts. */
 const DEFAULTS = { "fs/inotify/max_user_instances": "128", "fs/inotify/max_user_watches": "8192", "fs/aio-max-nr": "65536", "kernel/pty/max": "4096", "kernel/pid_max": "32768" };

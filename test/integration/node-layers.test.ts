@@ -9,7 +9,8 @@ import { gunzipSync, zstdCompressSync } from "node:zlib";
 import { LAYER_STORE_UID_BASE } from "../../core/domain/id-ranges.ts";
 import { run } from "../../core/host/spawn.ts";
 import { rawHeader, tarOf, type Entry } from "../support/contexts.ts";
-import { busybox, digestOf, HTTPD, layerOf, shell, testTenant, TestNode, until, type TestLayer } from "../support/node.ts";
+import { busybox, digestOf, layerOf, type TestLayer } from "../support/layers.ts";
+import { HTTPD, shell, testTenant, TestNode, until } from "../support/node.ts";
 
 const MAX_LAYER_BYTES = 32 * 2 ** 20;
 const END = Buffer.alloc(1024);

@@ -5,9 +5,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { streamDecode, streamEncode } from "dns-packet";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { startTestDns, type TestDns } from "../support/dns.ts";
 import { sinkOf } from "../support/network-sink.ts";
+import { NODE_PROGRAM, nodeLayers } from "../support/gvisor.ts";
 import { shell, testTenant, TestNode, until, type InstanceWish, type TestTenant } from "../support/node.ts";
 import { privateNetwork, type LiveInstance } from "../support/private-network.ts";
 
@@ -43,16 +45,15 @@ after(async () => {
 
 async function add(appName: string, tenant: TestTenant, wish: Partial<InstanceWish> & { asleep?: boolean } = {}): Promise<LiveInstance> {
   const { asleep = false, ...rest } = wish;
-  const { desired, report } = await node.ready({ args: HTTPD, appName, hostname: appName, stopGraceMs: 0, ...rest }, tenant);
+  const { desired, report } = await node.ready({ args: HTTPD, appName, hostname: appName, stopGraceMs: 0, ...nodeLayers(), ...rest }, tenant);
   const added = { node, desired, report, asleep };
   live.push(added);
   node.tell(privateNetwork([node], live));
   return added;
 }
 
-const within = ({ desired }: LiveInstance, ...argv: string[]) => ["nsenter", `--target=${node.pid(desired.id)}`, "--net", "--", ...argv];
-/** Runs in the instance's network, with this host's files. */
-const script = async (from: LiveInstance, text: string) => (await run(within(from, process.execPath, "--input-type=module", "-e", text))).stdout.trim();
+/** Runs in the instance's network. */
+const script = async ({ desired }: LiveInstance, text: string) => (await run(node.inNetwork(desired.id, NODE_PROGRAM, "--input-type=module", "-e", text))).stdout.trim();
 /** «open», or how it failed. */
 const connects = (from: LiveInstance, address: string | undefined, port: number) =>
   script(from, `import { connect } from "node:net"; const s = connect({ host: ${JSON.stringify(address)}, port: ${port}, timeout: 2500 });
@@ -72,12 +73,12 @@ test("names: the tenant's own, whatever else is somebody else's; the rest of the
   assert.equal(await asks(web, "proof.example", "resolveTxt"), '[["forwarded"]]');
   assert.equal(await asks(web, "missing.example", "resolveTxt"), "ENOTFOUND");
   // Over TCP, and as programs in images ask.
-  const inside = ["nsenter", `--target=${node.pid(web.desired.id)}`, "--net", "--mount", "--", "wget", "-T", "3", "-q", "-O", "-", "http://db.internal:8080/"];
-  assert.equal((await run(inside)).stdout.trim(), "db");
-  const tcp = `import { connect } from "node:net"; import { streamEncode, streamDecode } from "${import.meta.resolve("dns-packet")}";
-    const s = connect(53, ${JSON.stringify(node.subnet.replace(/0\/20$/, "1"))}); s.write(streamEncode({ type: "query", id: 1, questions: [{ type: "A", name: "db.internal" }] }));
-    s.on("data", (d) => { console.log(streamDecode(d).answers[0].data); process.exit() })`;
-  assert.equal(await script(web, tcp), db.report.address);
+  assert.equal((await run(node.inContainer(web.desired.id, "wget", "-T", "3", "-q", "-O", "-", "http://db.internal:8080/"))).stdout.trim(), "db");
+  const question = streamEncode({ type: "query", id: 1, questions: [{ type: "A", name: "db.internal" }] });
+  const tcp = `import { connect } from "node:net"; const s = connect(53, ${JSON.stringify(node.subnet.replace(/0\/20$/, "1"))}); s.write(Buffer.from("${question.toString("hex")}", "hex"));
+    s.on("data", (d) => { console.log(d.toString("hex")); process.exit() })`;
+  const [answer] = streamDecode(Buffer.from(await script(web, tcp), "hex")).answers ?? [];
+  assert.equal(answer?.type === "A" && answer.data, db.report.address);
   // Nobody else reaches the resolver: not the neighbour, and not who claims to be an instance.
   assert.equal(await sink.asks(node.subnet.replace(/0\/20$/, "1")), "silence");
 });

@@ -5,6 +5,7 @@ import { fabricName } from "../../core/host/commands/net.ts";
 import { macOf } from "../../core/host/commands/fabric.ts";
 import { run, runUnchecked } from "../../core/host/spawn.ts";
 import { twoHosts, type HostNetwork } from "../support/hosts.ts";
+import { NODE_PROGRAM, nodeLayers } from "../support/gvisor.ts";
 import { shell, testTenant, TestNode, until, type TestTenant } from "../support/node.ts";
 import { privateNetwork, type LiveInstance } from "../support/private-network.ts";
 
@@ -29,7 +30,7 @@ after(async () => {
 });
 
 async function add(node: TestNode, appName: string, tenant: TestTenant, wish: Parameters<TestNode["ready"]>[0] = { args: HTTPD }): Promise<LiveInstance> {
-  const { desired, report } = await node.ready({ appName, hostname: appName, stopGraceMs: 0, ...wish }, tenant);
+  const { desired, report } = await node.ready({ appName, hostname: appName, stopGraceMs: 0, ...nodeLayers(), ...wish }, tenant);
   const added = { node, desired, report };
   live.push(added);
   tellAll();
@@ -40,8 +41,7 @@ const tellAll = () => nodes.forEach((node) => node.tell(privateNetwork(nodes, li
 
 /** What a program of the instance's own network gets. */
 async function within({ node, desired }: LiveInstance, ...argv: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const pid = node.pid(desired.id);
-  return runUnchecked(["nsenter", `--target=${pid}`, "--net", "--mount", "--", ...argv]);
+  return runUnchecked(node.inContainer(desired.id, ...argv));
 }
 
 /** One that is there. */
@@ -115,7 +115,7 @@ test("an instance that wraps packets itself sends none: they would come from its
   // What is no tunnel's goes out.
   for (const port of [TUNNEL_PORT, TUNNEL_PORT + 1]) {
     const script = `const s = require("dgram").createSocket("udp4"); s.on("error", () => {}); s.send(Buffer.from("${hex}", "hex"), ${port}, "${to}", () => setTimeout(() => s.close(), 100))`;
-    await run(["nsenter", `--target=${spy.node.pid(spy.desired.id)}`, "--net", "--", process.execPath, "-e", script]);
+    await run(spy.node.inNetwork(spy.desired.id, NODE_PROGRAM, "-e", script));
   }
   await until(async () => (await arrivedAt(b)) > before);
   assert.equal(await unclaimed(victim), 0);
@@ -136,7 +136,7 @@ test("without the API, and after the agent has started again, all of it holds; a
 
 /** Datagrams that came to the instance and found nobody who listens. */
 async function unclaimed({ node, desired }: LiveInstance): Promise<number> {
-  const { stdout } = await run(["nsenter", `--target=${node.pid(desired.id)}`, "--net", "--", "cat", "/proc/net/snmp"]);
+  const { stdout } = await run(node.inNetwork(desired.id, "cat", "/proc/net/snmp"));
   return Number(/^Udp: \d+ (\d+)/m.exec(stdout)?.[1]);
 }
 

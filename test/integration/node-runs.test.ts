@@ -1,6 +1,6 @@
 /** What runs to its end on a node: once, within its deadline, over deaths of the agent. */
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { shell, TestNode, until } from "../support/node.ts";
 
@@ -57,14 +57,14 @@ test("kill -9 of the agent: what runs is adopted with its deadline, an exit in b
   const pid = node.pid(later.id);
   const ended = node.pid(between.id);
   await node.killAgent();
-  writeFileSync(`/proc/${ended}/root/tmp/go`, "");
+  await node.write(between.id, "/tmp/go");
   await until(() => !existsSync(`/proc/${ended}`));
   await node.startAgent();
   assert.equal((await node.until(between.id, "completed")).lastExit?.code, 4);
   await node.until(later.id, "running");
   assert.equal(node.pid(later.id), pid);
   assert.equal((await node.until(late.id, "completed")).problem?.code, "job_deadline");
-  writeFileSync(`/proc/${pid}/root/tmp/go`, "");
+  await node.write(later.id, "/tmp/go");
   assert.equal((await node.until(later.id, "completed")).lastExit?.code, 4);
   node.want(between, later, late);
   await node.until(cancelled.id, "gone");

@@ -7,6 +7,7 @@ import type { InstanceId } from "../../core/contract/ids.ts";
 import type { Woken } from "../../core/contract/wake.ts";
 import type { Temperature } from "../../core/domain/temperature.ts";
 import { cpuMs, isFrozen } from "../../core/host/freezer.ts";
+import { IN_GVISOR } from "../support/gvisor.ts";
 import { HTTPD, shell, TestNode, until } from "../support/node.ts";
 import { askToWake } from "../support/wake.ts";
 
@@ -81,7 +82,8 @@ describe("sleeping instances", () => {
     const plain = await node.ready({ args: HTTPD });
     const socket = connect({ host: new URL(held.url).hostname, port: 8080 });
     await sleep(1500);
-    for (const { desired } of [held, works, plain]) assert.equal(temperature(desired.id)?.is, "running");
+    // The host does not see gVisor's connections.
+    for (const { desired } of [...(IN_GVISOR ? [] : [held]), works, plain]) assert.equal(temperature(desired.id)?.is, "running");
     assert.ok(cpuMs(group(works.desired.id)) > 50, "it works");
     socket.destroy();
     await cooled(held.desired.id, "frozen");

@@ -1,56 +1,32 @@
 /** A node agent of a test's own: main.ts in a pinned mount namespace, a stand-in for the API's channel and for the blob store. */
-import { createHash, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ChildProcess } from "node:child_process";
-import { gzipSync } from "node:zlib";
 import { WebSocketServer, type WebSocket } from "ws";
 import { newId, type AppId, type InstanceId, type NodeId, type ReleaseId, type TenantId } from "../../core/contract/ids.ts";
 import { FromNodeSchema, NODE_TOKEN_PATH, type DesiredContainer, type DesiredInstance, type DesiredState, type FromNode, type InstanceReport, type LogEntry, type Phase, type ToNode } from "../../core/contract/node-channel.ts";
 import { NODE_SNAPSHOT_PATH, SNAPSHOT_DIGEST_HEADER, SNAPSHOT_IMAGE_BYTES_HEADER, type DesiredVolume, type VolumesReport } from "../../core/contract/node-volumes.ts";
 import type { PrivateNetwork } from "../../core/contract/private-network.ts";
-import type { ImageLayer } from "../../core/contract/release-config.ts";
 import { ResourceLimitsSchema } from "../../core/contract/resource-limits.ts";
 import { tenantUidBase } from "../../core/domain/id-ranges.ts";
-import { run, start } from "../../core/host/spawn.ts";
+import { gvisorClass } from "../../core/host/commands/runsc.ts";
+import { run, runUnchecked, start } from "../../core/host/spawn.ts";
 import { REPOSITORY, type BerthConfig } from "../../infra/config.ts";
 import { killSandboxes, removeFromHost } from "../../infra/teardown.ts";
-import { layoutImage } from "./oci.ts";
+import { IN_GVISOR } from "./gvisor.ts";
+import { busybox, type TestLayer } from "./layers.ts";
+import { PATIENCE } from "./patience.ts";
 import { cacheDir } from "./stores.ts";
 
 const TOKEN = "a-node-token";
 const CHANNEL_TOKEN = "for-the-channel";
 const UNTIL_MS = 30_000;
-const TAR = "application/vnd.oci.image.layer.v1.tar";
-
-export const digestOf = (bytes: Uint8Array) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-
-/** A layer and its bytes as they are stored. */
-export interface TestLayer extends ImageLayer {
-  bytes: Buffer;
-}
-
-/** `wrong`: what the manifest says otherwise than it is. */
-export function layerOf(tar: Buffer, wrong: Partial<TestLayer> = {}): TestLayer {
-  const bytes = gzipSync(tar, { level: 1 });
-  return { digest: digestOf(bytes), diffId: digestOf(tar), sizeBytes: bytes.length, mediaType: `${TAR}+gzip`, bytes, ...wrong };
-}
-
-/** Layers of an image of the catalogue. */
-export function catalogue(name: string): TestLayer[] {
-  return layoutImage(join(cacheDir(), "catalogue/oci"), name).layers;
-}
-
-/** The catalogue's busybox: one layer, every applet in /bin. */
-export function busybox(): TestLayer {
-  return catalogue("busybox")[0] as TestLayer;
-}
-
 export interface TestTenant {
   tenantId: TenantId;
   uidBase: number;
@@ -95,6 +71,7 @@ export class TestNode {
   readonly #apiUrl: string;
   #network: PrivateNetwork | undefined;
   readonly #sockets = new Set<WebSocket>();
+  readonly #inGvisor = new Set<InstanceId>();
   #child: ChildProcess | undefined;
   #log = "";
 
@@ -198,7 +175,7 @@ export class TestNode {
   /** An instance as the API would render it, of busybox unless layers are named. Its layers can be pulled from now on. */
   instance({ layers, limits, ...wish }: InstanceWish & { args: string[] }, tenant: TestTenant = testTenant()): DesiredInstance {
     const base = { appName: "web", appId: newId("app") as AppId, releaseId: newId("release") as ReleaseId, hostname: "web" };
-    return {
+    const desired: DesiredInstance = {
       id: newId("instance"),
       ...base,
       ...tenant,
@@ -210,11 +187,14 @@ export class TestNode {
       stopSignal: "",
       port: 8080,
       readiness: { kind: "tcp" },
-      readyTimeoutMs: 10_000,
+      readyTimeoutMs: 10_000 * PATIENCE,
       stopGraceMs: 5000,
+      ...(IN_GVISOR && { isolation: "gvisor" as const }),
       limits: { memoryBytes: 128 * 2 ** 20, cpuMillis: 1000, pidsMax: 128, logBytes: 2 ** 20, ...ResourceLimitsSchema.parse({}), ...limits },
       ...wish,
     };
+    if (desired.isolation === "gvisor") this.#inGvisor.add(desired.id);
+    return desired;
   }
 
   /** A container beside an instance's own, of busybox. */
@@ -332,6 +312,35 @@ export class TestNode {
     return (JSON.parse(readFileSync(this.path("instances", `${id}.${container}`, "container.json"), "utf8")) as { pid: number }).pid;
   }
 
+  /** Wraps a command that is to run in an instance's network, past its agent: with this host's files, but in gVisor with the instance's own. */
+  inNetwork(id: InstanceId, ...argv: string[]): string[] {
+    return this.#inGvisor.has(id) ? this.inContainer(id, ...argv) : ["nsenter", `--target=${this.pid(id)}`, "--net", "--", ...argv];
+  }
+
+  /** The same in its network and with its files. */
+  inContainer(id: InstanceId, ...argv: string[]): string[] {
+    if (!this.#inGvisor.has(id)) return ["nsenter", `--target=${this.pid(id)}`, "--net", "--mount", "--", ...argv];
+    const { program, globalArgs } = gvisorClass({ runsc: join(this.env["BERTH_TOOLCHAIN_BIN"] ?? "", "runsc"), stateDir: this.path("runsc") });
+    return this.inside(program, ...globalArgs, "exec", id, ...argv);
+  }
+
+  /** Writes a file in an instance, past its agent. */
+  async write(id: InstanceId, path: string, text = ""): Promise<void> {
+    if (!this.#inGvisor.has(id)) return writeFileSync(`/proc/${this.pid(id)}/root${path}`, text);
+    await run(this.inContainer(id, "sh", "-c", `printf %s "$1" >"$2"`, "sh", text, path));
+  }
+
+  async has(id: InstanceId, path: string): Promise<boolean> {
+    if (!this.#inGvisor.has(id)) return existsSync(`/proc/${this.pid(id)}/root${path}`);
+    return (await runUnchecked(this.inContainer(id, "test", "-e", path))).code === 0;
+  }
+
+  /** Removes one. */
+  async remove(id: InstanceId, path: string): Promise<void> {
+    if (!this.#inGvisor.has(id)) return rmSync(`/proc/${this.pid(id)}/root${path}`);
+    await run(this.inContainer(id, "rm", path));
+  }
+
   /** Mounts, cgroups and files of an instance that are there now, but for its log. */
   async traces(id: InstanceId): Promise<string[]> {
     const { stdout } = await run(this.inside("cat", "/proc/self/mountinfo"));
@@ -397,8 +406,8 @@ export class TestNode {
 }
 
 export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = UNTIL_MS, explain: () => string = () => ""): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; !(await condition()); await sleep(5)) {
-    if (Date.now() > deadline) throw new Error(`it did not come true within ${timeoutMs} ms: ${explain()}`);
+  for (const deadline = Date.now() + timeoutMs * PATIENCE; !(await condition()); await sleep(5)) {
+    if (Date.now() > deadline) throw new Error(`it did not come true within ${timeoutMs * PATIENCE} ms: ${explain()}`);
   }
 }
 

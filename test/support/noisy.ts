@@ -1,6 +1,7 @@
 /** Apps that take all they can get: one for each limit. Each is ready first, and then begins. */
 import type { DesiredInstance } from "../../core/contract/node-channel.ts";
-import { layerOf, catalogue, shell, type InstanceWish, type TestLayer } from "./node.ts";
+import { layerOf, catalogue, type TestLayer } from "./layers.ts";
+import { shell, type InstanceWish } from "./node.ts";
 import { tarOf } from "./contexts.ts";
 
 const MIB = 2 ** 20;
