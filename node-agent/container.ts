@@ -58,6 +58,7 @@ export class Container {
   readonly #host: ContainerHost;
   readonly #desired: DesiredInstance;
   readonly #root: RootDisk;
+  #mounted: readonly Bind[] = [];
   readonly dir: string;
   readonly logFile: string;
   readonly cgroupsPath: string;
@@ -90,6 +91,7 @@ export class Container {
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
   writeBundle(netns: Netns, mounted: readonly Bind[], secrets?: SecretValues): void {
+    this.#mounted = mounted;
     writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
   }
 
@@ -108,7 +110,7 @@ export class Container {
         const pid = await this.#create();
         // Another kernel counts for itself.
         if (!this.runtime.hasOwnKernel) limitShared(pid);
-        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits), this.#limitMonitor()]);
+        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, this.#mounted), this.#limitMonitor()]);
         return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.
@@ -218,6 +220,13 @@ export class Container {
   async readExit(): Promise<number | undefined> {
     const text = await readFile(this.exitFile, "utf8").catch(() => "");
     return /^\d+$/.test(text.trim()) ? Number(text) : undefined;
+  }
+
+  /** Whether somebody will still write it. */
+  async isMonitored(): Promise<boolean> {
+    const pid = await readFile(this.#monitorPidFile, "utf8").catch(() => "");
+    const argv = await readFile(`/proc/${Number.parseInt(pid, 10)}/cmdline`, "utf8").catch(() => "");
+    return argv.includes(`\0${this.#desired.id}\0`);
   }
 
   /** When the monitor wrote it, ms since 1970. */

@@ -8,6 +8,7 @@ import { keepOlder } from "./logs.ts";
 import { startTimeOf } from "./process.ts";
 
 const LOOK_EVERY_MS = 2000;
+const CODE_WITHIN_MS = 30_000;
 
 export class Ending {
   readonly #container: Container;
@@ -44,12 +45,19 @@ export class Ending {
   }
 
   async read(): Promise<Exit> {
-    // The process may have ended a moment before its monitor has written the code.
-    for (let tries = 0; tries < 10 && (await this.#container.readExit()) === undefined; tries++) await sleep(20);
-    const code = (await this.#container.readExit()) ?? 137;
+    const code = (await this.#readCode()) ?? 137;
     const oomKilled = (await readOomKills(this.#container.cgroupsPath)) > 0;
     const memoryPeakBytes = readMemoryPeak(this.#container.cgroupsPath);
     return { code, oomKilled, ...(memoryPeakBytes === undefined ? {} : { memoryPeakBytes }), at: new Date().toISOString() };
+  }
+
+  /** The process ends before its monitor has written the code: a moment, and on a busy host seconds. */
+  async #readCode(): Promise<number | undefined> {
+    for (const deadline = performance.now() + CODE_WITHIN_MS; ; await sleep(20)) {
+      const isMonitored = await this.#container.isMonitored();
+      const code = await this.#container.readExit();
+      if (code !== undefined || !isMonitored || performance.now() > deadline) return code;
+    }
   }
 
   /** What comes before the stop (`first`), the stop signal, the kill: the grace time is for both. `hurry` cuts it short. */

@@ -31,7 +31,7 @@ export async function mountAll({ volumes, disks }: { volumes: Volumes; disks: Di
 }
 
 /** Loop devices of its scratch. */
-export function scratchLoops(dir: string): string[] {
+function scratchLoops(dir: string): string[] {
   const scratch = join(dir, "scratch");
   return existsSync(scratch) ? readdirSync(scratch).filter((name) => name.endsWith(".loop")).map((name) => readFileSync(join(scratch, name), "utf8")) : [];
 }

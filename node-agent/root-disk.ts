@@ -5,11 +5,11 @@
 import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync, type StatsFs } from "node:fs";
 import { join } from "node:path";
 import { giveUpDisk, mountDisk, type Disks } from "../core/host/disks.ts";
-import { limitWriteback, limitWrites, unlimitWriteback } from "../core/host/io-limits.ts";
+import { limitWriteback, limitWrites, loopBelow, unlimitWriteback } from "../core/host/io-limits.ts";
 import { isMountPoint, mountOverlay, unmount } from "../core/host/mounts.ts";
+import type { Bind } from "../core/sandbox/spec.ts";
 import { umountSoon } from "../core/host/syscalls.ts";
 import type { DesiredInstance, Full } from "../core/contract/node-channel.ts";
-import { scratchLoops } from "./mounts.ts";
 import { layerName } from "./plan.ts";
 
 /** Of the overlay: what every disk begins with. */
@@ -78,9 +78,10 @@ export class RootDisk {
   }
 
   /** When the container's group is there, and before anything of it runs. @throws Error when what it writes cannot be held to its limits */
-  async limit(cgroupsPath: string, limits: DesiredInstance["limits"]): Promise<void> {
+  async limit(cgroupsPath: string, limits: DesiredInstance["limits"], mounted: readonly Bind[]): Promise<void> {
     await this.#limited;
-    for (const loop of [this.loop ?? [], scratchLoops(this.#dir)].flat()) limitWrites(loop, cgroupsPath, limits);
+    const loops = new Set([this.loop ?? [], mounted.flatMap(({ source }) => loopBelow(source) ?? [])].flat());
+    for (const loop of loops) limitWrites(loop, cgroupsPath, limits);
   }
 
   /** With `giveUp` nothing that is not on the disk yet is written there any more. */

@@ -1,7 +1,8 @@
 /**
- * Reads and writes of the node's disk. On cgroup v2 the group that an instance has by its spec (`linux.resources.blockIO`)
- * holds all of them. On v1 it holds reads alone: what is written back later is nobody's there, so each instance's own loop
- * device is limited as well, for the kernel and for the instance.
+ * Reads and writes of the node's disk. The group that an instance has by its spec (`linux.resources.blockIO`) holds reads
+ * alone, since what a loop device writes to its file is the file's owner's. So each group's own loop devices are limited as
+ * well: on v2 for the group, to which all counts that is written back for it later; on v1, where that is nobody's, for the
+ * kernel and for the group.
  */
 import { existsSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -29,6 +30,12 @@ export function diskBelow(path: string): string | undefined {
   return readFileSync(join(whole, "dev"), "utf8").trim();
 }
 
+/** The loop device that holds the path, as `7:0`; undefined when none does. */
+export function loopBelow(path: string): string | undefined {
+  const disk = diskBelow(path);
+  return disk?.startsWith("7:") ? disk : undefined;
+}
+
 /** Limits what is written back to a loop device, on v1. The first time for a device takes 30 ms, in which it does nothing else. */
 export async function limitWriteback(loop: string, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): Promise<void> {
   if (cgroupVersion() === "v2" || !existsSync(WRITEBACK_BYTES)) return;
@@ -36,10 +43,15 @@ export async function limitWriteback(loop: string, { ioBytesPerSecond, ioOperati
   await writeFile(WRITEBACK_OPERATIONS, `${loop} ${ioOperationsPerSecond}`);
 }
 
-/** The same for what a group writes to it itself, as when it flushes a file. At once: the device has limits already. */
+/** The same for what a group writes to it: on v1 what it writes itself, as when it flushes a file. At once: the device has limits already. */
 export function limitWrites(loop: string, cgroupsPath: string, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): void {
+  if (cgroupVersion() === "v2") {
+    const file = join("/sys/fs/cgroup", cgroupsPath, "io.max");
+    if (existsSync(file)) writeFileSync(file, `${loop} wbps=${ioBytesPerSecond} wiops=${ioOperationsPerSecond}`);
+    return;
+  }
   const [bytes, operations] = filesOf(cgroupsPath);
-  if (cgroupVersion() === "v2" || !existsSync(bytes)) return;
+  if (!existsSync(bytes)) return;
   writeFileSync(bytes, `${loop} ${ioBytesPerSecond}`);
   writeFileSync(operations, `${loop} ${ioOperationsPerSecond}`);
 }
