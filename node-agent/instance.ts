@@ -73,7 +73,7 @@ export class Instance {
     this.#starting = this.#makeStarting();
     this.#serving = new Serving({ desired: () => this.#desired, saved: () => this.#saved, save: (change) => this.#set(change), checkup: this.#checkup, network: this.#network, pod: () => this.#pod, sleeping: () => this.sleeping });
     this.#pod = this.#makePod(groupPath);
-    this.sleeping = new Sleeping({ cgroupsPath: groupPath, stop: this.#stop.signal, isSettled: () => this.#pod.isSettled, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
+    this.sleeping = new Sleeping({ cgroupsPath: groupPath, hasOwnKernel: () => this.#container.runtime.hasOwnKernel, stop: this.#stop.signal, isSettled: () => this.#pod.isSettled, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
   }
 
   #makeStarting(): Starting {
@@ -133,7 +133,7 @@ export class Instance {
     const { pid, temperature } = this.#saved;
     const { port, sleep: policy } = this.sleeping.isKept ? { ...this.#desired, sleep: KEPT_WARM } : this.#desired;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, cgroupsPath: this.#container.groupPath, hasOwnKernel: this.#container.runtime.hasOwnKernel };
+    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, hasOwnKernel: this.#container.runtime.hasOwnKernel };
   }
 
   get cpuGroup() {
@@ -356,11 +356,11 @@ export class Instance {
   }
 
   async #backOff(problem: NotReady["problem"]): Promise<void> {
+    // Said before it is gone: with gVisor that takes half a second.
+    await this.#countRun();
+    this.#set({ phase: "backing-off", pid: null, startTime: null, booting: false, isUnready: false, temperature: warm(), crashes: this.#saved.crashes + 1, restarts: this.#saved.restarts + 1, problem: { ...problem, logTail: await this.#logTail() } });
     await this.#forget();
-    const crashes = this.#saved.crashes + 1;
-    const restarts = this.#saved.restarts + 1;
-    this.#set({ phase: "backing-off", pid: null, startTime: null, booting: false, isUnready: false, temperature: warm(), crashes, restarts, problem: { ...problem, logTail: await this.#logTail() } });
-    await sleep(restartPauseMs(crashes), undefined, { signal: this.#stop.signal }).catch(() => {});
+    await sleep(restartPauseMs(this.#saved.crashes), undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 
   async #fail(error: unknown): Promise<void> {

@@ -15,7 +15,7 @@ import { DNS_PORT, hostAddress } from "../core/host/commands/net.ts";
 import { Fabric, openResolverAddress } from "../core/host/fabric.ts";
 import { Firewall, hostResolvers, tenantConnections } from "../core/host/firewall.ts";
 import { NetnsPool } from "../core/host/net.ts";
-import { liftSharedLimits } from "../core/host/shared-limits.ts";
+import { forbidCoreFiles, liftSharedLimits } from "../core/host/shared-limits.ts";
 import { startSpawner } from "../core/host/spawner.ts";
 import { MAIN } from "../core/contract/pods.ts";
 import type { FromNode, InstanceUsage, ToNode } from "../core/contract/node-channel.ts";
@@ -56,6 +56,7 @@ const gvisor = { runsc: join(config.BERTH_TOOLCHAIN_BIN, "runsc"), stateDir: joi
 const { BERTH_NET_PREFIX: prefix, BERTH_SUBNET: subnet, BERTH_NODE_ADDRESS: address, BERTH_TUNNEL_PORT: tunnelPort } = config;
 const hasAddress = address !== "";
 
+forbidCoreFiles();
 liftSharedLimits(log);
 startSpawner((error) => log.error({ err: error }, "programs are started by the agent itself"));
 await openResolverAddress(prefix, subnet);

@@ -6,7 +6,6 @@
 import { readFileSync } from "node:fs";
 import type { InstanceId } from "../core/contract/ids.ts";
 import { coolForMemory, coolTo, isWorking, MEMORY_PRESSURE_SHARE, mustWarm, sleepPolicyAt, type Temperature } from "../core/domain/temperature.ts";
-import { cpuMs } from "../core/host/freezer.ts";
 import type { Log } from "../core/log.ts";
 import type { Instance } from "./instance.ts";
 import { readPackets, readSockets } from "./traffic.ts";
@@ -24,7 +23,7 @@ const DEEPER_IN_A_LOOK = 4;
 interface Seen {
   packets: number;
   quietSince: number;
-  /** Cpu time when it became quiet. */
+  /** Cpu time when it became quiet, without the checks'. */
   cpuMs: number;
 }
 
@@ -89,9 +88,9 @@ export class SleepWatch {
   }
 
   #lookAt(id: InstanceId, instance: Instance, sleeper: Sleeper, packets: number, now: number): Seen {
-    const { temperature, policy, pid, port, cgroupsPath, isKept, hasOwnKernel } = sleeper;
+    const { temperature, policy, pid, port, isKept, hasOwnKernel } = sleeper;
     const before = this.#seen.get(id);
-    const seen = before ?? { packets, cpuMs: cpuMs(cgroupsPath), quietSince: quietSince(sleeper, now) };
+    const seen = before ?? { packets, cpuMs: instance.sleeping.workMs, quietSince: quietSince(sleeper, now) };
     if (temperature === "running" && instance.sleeping.checks.isUnderWay) return seen;
     const isQuiet = before !== undefined && before.packets === packets;
     if (isKept) {
@@ -107,7 +106,7 @@ export class SleepWatch {
       }
     } else if (temperature === "running") {
       const wantedAt = Math.min(instance.sleeping.wantedAt, now);
-      if (!isQuiet || wantedAt > seen.quietSince) return { packets, quietSince: Math.max(wantedAt, isQuiet ? 0 : now), cpuMs: cpuMs(cgroupsPath) };
+      if (!isQuiet || wantedAt > seen.quietSince) return { packets, quietSince: Math.max(wantedAt, isQuiet ? 0 : now), cpuMs: instance.sleeping.workMs };
     }
     if (mustWarm(policy, temperature)) {
       void instance.sleeping.wake("schedule").catch((error: unknown) => this.#options.log.warn({ err: error, instanceId: id }, "not woken for its scheduled hours"));
@@ -117,7 +116,7 @@ export class SleepWatch {
     if (to === temperature) return { ...seen, packets };
     if (temperature === "running" && pid !== null) {
       const sockets = readSockets(pid, port);
-      const used = cpuMs(cgroupsPath);
+      const used = instance.sleeping.workMs;
       if (sockets.connections > 0 || sockets.waiting || isWorking(used - seen.cpuMs, now - seen.quietSince)) return { packets, quietSince: now, cpuMs: used };
       instance.sleeping.freeze("idle");
     } else if ((to === "standby" || to === "cold") && this.#deeper++ < DEEPER_IN_A_LOOK) instance.sleeping.cool(to, "idle");

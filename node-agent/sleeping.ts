@@ -1,13 +1,14 @@
 /** How warm one instance is kept: freezing and thawing, the way into a deep sleep and out of it. `instance.ts` does what that takes. */
-import { freeze, thaw } from "../core/host/freezer.ts";
+import { cpuMs, freeze, processCpuMs, thaw } from "../core/host/freezer.ts";
 import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
 import type { Log } from "../core/log.ts";
-import { CheckTraffic } from "./check-traffic.ts";
+import { CheckUse } from "./check-use.ts";
 import type { SavedInstance } from "./instance-state.ts";
 import { NotReady } from "./not-ready.ts";
 
 export interface SleepingDeps {
   cgroupsPath: string;
+  hasOwnKernel: () => boolean;
   stop: AbortSignal;
   /** False while a container of it is being started: a frozen group takes none. */
   isSettled: () => boolean;
@@ -24,7 +25,7 @@ export class Sleeping {
   #leave: (() => void) | undefined;
   /** What a deep sleep waits for. */
   #call = Promise.withResolvers<"wake" | "cool">();
-  readonly checks = new CheckTraffic();
+  readonly checks: CheckUse;
   readonly #watchers = new Set<() => void>();
   #isWanted = false;
   #holds = 0;
@@ -36,6 +37,18 @@ export class Sleeping {
 
   constructor(deps: SleepingDeps) {
     this.#deps = deps;
+    this.checks = new CheckUse(() => this.#appCpuMs);
+  }
+
+  /** Without what a kernel of its own uses: gVisor works a little when nothing is to do. Source: https://github.com/google/gvisor/issues/13361 */
+  get #appCpuMs(): number {
+    const { pid } = this.#deps.saved();
+    return cpuMs(this.#deps.cgroupsPath) - (pid !== null && this.#deps.hasOwnKernel() ? processCpuMs(pid) : 0);
+  }
+
+  /** Cpu time that it took for nobody but itself. */
+  get workMs(): number {
+    return this.#appCpuMs - this.checks.cpuMs;
   }
 
   /** Ready and neither waking nor kept awake: it may cool. */

@@ -31,6 +31,7 @@ const SHARED = [
   // One queue as large as usual.
   { type: "RLIMIT_MSGQUEUE", number: 12, max: 131_072 },
 ];
+const RLIMIT_CORE = 4;
 /** As a runtime takes them, for programs that join a container. */
 export const SHARED_RLIMITS = SHARED.map(({ type, max }) => ({ type, soft: max, hard: max }));
 
@@ -46,6 +47,11 @@ export function liftSharedLimits(log: Log): void {
   }
   const fixed = SHARED.filter(({ number }) => !limitProcess(process.pid, number, RLIM_INFINITY));
   if (fixed.length > 0) log.info({ limits: fixed.map(({ type }) => type) }, "without CAP_SYS_RESOURCE all containers together have no more than this process");
+}
+
+/** For this process and all that it starts: what a sandbox has in its memory is its tenant's. */
+export function forbidCoreFiles(): void {
+  limitProcess(process.pid, RLIMIT_CORE, 0n);
 }
 
 /**
