@@ -8,7 +8,7 @@ import { keepOlder } from "./logs.ts";
 import { startTimeOf } from "./process.ts";
 
 const LOOK_EVERY_MS = 2000;
-const CODE_WITHIN_MS = 30_000;
+const CODE_WITHIN_MS = 10_000;
 
 export class Ending {
   readonly #container: Container;

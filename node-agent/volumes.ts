@@ -44,6 +44,8 @@ interface Image {
   busy: Promise<unknown>;
   /** A look at it waits for its turn. */
   isDue: boolean;
+  /** It is mounted, and will not be in a moment. */
+  isLeaving: boolean;
   state: VolumesReport["images"][number]["state"];
   sizeBytes: number | undefined;
   usedBytes: number | undefined;
@@ -139,7 +141,8 @@ export class Volumes {
       const image = name === null ? undefined : this.#images.get(keyOf(name));
       if (name === null || image === undefined || image.desired.want === "gone") throw new NotReady({ code: "volume_failed", detail: `The volume «${volume}» is not on this node.` });
       const target = this.#pathOf(name);
-      if (!isMountPoint(target)) {
+      // An instance that comes at once after the last one was gone would be given what is being taken away.
+      if (image.isLeaving || !isMountPoint(target)) {
         const refuse = (why: string) => new NotReady({ code: "volume_failed", detail: `The volume «${volume}» cannot be mounted: ${why}.` });
         await this.#alone(image, async () => {
           await this.#bring(image);
@@ -178,7 +181,7 @@ export class Volumes {
   async #remove(image: Image): Promise<void> {
     const target = this.#pathOf(image.desired);
     // Whoever still writes to it ends first.
-    if (this.#options.isUsed(image.desired) || !(await unmountImage(`${target}.img`, target))) return;
+    if (this.#options.isUsed(image.desired) || !(await this.#unmount(image))) return;
     await rm(target, { recursive: true, force: true });
     await rm(`${target}.img`, { force: true });
     await removeIfEmpty(join(this.#options.dir, image.desired.id));
@@ -201,11 +204,18 @@ export class Volumes {
     image.state = "whole";
     // Each change is written down by the API: now and then is enough.
     if (image.usedBytes === undefined || !this.#options.isUsed(desired)) this.#measure(image);
-    const isMounted = isMountPoint(target) && (this.#options.isUsed(desired) || !(await unmountImage(`${target}.img`, target)));
+    const isMounted = isMountPoint(target) && (this.#options.isUsed(desired) || !(await this.#unmount(image)));
     if (!isMounted) image.growsLater = false;
     if (image.sizeBytes === undefined || image.sizeBytes >= desired.sizeBytes || image.growsLater) return;
     image.growsLater = !(await growImage(path, desired.sizeBytes, isMounted));
     if (!image.growsLater) image.sizeBytes = await sizeOf(path);
+  }
+
+  /** False: something still uses it. */
+  async #unmount(image: Image): Promise<boolean> {
+    const target = this.#pathOf(image.desired);
+    image.isLeaving = true;
+    return unmountImage(`${target}.img`, target).finally(() => (image.isLeaving = false));
   }
 
   #takeOrDrop(image: Image): void {
@@ -264,7 +274,7 @@ export class Volumes {
 }
 
 function newImage(desired: DesiredVolume): Image {
-  return { desired, busy: Promise.resolve(), isDue: false, state: "making", sizeBytes: undefined, usedBytes: undefined, problem: undefined, growsLater: false, unwanted: new AbortController(), taking: undefined };
+  return { desired, busy: Promise.resolve(), isDue: false, isLeaving: false, state: "making", sizeBytes: undefined, usedBytes: undefined, problem: undefined, growsLater: false, unwanted: new AbortController(), taking: undefined };
 }
 
 function isLeftover(name: string): boolean {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { DesiredInstance } from "../../core/contract/node-channel.ts";
 import { cpusIn } from "../../core/host/background.ts";
+import { IN_GVISOR } from "../support/gvisor.ts";
 import { HTTPD, shell, testTenant, TestNode, until } from "../support/node.ts";
 import { LIMITS, noisyApps } from "../support/noisy.ts";
 
@@ -18,7 +19,9 @@ before(async () => {
 after(() => node?.stop());
 
 test("forks, memory, disk, log and packets at once: the neighbour answers everything, the agent goes on, each is held to its limits", async () => {
-  const victim = await node.ready({ args: HTTPD, stopGraceMs: 0, readyTimeoutMs: 60_000 });
+  // gVisor keeps half a MiB of each process that has answered a request.
+  const limits = { memoryBytes: (IN_GVISOR ? 512 : 128) * 2 ** 20 };
+  const victim = await node.ready({ args: HTTPD, stopGraceMs: 0, readyTimeoutMs: 60_000, limits });
   const apps = await noisyApps([victim.report.address ?? ""]);
   const noisy = Object.fromEntries(Object.entries(apps).map(([name, wish]) => [name, node.instance({ ...wish, readyTimeoutMs: 60_000 }, testTenant())])) as Record<keyof typeof apps, ReturnType<TestNode["instance"]>>;
   node.add(...Object.values(noisy));

@@ -23,7 +23,7 @@ const of = (report: InstanceReport | undefined, name: string): ContainerReport |
 const group = (id: InstanceId, controller: string, v1: string, v2: string, container = "") => readGroup(`berth-${node.prefix}/${id}/${container}`, controller, v1, v2);
 const init = { timeoutMs: 10_000 * PATIENCE, restartPolicy: "on-failure" as const };
 /** Ends in order, and says so. */
-const polite = (name: string, run = "") => shell(`trap 'echo ${name} ends; exit 0' TERM; ${run} echo ${name} starts; while :; do sleep 0.05; done`);
+const polite = (name: string, run = "") => shell(`trap 'echo ${name} ends; exit 0' TERM; ${run} echo ${name} starts; while :; do sleep 1 & wait $!; done`);
 const words = async (id: InstanceId) => (await node.logs(id)).toSorted((a, b) => (a.time < b.time ? -1 : 1)).map(({ container, text }) => `${container ?? "main"}: ${text}`);
 
 test("init containers run to their end in order, then sidecars start, then the app; the other way round at the end; all share network and life", several, async () => {

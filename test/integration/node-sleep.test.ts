@@ -9,6 +9,7 @@ import type { Temperature } from "../../core/domain/temperature.ts";
 import { cpuMs, isFrozen } from "../../core/host/freezer.ts";
 import { IN_GVISOR } from "../support/gvisor.ts";
 import { HTTPD, shell, TestNode, until } from "../support/node.ts";
+import { PATIENCE } from "../support/patience.ts";
 import { askToWake } from "../support/wake.ts";
 
 const POLICY = { freezeAfterMs: 300, standbyAfterMs: null, coldAfterMs: null };
@@ -28,7 +29,7 @@ describe("sleeping instances", () => {
   const group = (id: InstanceId) => `/berth-${node.prefix}/${id}`;
   const temperature = (id: InstanceId) => node.report(id)?.temperature;
   const cooled = (id: InstanceId, is: Temperature) => until(() => temperature(id)?.is === is, 10_000, () => JSON.stringify(node.report(id)));
-  const ask = async (url: string, timeoutMs = 5000) => (await fetch(`${url}/etc/hostname`, { signal: AbortSignal.timeout(timeoutMs), headers: { connection: "close" } })).status;
+  const ask = async (url: string, timeoutMs = 5000 * PATIENCE) => (await fetch(`${url}/etc/hostname`, { signal: AbortSignal.timeout(timeoutMs), headers: { connection: "close" } })).status;
   const address = () => {
     const hello = node.heard.findLast((message) => message.type === "hello");
     assert.ok(hello?.wake);
