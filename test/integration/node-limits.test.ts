@@ -44,7 +44,7 @@ test("more cpu until it is ready, and no more later", async () => {
 
 /** Runs to its end; its lines. */
 async function lines(script: string, limits: Partial<DesiredInstance["limits"]>): Promise<string[]> {
-  const desired = node.instance({ args: shell(`exec 2>&1; ${script}`), limits });
+  const desired = node.instance({ args: shell(`exec 2>&1; ${script}`), readyTimeoutMs: 60_000, limits });
   node.add(desired);
   const report = await node.untilReport(desired.id, (each) => each?.phase === "failed");
   assert.equal(report.problem?.code, "app_exited", JSON.stringify(report));
