@@ -92,10 +92,9 @@ test("quiet, it is frozen, and thaws for who comes without being announced; in s
   const cooled = (is: string) => until(() => node.report(desired.id)?.temperature?.is === is, 30_000, () => state(desired.id));
   await cooled("frozen");
   assert.ok(isFrozen(group));
-  await sleep(3000);
-  assert.equal(node.report(works.desired.id)?.temperature?.is, "running", state(works.desired.id));
   assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" } })).status, 200);
   await cooled("standby");
+  assert.equal(node.report(works.desired.id)?.temperature?.is, "running", state(works.desired.id));
   const hello = node.heard.findLast((message) => message.type === "hello");
   assert.ok(hello?.wake);
   const woken = await askToWake(hello.wake, { wake: desired.id });
