@@ -6,6 +6,7 @@
 import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import { start } from "../core/host/spawn.ts";
 import { openAdminSocket, type AdminSocket } from "./admin-socket.ts";
 import { buildConfig, buildPages, buildSkeleton, type ConfigOptions } from "./commands/config.ts";
@@ -145,17 +146,5 @@ function signal(one: ProcessId, name: NodeJS.Signals): void {
     process.kill(one.pid, name);
   } catch {
     // It has ended in between.
-  }
-}
-
-/** Clock ticks from boot to the process's start; undefined when there is none (a zombie is none). */
-function startTimeOf(pid: number): string | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The second field is the program's name in parentheses and may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-  } catch {
-    return undefined;
   }
 }

@@ -5,29 +5,16 @@
 import { mkdirSync, openSync, closeSync, readFileSync, rmSync, renameSync, writeFileSync, existsSync, statSync, readSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { startTimeOf, TICK_MS } from "../core/host/process-stat.ts";
 import { start } from "../core/host/spawn.ts";
 
 const BOOT_ID = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-
-/** Clock ticks from boot to the process's start, or undefined when there is no such process (a zombie is none). */
-export function startTimeOf(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  } catch {
-    return undefined;
-  }
-  // The second field is the program's name in parentheses and may hold anything.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
-}
 
 /** How long ago the process started; 0 when there is none. */
 export function uptimeMs(pid: number): number {
   const ticks = Number(startTimeOf(pid) ?? Number.NaN);
   const upSeconds = Number(readFileSync("/proc/uptime", "utf8").split(" ")[0]);
-  // Linux counts a hundred of these a second on every platform that Node runs on.
-  return Number.isNaN(ticks) ? 0 : Math.max(0, upSeconds * 1000 - ticks * 10);
+  return Number.isNaN(ticks) ? 0 : Math.max(0, upSeconds * 1000 - ticks * TICK_MS);
 }
 
 export function writePidFile(path: string, pid: number): void {

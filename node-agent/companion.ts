@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ContainerReport, DesiredInit, DesiredInstance, DesiredSidecar, Exit } from "../core/contract/node-channel.ts";
 import type { InstanceId } from "../core/contract/ids.ts";
 import type { Netns } from "../core/host/net.ts";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
 import { Checkup } from "./checkup.ts";
 import { Container } from "./container.ts";
@@ -13,7 +14,6 @@ import { tailLog } from "./logs.ts";
 import { NotReady, problemOf } from "./not-ready.ts";
 import { explainExec } from "./plan.ts";
 import { isWell, type Patient } from "./probe.ts";
-import { startTimeOf } from "./process.ts";
 import type { SecretValues } from "./secrets.ts";
 import type { SessionHost } from "./session-peers.ts";
 
@@ -96,7 +96,7 @@ export class Companion {
   async adopt(netns: Netns): Promise<boolean> {
     this.#netns = netns;
     const { pid, startTime } = this.#saved;
-    if (pid === null || (await startTimeOf(pid)) !== startTime) return false;
+    if (pid === null || startTimeOf(pid) !== startTime) return false;
     // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
     await this.container.start().catch(() => {});
     return true;
@@ -111,7 +111,7 @@ export class Companion {
     this.container.writeBundle(netns, mounted, secrets);
     const pid = await this.container.create();
     // Saved before it runs: an agent that is killed here finds it again.
-    this.set({ state: "starting", ready: false, pid, startTime: (await startTimeOf(pid)) ?? null, problem: null });
+    this.set({ state: "starting", ready: false, pid, startTime: startTimeOf(pid) ?? null, problem: null });
     await this.container.start();
   }
 
@@ -128,7 +128,7 @@ export class Companion {
   /** In order: what comes before the stop, the stop signal, the kill. */
   async stop(stopGraceMs: number): Promise<Exit | undefined> {
     const { pid, startTime } = this.#saved;
-    if (pid === null || (await startTimeOf(pid)) !== startTime) return undefined;
+    if (pid === null || startTimeOf(pid) !== startTime) return undefined;
     const { preStop } = this.desired as Partial<DesiredSidecar>;
     const first = preStop && ((signal: AbortSignal) => isWell(this.patient, preStop, stopGraceMs, signal));
     const desired = asInstance(this.#instance(), this.desired);

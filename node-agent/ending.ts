@@ -1,11 +1,11 @@
 /** How one instance's process ends: noticed, read, and brought about in order. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { readMemoryPeak, readOomKills } from "../core/host/cgroup.ts";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import type { DesiredInstance, Exit } from "../core/contract/node-channel.ts";
 import type { Container } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { keepOlder } from "./logs.ts";
-import { startTimeOf } from "./process.ts";
 
 const LOOK_EVERY_MS = 2000;
 const CODE_WITHIN_MS = 10_000;
@@ -27,7 +27,7 @@ export class Ending {
       const look = async () => {
         const { pid, startTime } = this.#process();
         await keepOlder(this.#container.logFile);
-        if (pid === null || (await startTimeOf(pid)) !== startTime) {
+        if (pid === null || startTimeOf(pid) !== startTime) {
           if (!signal.aborted) resolve(await this.read());
         } else if ((await readOomKills(this.#container.cgroupsPath)) > 0) {
           // The kernel took one process; half an app is no app.

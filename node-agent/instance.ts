@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isFrozen, thaw } from "../core/host/freezer.ts";
 import type { Netns } from "../core/host/net.ts";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import type { DesiredInstance, Exit, InstanceReport, InstanceUsage, Phase } from "../core/contract/node-channel.ts";
 import { KEPT_WARM } from "../core/domain/temperature.ts";
 import { MAIN, type RestartPolicy } from "../core/contract/pods.ts";
@@ -24,7 +25,6 @@ import { BACKOFF_RESET_MS, cpuWeightMillis, explainExec, isRestarted, layerName,
 import { Pod } from "./pod.ts";
 import { isWell, type Patient } from "./probe.ts";
 import { runToEnd, type RunToEnd } from "./run-to-end.ts";
-import { startTimeOf } from "./process.ts";
 import { Serving } from "./serving.ts";
 import type { Entered } from "./sessions.ts";
 import { Sleeping, warm } from "./sleeping.ts";
@@ -248,7 +248,7 @@ export class Instance {
       await this.#forget();
       return false;
     }
-    if ((await startTimeOf(pid)) === startTime) {
+    if (startTimeOf(pid) === startTime) {
       this.#log.info({ pid }, "adopted");
       // Its agent may have ended between creating and starting it; a container that runs refuses a second start.
       if (this.#saved.phase === "starting" || this.#saved.booting) await this.#container.start().catch(() => {});
@@ -385,7 +385,7 @@ export class Instance {
     const { pid, startTime } = this.#saved;
     const until = performance.now() + this.#desired.stopGraceMs;
     // What was only created has nothing to end in order.
-    if (pid !== null && !this.#starting.isCreatedAhead && (await startTimeOf(pid)) === startTime) {
+    if (pid !== null && !this.#starting.isCreatedAhead && startTimeOf(pid) === startTime) {
       this.#set({ phase: "stopping" });
       this.#set({ lastExit: await this.#bringAbout() });
     }

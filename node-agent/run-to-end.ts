@@ -1,9 +1,9 @@
 /** What runs to its end, once: within its deadline, over restarts of the agent. */
 import type { DesiredInstance, Exit, InstanceReport } from "../core/contract/node-channel.ts";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import type { Ending } from "./ending.ts";
 import type { SavedInstance } from "./instance-state.ts";
 import { crashProblem } from "./not-ready.ts";
-import { startTimeOf } from "./process.ts";
 
 export type RunToEnd = NonNullable<DesiredInstance["run"]>;
 
@@ -29,7 +29,7 @@ interface End {
 /** True: it has ended, and how is written down. False: it is told to stop, and runs still. What was begun is not begun again. */
 export async function runToEnd(run: RunToEnd, memoryBytes: number, ending: Ending, life: OneLife): Promise<boolean> {
   const { pid, startTime } = life.saved();
-  const hasEnded = pid !== null && (await startTimeOf(pid)) !== startTime;
+  const hasEnded = pid !== null && startTimeOf(pid) !== startTime;
   if (hasEnded) life.adoptNetwork();
   else await life.begin();
   const end = hasEnded ? { exit: await ending.read(), isLate: false } : await untilEnd(run, ending, life);

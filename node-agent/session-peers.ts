@@ -12,8 +12,8 @@ import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
 import { SHARED_RLIMITS } from "../core/host/shared-limits.ts";
 import { runUnchecked, start } from "../core/host/spawn.ts";
 import { makePipe, memoryFile } from "../core/host/syscalls.ts";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import { explainExecFailure } from "./plan.ts";
-import { startTimeOf } from "./process.ts";
 
 const PID_PAUSE_MS = 5;
 /** From the hang-up to the kill. */
@@ -93,10 +93,10 @@ export async function openExec(host: SessionHost, target: Extract<SessionTarget,
     throw new CannotOpen("exec_failed", explainExecFailure(args[0] ?? "", said));
   }
   // A program that is over at once may leave no id behind.
-  const startTime = pid === undefined ? undefined : await startTimeOf(pid);
+  const startTime = pid === undefined ? undefined : startTimeOf(pid);
   const signal = async (name: NodeJS.Signals) => {
     if (innerPid !== undefined && host.runtime.killInner) return void (await runUnchecked(host.runtime.killInner(host.id, innerPid, name)));
-    if (pid === undefined || startTime === undefined || (await startTimeOf(pid)) !== startTime) return;
+    if (pid === undefined || startTime === undefined || startTimeOf(pid) !== startTime) return;
     try {
       // The runtime made it the leader of its group.
       process.kill(-pid, name);

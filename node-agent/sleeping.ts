@@ -1,5 +1,6 @@
 /** How warm one instance is kept: freezing and thawing, the way into a deep sleep and out of it. `instance.ts` does what that takes. */
-import { cpuMs, freeze, processCpuMs, thaw } from "../core/host/freezer.ts";
+import { cpuMs, freeze, thaw } from "../core/host/freezer.ts";
+import { processCpuMs } from "../core/host/process-stat.ts";
 import type { Temperature, TemperatureCause } from "../core/domain/temperature.ts";
 import type { Log } from "../core/log.ts";
 import { CheckUse } from "./check-use.ts";

@@ -1,6 +1,7 @@
 /** The app's own container from nothing to a process that runs; what comes before it, too. `instance.ts` decides when. */
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import type { Netns } from "../core/host/net.ts";
+import { startTimeOf } from "../core/host/process-stat.ts";
 import type { Log } from "../core/log.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
 import type { Container } from "./container.ts";
@@ -12,7 +13,6 @@ import { mountAll } from "./mounts.ts";
 import { NotReady } from "./not-ready.ts";
 import { layersOf } from "./plan.ts";
 import type { Pod } from "./pod.ts";
-import { startTimeOf } from "./process.ts";
 import { pullLayers } from "./pull.ts";
 import type { SecretValues } from "./secrets.ts";
 import { stopwatch } from "./stopwatch.ts";
@@ -130,7 +130,7 @@ export class Starting {
     lap("create");
     this.isCreatedAhead = true;
     // Saved before it runs: an agent that is killed here finds it again.
-    save({ pid, startTime: (await startTimeOf(pid)) ?? null, ...(pod.isAlone ? {} : { isStarted: false }) });
+    save({ pid, startTime: startTimeOf(pid) ?? null, ...(pod.isAlone ? {} : { isStarted: false }) });
   }
 
   /** What comes before the app's own container. @throws NotReady; Error when it is told to stop meanwhile */

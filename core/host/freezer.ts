@@ -41,13 +41,6 @@ export function cpuMs(path: string): number {
   return Number(read(join(ROOT, "cpuacct", path, "cpuacct.usage"))) / 1e6;
 }
 
-/** The same of one process with all its threads; 0 when it is gone. */
-export function processCpuMs(pid: number): number {
-  // The name before it may have spaces. Source: `man 5 proc_pid_stat`, utime and stime in ticks of 10 ms.
-  const [utime = 0, stime = 0] = read(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ").slice(11, 13).map(Number) ?? [];
-  return (utime + stime) * 10;
-}
-
 function read(file: string): string {
   try {
     return readFileSync(file, "utf8");

@@ -8,7 +8,7 @@ import { GetObjectCommand, HeadObjectCommand, PutObjectCommand, S3Client } from 
 import { getSignedUrl } from "@aws-sdk/s3-request-presigner";
 import pg from "pg";
 import { openRedisFailFast } from "../../core/redis.ts";
-import { startTimeOf } from "../../infra/process.ts";
+import { startTimeOf } from "../../core/host/process-stat.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;

@@ -8,7 +8,8 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { REPOSITORY } from "../../infra/config.ts";
 import type { Part } from "../../infra/parts.ts";
-import { runningPid, signalPid, startDetached, startTimeOf, stopByPidFile, writePidFile } from "../../infra/process.ts";
+import { startTimeOf } from "../../core/host/process-stat.ts";
+import { runningPid, signalPid, startDetached, stopByPidFile, writePidFile } from "../../infra/process.ts";
 import { until } from "../support/stack.ts";
 
 let dir: string;
