@@ -109,7 +109,7 @@ export class Companion {
     await this.container.mountRoot(() => this.#deps.tenantLayers(this.#instance()));
     if (secrets !== undefined) mkdirSync(this.#deps.host.secrets.dirOf(containerId(this.#instance().id, this.name)), { recursive: true, mode: 0o711 });
     this.container.writeBundle(netns, mounted, secrets);
-    const pid = await this.container.create();
+    const pid = await this.container.create(mounted);
     // Saved before it runs: an agent that is killed here finds it again.
     this.set({ state: "starting", ready: false, pid, startTime: startTimeOf(pid) ?? null, problem: null });
     await this.container.start();

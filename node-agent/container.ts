@@ -58,7 +58,6 @@ export class Container {
   readonly #host: ContainerHost;
   readonly #desired: DesiredInstance;
   readonly #root: RootDisk;
-  #mounted: readonly Bind[] = [];
   readonly dir: string;
   readonly logFile: string;
   readonly cgroupsPath: string;
@@ -91,7 +90,6 @@ export class Container {
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
   writeBundle(netns: Netns, mounted: readonly Bind[], secrets?: SecretValues): void {
-    this.#mounted = mounted;
     writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
   }
 
@@ -103,14 +101,14 @@ export class Container {
     return { id, runtime: this.runtime, dir: this.dir, process: own, owner, address, netnsPath };
   }
 
-  /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. @throws BadImage */
-  async create(): Promise<number> {
+  /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. `mounted`: as in its bundle. @throws BadImage */
+  async create(mounted: readonly Bind[]): Promise<number> {
     for (let attempt = 0; ; attempt++) {
       try {
         const pid = await this.#create();
         // Another kernel counts for itself.
         if (!this.runtime.hasOwnKernel) limitShared(pid);
-        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, this.#mounted), this.#limitMonitor()]);
+        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, mounted), this.#limitMonitor()]);
         return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.

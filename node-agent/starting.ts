@@ -126,7 +126,7 @@ export class Starting {
     lap("prepare");
     if (pod.isAlone) meter.beginRun();
     else pod.open();
-    const pid = await container.create();
+    const pid = await container.create(mounted);
     lap("create");
     this.isCreatedAhead = true;
     // Saved before it runs: an agent that is killed here finds it again.

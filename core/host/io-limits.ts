@@ -14,8 +14,8 @@ export interface IoLimits {
   ioOperationsPerSecond: number;
 }
 
-const HIERARCHY = "/sys/fs/cgroup/blkio";
-const filesOf = (group: string) => ["write_bps", "write_iops"].map((name) => join(HIERARCHY, group, `blkio.throttle.${name}_device`)) as [string, string];
+const ROOT = "/sys/fs/cgroup";
+const filesOf = (group: string) => ["write_bps", "write_iops"].map((name) => join(ROOT, "blkio", group, `blkio.throttle.${name}_device`)) as [string, string];
 const [WRITEBACK_BYTES, WRITEBACK_OPERATIONS] = filesOf("/");
 
 /** The whole disk that holds the path, as `254:0`; undefined when there is no one disk, as below an overlay, btrfs or memory. */
@@ -46,7 +46,7 @@ export async function limitWriteback(loop: string, { ioBytesPerSecond, ioOperati
 /** The same for what a group writes to it: on v1 what it writes itself, as when it flushes a file. At once: the device has limits already. */
 export function limitWrites(loop: string, cgroupsPath: string, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): void {
   if (cgroupVersion() === "v2") {
-    const file = join("/sys/fs/cgroup", cgroupsPath, "io.max");
+    const file = join(ROOT, cgroupsPath, "io.max");
     if (existsSync(file)) writeFileSync(file, `${loop} wbps=${ioBytesPerSecond} wiops=${ioOperationsPerSecond}`);
     return;
   }

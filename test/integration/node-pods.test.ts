@@ -10,7 +10,6 @@ import { HTTPD, shell, TestNode } from "../support/node.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { askToWake } from "../support/wake.ts";
 
-/** gVisor's have one container. */
 const several = { skip: IN_GVISOR && "gVisor has one container" };
 
 let node: TestNode;

@@ -112,14 +112,14 @@ test("a flood waits for its reader, and the node goes on talking", async () => {
   flood.say({ type: "credit", bytes: 100_000 });
   await until(() => flood.bytes(1).length >= sent + 1000);
   flood.close();
-  await until(async () => (await processes(desired.id)).every((name) => name === "httpd"), 5000);
+  await untilProcesses(desired.id, (names) => names.every((name) => name === "httpd"));
   // More than may wait.
   const lazy = exec(desired.id, ["sleep", "60"]);
   await until(() => lazy.events.length > 0);
   const chunk = Buffer.alloc(32 * 1024).toString("base64");
   for (let sentBytes = 0; sentBytes < 3 * SESSION_WINDOW_BYTES; sentBytes += 32 * 1024) lazy.say({ type: "data", data: chunk });
   assert.deepEqual(await lazy.ends(), { type: "problem", code: "invalid_request", detail: "More was sent than may wait." });
-  await until(async () => (await processes(desired.id)).every((name) => name === "httpd"), 5000);
+  await untilProcesses(desired.id, (names) => names.every((name) => name === "httpd"));
 });
 
 test("a session that is silent, one too many, and all of them when the channel breaks, end with their programs", async () => {
@@ -129,14 +129,14 @@ test("a session that is silent, one too many, and all of them when the channel b
   const last = await idle.ends();
   assert.equal(last.type === "problem" && last.code, "session_idle");
   assert.ok(performance.now() - startedAt >= IDLE_MS - 50);
-  await until(async () => (await processes(desired.id)).join() === "httpd", 5000);
+  await untilProcesses(desired.id, (names) => names.join() === "httpd");
   const many = Array.from({ length: 9 }, () => exec(desired.id, ["sleep", "60"]));
   const refused = await many.at(-1)?.ends();
   assert.equal(refused?.type === "problem" && refused.code, "too_many_sessions");
-  await until(async () => (await processes(desired.id)).length === 9, 5000);
+  await untilProcesses(desired.id, (names) => names.length === 9);
   const before = node.heard.length;
   node.disconnect();
-  await until(async () => (await processes(desired.id)).join() === "httpd", 5000);
+  await untilProcesses(desired.id, (names) => names.join() === "httpd");
   await until(() => node.heard.slice(before).some(({ type }) => type === "hello"));
   assert.equal(node.report(desired.id)?.phase, "ready");
   assert.equal((await run(desired.id, ["echo", "again"])).out, "again\n");
@@ -154,6 +154,11 @@ test("a port of its address and one of its loopback alone; one where nobody list
   const nobody = await new TestSession(node, desired.id, { kind: "port", port: 7777 }).ends();
   assert.equal(nobody.type === "problem" && nobody.code, "port_refused");
 });
+
+async function untilProcesses(id: InstanceId, isWanted: (names: string[]) => boolean): Promise<void> {
+  let names: string[] = [];
+  await until(async () => isWanted((names = await processes(id))), 5000, () => `it has ${names.join()}`);
+}
 
 /** Names of the container's processes; its monitor has a group of its own beside it. */
 async function processes(id: InstanceId): Promise<string[]> {

@@ -27,6 +27,7 @@ import { cacheDir } from "./stores.ts";
 const TOKEN = "a-node-token";
 const CHANNEL_TOKEN = "for-the-channel";
 const UNTIL_MS = 30_000;
+
 export interface TestTenant {
   tenantId: TenantId;
   uidBase: number;
