@@ -22,6 +22,7 @@ export interface BundleContainer extends Pick<DesiredInstance, "id" | "uidBase" 
   /** Its mounted image. */
   rootPath: string;
   cgroupsPath: string;
+  sandboxId: string | undefined;
   /** The disk that its reads and writes are limited on. */
   ioDevice: string | undefined;
   /** Volumes and scratch, mounted: `mounts.ts`. */
@@ -51,6 +52,7 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
       uidBase,
       netnsPath: netns.path,
       cgroupsPath: container.cgroupsPath,
+      sandboxId: container.sandboxId,
       binds: [...container.mounted, ...writeSecrets(host, container, user, secrets)],
       limits: { ...container.limits, openFiles: host.openFiles },
       hasOwnKernel: container.isolation === "gvisor",

@@ -12,7 +12,7 @@ import { Ending } from "./ending.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import { tailLog } from "./logs.ts";
 import { NotReady, problemOf } from "./not-ready.ts";
-import { explainExec } from "./plan.ts";
+import { explainExec, groupSize } from "./plan.ts";
 import { isWell, type Patient } from "./probe.ts";
 import type { SecretValues } from "./secrets.ts";
 import type { SessionHost } from "./session-peers.ts";
@@ -74,7 +74,7 @@ export class Companion {
   }
 
   get patient(): Patient {
-    return { address: this.#netns?.address ?? "", port: 0, hasOwnKernel: false, host: () => this.sessionHost(this.#netns as Netns) };
+    return { address: this.#netns?.address ?? "", port: 0, hasOwnKernel: this.container.runtime.hasOwnKernel, host: () => this.sessionHost(this.#netns as Netns) };
   }
 
   sessionHost(netns: Netns): SessionHost {
@@ -141,13 +141,19 @@ export class Companion {
     this.#saved = { ...this.#saved, pid: null, startTime: null, ready: false };
   }
 
+  get #outOfMemory(): string {
+    const mib = (bytes: number) => Math.round(bytes / 2 ** 20);
+    if (this.container.sandboxId === undefined) return `It needed more than its ${mib(this.desired.limits.memoryBytes)} MiB of memory.`;
+    return `The instance's containers needed more than their ${mib(groupSize(this.#instance()).memoryBytes)} MiB of memory together.`;
+  }
+
   /** Why it does not run, for those who deployed it: a sentence, its exit and its last lines. */
   async explain(error: Exit | unknown): Promise<NotReady> {
     const exit = isExit(error) ? error : null;
     const lines = await tailLog(this.container.logFile, "", LOG_TAIL_LINES);
     const logTail = lines.map(({ text }) => text.slice(0, LINE_MAX_CHARS));
     const unable = exit === null ? undefined : explainExec(logTail.at(-1) ?? "");
-    const why = unable?.detail ?? (exit === null ? problemOf(error).detail.replace(/^The app /, "It ").replace(/^The node could not start the app/, "The node could not start it") : exit.oomKilled ? `It needed more than its ${Math.round(this.desired.limits.memoryBytes / 2 ** 20)} MiB of memory.` : `It exited with code ${exit.code}.`);
+    const why = unable?.detail ?? (exit === null ? problemOf(error).detail.replace(/^The app /, "It ").replace(/^The node could not start the app/, "The node could not start it") : exit.oomKilled ? this.#outOfMemory : `It exited with code ${exit.code}.`);
     const what = this.kind === "init" ? "init container" : "sidecar";
     const code = this.kind === "init" ? "init_failed" : "sidecar_failed";
     return new NotReady({ code, detail: `The ${what} «${this.name}» failed: ${why}` }, { lastExit: exit, logTail });

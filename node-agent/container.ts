@@ -19,6 +19,7 @@ import type { Isolation } from "../core/contract/isolation.ts";
 import { createError } from "./bad-image.ts";
 import { writeBundle } from "./bundle.ts";
 import { unmountScratch } from "./mounts.ts";
+import { sandboxGroup, sandboxId } from "./pod-sandbox.ts";
 import { RootDisk } from "./root-disk.ts";
 import type { SessionHost } from "./session-peers.ts";
 import type { SecretStore, SecretValues } from "./secrets.ts";
@@ -36,6 +37,8 @@ export interface ContainerHost {
   ioDevice: string | undefined;
   cgroupParent: string;
   openFiles: number;
+  /** What a sandbox of several containers has as its own root. */
+  sandboxRoot: string;
   /** Where the node answers questions for names. */
   resolver: string;
 }
@@ -63,6 +66,9 @@ export class Container {
   readonly cgroupsPath: string;
   /** Of all containers of the instance. */
   readonly groupPath: string;
+  readonly runtime: RuntimeClass;
+  /** It shares that with the instance's other containers, and the control group with it. */
+  readonly sandboxId: string | undefined;
 
   /** `group`: its instance's control group, when it is one of several in it. */
   constructor(host: ContainerHost, desired: DesiredInstance, group?: ContainerGroup) {
@@ -72,11 +78,12 @@ export class Container {
     this.#root = new RootDisk(host.disks, this.dir);
     this.logFile = join(host.logsDir, `${desired.id}.log`);
     this.groupPath = group?.path ?? `${host.cgroupParent}/${desired.id}`;
-    this.cgroupsPath = group === undefined ? this.groupPath : `${group.path}/${group.name}`;
-  }
-
-  get runtime(): RuntimeClass {
-    return this.#host.runtimes[this.#desired.isolation ?? "crun"];
+    const runtime = host.runtimes[desired.isolation ?? "crun"];
+    const shared = group === undefined ? undefined : runtime.sandboxed;
+    this.runtime = shared?.container ?? runtime;
+    this.sandboxId = shared && sandboxId(this.groupPath);
+    const ownGroup = group === undefined ? this.groupPath : `${group.path}/${group.name}`;
+    this.cgroupsPath = shared === undefined ? ownGroup : sandboxGroup(this.groupPath);
   }
 
   get exitFile(): string {
@@ -90,7 +97,7 @@ export class Container {
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
   writeBundle(netns: Netns, mounted: readonly Bind[], secrets?: SecretValues): void {
-    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
+    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, sandboxId: this.sandboxId, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
   }
 
   /** For programs beside the app: they run as its own process was created. */
@@ -108,7 +115,7 @@ export class Container {
         const pid = await this.#create();
         // Another kernel counts for itself.
         if (!this.runtime.hasOwnKernel) limitShared(pid);
-        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, mounted), this.#limitMonitor()]);
+        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, mounted), this.#limitMonitor(pid)]);
         return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.
@@ -137,8 +144,11 @@ export class Container {
   }
 
   /** Whoever writes much into the log pays for its writing. */
-  async #limitMonitor(): Promise<void> {
-    await confineCpu(this.#monitorGroup, await this.#monitorPid(), monitorCpuMillis(this.#desired.limits.cpuMillis));
+  async #limitMonitor(pid: number): Promise<void> {
+    const cpuMillis = monitorCpuMillis(this.#desired.limits.cpuMillis);
+    await confineCpu(this.#monitorGroup, await this.#monitorPid(), cpuMillis);
+    // Of one that shares a sandbox this is no process of the app's.
+    if (this.sandboxId !== undefined) await confineCpu(this.#monitorGroup, pid, cpuMillis);
   }
 
   async #create(): Promise<number> {
@@ -165,9 +175,12 @@ export class Container {
 
   /** @throws Error when it was started before or has ended */
   async start(): Promise<void> {
-    const start = this.runtime.start(this.#desired.id);
-    if ("fifo" in start) writeByte(start.fifo);
-    else await this.#startWith(start.argv);
+    const { argv, fifo } = this.runtime.start(this.#desired.id, this.dir);
+    try {
+      if (argv !== undefined) await this.#startWith(argv);
+    } finally {
+      if (fifo !== undefined) writeByte(fifo);
+    }
   }
 
   async #startWith(argv: readonly string[]): Promise<void> {
@@ -178,7 +191,7 @@ export class Container {
   /** It is ready: from now on it has the cpu that it asked for, if it had more until now. */
   endBoost(): void {
     const { cpuMillis, startupCpuMillis = 0 } = this.#desired.limits;
-    if (startupCpuMillis > cpuMillis) setCpuQuota(this.cgroupsPath, cpuMillis);
+    if (startupCpuMillis > cpuMillis && this.sandboxId === undefined) setCpuQuota(this.cgroupsPath, cpuMillis);
   }
 
   /** What of its disk is used up. */
@@ -196,8 +209,19 @@ export class Container {
   async forget(): Promise<void> {
     thaw(this.groupPath);
     await runUnchecked(this.runtime.delete(this.#desired.id));
-    await Promise.all([this.cgroupsPath, this.#monitorGroup].map(removeCgroup));
+    if (this.sandboxId !== undefined) this.#endWaiting();
+    await Promise.all([...(this.sandboxId === undefined ? [this.cgroupsPath] : []), this.#monitorGroup].map(removeCgroup));
     await rm(this.exitFile, { force: true });
+  }
+
+  /** What stands for it waits for its start, if that never came. */
+  #endWaiting(): void {
+    const { fifo } = this.runtime.start(this.#desired.id, this.dir);
+    try {
+      if (fifo !== undefined) writeByte(fifo);
+    } catch {
+      // It has been started.
+    }
   }
 
   unmountRoot(): Promise<void> {

@@ -26,6 +26,7 @@ import { NodeChannel } from "./channel.ts";
 import { AgentEnv } from "./config.ts";
 import { Exits } from "./exits.ts";
 import { LayerStore } from "./layer-store.ts";
+import { makeSandboxRoot } from "./pod-sandbox.ts";
 import { PrivateNetworkState } from "./private-network.ts";
 import { Resolver } from "./resolver.ts";
 import { streamLog } from "./logs.ts";
@@ -52,7 +53,7 @@ const cgroupParent = `/berth-${config.BERTH_NET_PREFIX}`;
 const openFiles = hardOpenFiles();
 mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
-const gvisor = { runsc: join(config.BERTH_TOOLCHAIN_BIN, "runsc"), stateDir: join(dataDir, "runsc") };
+const gvisor = { runsc: join(config.BERTH_TOOLCHAIN_BIN, "runsc"), stateDir: join(dataDir, "runsc"), inSandbox: join(import.meta.dirname, "in-sandbox.sh") };
 const { BERTH_NET_PREFIX: prefix, BERTH_SUBNET: subnet, BERTH_NODE_ADDRESS: address, BERTH_TUNNEL_PORT: tunnelPort } = config;
 const hasAddress = address !== "";
 
@@ -100,6 +101,7 @@ const host = {
   ioDevice: diskBelow(dataDir),
   cgroupParent,
   openFiles,
+  sandboxRoot: makeSandboxRoot(join(dataDir, "sandbox-root"), join(config.BERTH_TOOLCHAIN_BIN, "catatonit")),
   resolver: hostAddress(subnet),
 };
 let reportDue: NodeJS.Timeout | undefined;

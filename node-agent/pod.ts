@@ -7,13 +7,14 @@ import type { ContainerReport, DesiredInit, DesiredInstance, DesiredSidecar, Exi
 import { removeCgroup } from "../core/host/cgroup.ts";
 import { hasGroup, makeGroup } from "../core/host/pod-group.ts";
 import type { Netns } from "../core/host/net.ts";
-import type { Bind } from "../core/sandbox/spec.ts";
+import { OWN_KERNEL_PIDS, type Bind } from "../core/sandbox/spec.ts";
 import type { Log } from "../core/log.ts";
 import { Companion } from "./companion.ts";
 import type { HealthOptions } from "./health.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import type { InstanceMeter } from "./meter.ts";
 import { NotReady } from "./not-ready.ts";
+import { PodSandbox } from "./pod-sandbox.ts";
 import { BACKOFF_RESET_MS, groupSize, isRestarted, restartPauseMs } from "./plan.ts";
 import { untilReady } from "./probe.ts";
 import type { SecretValues } from "./secrets.ts";
@@ -36,6 +37,10 @@ export interface PodOptions {
   log: Log;
   /** False once the instance was ready: whatever ends from then on is started again. */
   mayFail: () => boolean;
+  /** Before a sandbox is made in it. */
+  restoreNetwork: (netns: Netns) => Promise<void>;
+  /** The app's own container runs, or its end is still to be looked at. */
+  isMainThere: () => boolean;
   /** Nothing can be started in a group that is frozen. */
   untilAwake: (signal: AbortSignal) => Promise<void>;
   checks: Pick<HealthOptions, "isAwake" | "during">;
@@ -45,6 +50,8 @@ export class Pod {
   readonly #options: PodOptions;
   readonly #inits: readonly Companion[];
   readonly #sidecars: readonly Companion[];
+  /** Where containers of one instance share a kernel of their own. */
+  readonly #sandbox: PodSandbox | undefined;
   #life = new AbortController();
   readonly #lives = new Map<Companion, { started: Promise<void>; over: Promise<void> }>();
   readonly #watchers = new Set<() => void>();
@@ -60,6 +67,9 @@ export class Pod {
       new Companion({ ...deps, onChange: () => this.#changed() }, desired, kind, one, groupPath, isResumed);
     this.#inits = (desired().init ?? []).map(make("init"));
     this.#sidecars = (desired().sidecars ?? []).map(make("sidecar"));
+    const { sandboxed } = deps.host.runtimes[desired().isolation ?? "crun"];
+    const isInUse = () => options.isMainThere() || this.#all.some(({ saved }) => saved.pid !== null);
+    if (sandboxed && !this.isAlone) this.#sandbox = new PodSandbox({ host: deps.host, commands: sandboxed.sandbox, desired, groupPath, isResumed, restore: options.restoreNetwork, isInUse });
   }
 
   get #all(): Companion[] {
@@ -69,6 +79,10 @@ export class Pod {
   /** There is the app's own container and no other. */
   get isAlone(): boolean {
     return this.#all.length === 0;
+  }
+
+  get sandboxPid(): number | undefined {
+    return this.#sandbox?.pid;
   }
 
   get isUp(): boolean {
@@ -114,12 +128,16 @@ export class Pod {
     return new Promise((resolve) => this.watch(signal, () => this.problem === undefined && resolve("ready")));
   }
 
-  /** The group around its containers. An instance of one container is a group of its own. */
-  open(): void {
-    if (this.isAlone || this.#isOpen) return;
-    this.#options.meter.beginRun();
-    makeGroup(this.#options.groupPath, groupSize(this.#options.desired()));
-    this.#isOpen = true;
+  /** What is around its containers: a group, and a sandbox where they share one. An instance of one container is a group of its own. */
+  async open(netns: Netns): Promise<void> {
+    if (this.isAlone) return;
+    if (!this.#isOpen) {
+      this.#options.meter.beginRun();
+      const size = groupSize(this.#options.desired());
+      makeGroup(this.#options.groupPath, { ...size, pidsMax: size.pidsMax + (this.#sandbox ? OWN_KERNEL_PIDS : 0) });
+      this.#isOpen = true;
+    }
+    await this.#sandbox?.up(netns);
   }
 
   /** What is left of a former agent's life: sidecars that run go on, those that have ended meanwhile are started again. */
@@ -172,6 +190,7 @@ export class Pod {
       // What may not go on says why for as long as the instance is here.
       if (one.saved.state !== "failed") one.set({ state: "waiting", crashes: 0 });
     }
+    await this.#sandbox?.down();
     await removeCgroup(this.#options.groupPath);
     this.#lives.clear();
     this.#life = new AbortController();
@@ -183,6 +202,7 @@ export class Pod {
   /** Removes all but the logs. */
   async remove(): Promise<void> {
     for (const one of this.#all) await one.container.remove();
+    await this.#sandbox?.down();
     if (!this.isAlone) await removeCgroup(this.#options.groupPath);
   }
 
@@ -194,7 +214,8 @@ export class Pod {
   async #launch(one: Companion, netns: Netns): Promise<void> {
     const { deps, mounts, secrets, mayFail } = this.#options;
     const [mounted, values] = [await mounts(), one.desired.hasSecrets ? await secrets() : undefined];
-    await deps.starts.take(() => one.launch(netns, mounted, values), { isUrgent: !mayFail() });
+    const launch = () => this.open(netns).then(() => one.launch(netns, mounted, values));
+    await deps.starts.take(launch, { isUrgent: !mayFail() });
   }
 
   /** Until it has ended with 0: again and again, with pauses that grow, within its time. @throws NotReady */

@@ -9,7 +9,8 @@ import { NotReady } from "./not-ready.ts";
 
 export interface SleepingDeps {
   cgroupsPath: string;
-  hasOwnKernel: () => boolean;
+  /** What its own kernel runs as, if it has one and that runs. */
+  kernelPid: () => number | undefined;
   stop: AbortSignal;
   /** False while a container of it is being started: a frozen group takes none. */
   isSettled: () => boolean;
@@ -43,8 +44,8 @@ export class Sleeping {
 
   /** Without what a kernel of its own uses: gVisor works a little when nothing is to do. Source: https://github.com/google/gvisor/issues/13361 */
   get #appCpuMs(): number {
-    const { pid } = this.#deps.saved();
-    return cpuMs(this.#deps.cgroupsPath) - (pid !== null && this.#deps.hasOwnKernel() ? processCpuMs(pid) : 0);
+    const pid = this.#deps.kernelPid();
+    return cpuMs(this.#deps.cgroupsPath) - (pid === undefined ? 0 : processCpuMs(pid));
   }
 
   /** Cpu time that it took for nobody but itself. */

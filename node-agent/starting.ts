@@ -87,7 +87,8 @@ export class Starting {
 
   connect(): Promise<Netns> {
     const { network, container } = this.#options;
-    return network.connect(container.runtime.hasOwnKernel);
+    // A sandbox of several takes the address when it is made, and no container of it does.
+    return network.connect(container.runtime.hasOwnKernel && container.sandboxId === undefined);
   }
 
   /** Volumes and scratch. */
@@ -125,7 +126,7 @@ export class Starting {
     if (stop.aborted) throw new Error("told to stop");
     lap("prepare");
     if (pod.isAlone) meter.beginRun();
-    else pod.open();
+    else await pod.open(netns);
     const pid = await container.create(mounted);
     lap("create");
     this.isCreatedAhead = true;

@@ -65,7 +65,6 @@ export const SettingsSchema = z.object({
   sidecars: SidecarsSchema.optional(),
 })
   .refine(haveDistinctNames, { path: ["sidecars"], message: "two containers have the same name" })
-  .refine(({ isolation, init = [], sidecars = [] }) => isolation !== "gvisor" || init.length + sidecars.length === 0, { path: ["isolation"], message: "gvisor takes one container: no init containers, no sidecars" })
   .meta({ id: "Settings" });
 export type Settings = z.infer<typeof SettingsSchema>;
 /** Settings as a change: only what is named changes. */

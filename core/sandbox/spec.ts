@@ -76,9 +76,15 @@ export interface InstanceSandbox {
   ioDevice: string | undefined;
   /** gVisor: its kernel makes control groups of its own, and its threads count beside the app's. */
   hasOwnKernel: boolean;
+  /** The sandbox that it shares with others, which has the namespaces and the control group. */
+  sandboxId?: string | undefined;
 }
 
 export const OWN_KERNEL_PIDS = 256;
+
+/** Source: gVisor's `runsc/specutils/cri.go`. */
+const CONTAINER_TYPE = "io.kubernetes.cri.container-type";
+const SANDBOX_ID = "io.kubernetes.cri.sandbox-id";
 
 /** A tenant's container, as crun reads it from `config.json`. */
 export function instanceSpec(sandbox: InstanceSandbox) {
@@ -87,6 +93,7 @@ export function instanceSpec(sandbox: InstanceSandbox) {
     ociVersion: "1.0.2",
     hostname: sandbox.hostname,
     root: { path: sandbox.rootPath, readonly: false },
+    ...(sandbox.sandboxId === undefined ? {} : { annotations: { [CONTAINER_TYPE]: "container", [SANDBOX_ID]: sandbox.sandboxId } }),
     process: {
       terminal: false,
       user: sandbox.user,
@@ -107,6 +114,31 @@ export function instanceSpec(sandbox: InstanceSandbox) {
     linux: instanceLinux(sandbox),
   };
 }
+
+/** What holds a sandbox of gVisor for several containers. `rootPath`: its program and places to mount at, for all tenants. */
+export function sandboxSpec(sandbox: Pick<InstanceSandbox, "rootPath" | "uidBase" | "hostname" | "netnsPath" | "cgroupsPath" | "limits" | "ioDevice">) {
+  return {
+    ociVersion: "1.0.2",
+    hostname: sandbox.hostname,
+    root: { path: sandbox.rootPath, readonly: true },
+    annotations: { [CONTAINER_TYPE]: "sandbox" },
+    process: {
+      terminal: false,
+      user: { uid: 0, gid: 0 },
+      args: [SLEEP_FOREVER, "-P"],
+      env: [],
+      cwd: "/",
+      ...privileges([], [], sandbox.limits),
+    },
+    mounts: kernelMounts(SHM_BYTES),
+    linux: instanceLinux({ ...sandbox, hasOwnKernel: true }),
+  };
+}
+
+/** catatonit, as the program of a root that has nothing else: podman's pods have the same. */
+export const SLEEP_FOREVER = "/catatonit";
+/** What must be there in such a root. */
+export const SANDBOX_ROOT_DIRECTORIES = ["proc", "dev", "sys", "tmp"];
 
 export interface UnpackSandbox {
   /** The toolchain's root file system, read-only. */
@@ -186,14 +218,14 @@ function blockIo(device: string, { ioBytesPerSecond, ioOperationsPerSecond }: In
   return { throttleReadBpsDevice: bytes, throttleWriteBpsDevice: bytes, throttleReadIOPSDevice: operations, throttleWriteIOPSDevice: operations };
 }
 
-function instanceLinux({ uidBase, cgroupsPath, limits, netnsPath, ioDevice, hasOwnKernel }: InstanceSandbox) {
-  const common = linux(uidBase, cgroupsPath, { ...limits, pidsMax: limits.pidsMax + (hasOwnKernel ? OWN_KERNEL_PIDS : 0) }, { type: "network", path: netnsPath });
+function instanceLinux({ uidBase, cgroupsPath, limits, netnsPath, ioDevice, hasOwnKernel, sandboxId }: Pick<InstanceSandbox, "uidBase" | "cgroupsPath" | "limits" | "netnsPath" | "ioDevice" | "hasOwnKernel" | "sandboxId">) {
+  const common = linux(uidBase, sandboxId === undefined ? cgroupsPath : undefined, { ...limits, pidsMax: limits.pidsMax + (hasOwnKernel ? OWN_KERNEL_PIDS : 0) }, { type: "network", path: netnsPath });
   const { resources } = common;
   const quota = cpuQuotaUs(Math.max(limits.cpuMillis, limits.startupCpuMillis ?? 0));
   return { ...common, resources: { ...resources, cpu: { ...resources.cpu, quota }, ...(ioDevice === undefined ? {} : { blockIO: blockIo(ioDevice, limits) }) } };
 }
 
-function linux(uidBase: number, cgroupsPath: string, limits: Limits, network: { type: string; path?: string }) {
+function linux(uidBase: number, cgroupsPath: string | undefined, limits: Limits, network: { type: string; path?: string }) {
   const ids = [{ containerID: 0, hostID: uidBase, size: IDS_PER_RANGE }];
   return {
     uidMappings: ids,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InstanceId } from "../../core/contract/ids.ts";
+import type { InstanceReport } from "../../core/contract/node-channel.ts";
 import { isFrozen } from "../../core/host/freezer.ts";
 import { run } from "../../core/host/spawn.ts";
 import { REPOSITORY } from "../../infra/config.ts";
@@ -102,6 +103,49 @@ test("quiet, it is frozen, and thaws for who comes without being announced; in s
   assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" } })).status, 200);
 });
 
+test("several containers in one sandbox: one that takes too much memory ends all, each says so, and all are there again", async () => {
+  const MIB = 2 ** 20;
+  // The beginning of one's name is another's.
+  const sidecars = ["db", "db2"].map((name) => node.beside(name, shell(`echo ${name} >/name; while :; do sleep 0.1; done`), { stopGraceMs: 0 }));
+  const hog = "httpd -p 8080 -h /; while [ ! -e /hog ]; do sleep 0.1; done; rm /hog; x=a; while :; do x=$x$x; done";
+  const { desired, url } = await node.ready(inGvisor({ args: shell(hog), sidecars, stopGraceMs: 0, limits: { memoryBytes: 64 * MIB } }));
+  assert.deepEqual([await exec(desired.id, ["cat", "/name"], "db"), await exec(desired.id, ["cat", "/name"], "db2")].map(({ text }) => text), ["db\n", "db2\n"]);
+  const sandbox = sandboxOf(desired.id);
+  await node.write(desired.id, "/hog");
+  const areAllBack = (report: InstanceReport | undefined) => report?.phase === "ready" && report.restarts === 1 && report.containers?.every((one) => one.restarts === 1 && one.ready) === true;
+  const report = await node.untilReport(desired.id, areAllBack, 30_000);
+  assert.equal(report.lastExit?.oomKilled, true, JSON.stringify(report));
+  assert.notEqual(sandboxOf(desired.id), sandbox);
+  assert.equal((await fetch(`${url}/etc/hostname`)).status, 200);
+  // With the sidecars' 32 MiB each.
+  const told = node.heard.flatMap((message) => (message.type === "report" ? message.instances : [])).filter(({ id }) => id === desired.id).flatMap(({ problem, containers = [] }) => [problem, ...containers.map((one) => one.problem)]).map((problem) => problem?.detail ?? "");
+  for (const pattern of [/^The app ran out of memory: limit 128 MiB/, /^The sidecar «db2» failed: The instance's containers needed more than their 128 MiB of memory together\.$/]) assert.ok(told.some((detail) => pattern.test(detail)), told.join("\n"));
+});
+
+test("an agent that comes next finds a sandbox, and what has become of it", async () => {
+  const init = { timeoutMs: 30_000, restartPolicy: "on-failure" as const };
+  const desired = node.instance(inGvisor({ args: HTTPD, stopGraceMs: 0, readyTimeoutMs: 60_000, init: [node.beside("first", shell("echo begins; sleep 3"), init)], sidecars: [node.beside("db", shell("while :; do sleep 0.1; done"), { stopGraceMs: 0 })] }));
+  node.add(desired);
+  await node.untilReport(desired.id, (report) => report?.containers?.[0]?.state === "running", 30_000);
+  await node.killAgent();
+  await node.startAgent();
+  await node.untilReport(desired.id, (report) => report?.phase === "ready", 60_000);
+  assert.deepEqual((await node.logs(desired.id)).map(({ text }) => text), ["begins"]);
+  const [sandbox, main] = [sandboxOf(desired.id), node.pid(desired.id)];
+  await node.killAgent();
+  await node.startAgent();
+  const adopted = await node.until(desired.id, "ready");
+  assert.deepEqual([adopted.restarts, sandboxOf(desired.id), node.pid(desired.id)], [0, sandbox, main]);
+  await node.killAgent();
+  process.kill(sandbox, "SIGKILL");
+  await node.startAgent();
+  const again = await node.untilReport(desired.id, (report) => report?.phase === "ready" && report.restarts === 1 && report.containers?.[1]?.ready === true, 30_000);
+  assert.equal(again.lastExit?.code, 137);
+  node.want(...node.desired.filter(({ id }) => id !== desired.id));
+  await node.until(desired.id, "gone");
+  assert.deepEqual(await node.traces(desired.id), []);
+});
+
 test("images as people make them do what they do under Docker", async () => {
   await run([join(COMPAT, "make"), "few"], { env: { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" }, timeoutMs: 3_600_000 });
   for (const image of IMAGES) {
@@ -110,8 +154,11 @@ test("images as people make them do what they do under Docker", async () => {
   }
 });
 
-async function exec(id: InstanceId, args: string[]) {
-  const session = new TestSession(node, id, { kind: "exec", args, terminal: null });
+/** The process that is the kernel of the instance's containers. */
+const sandboxOf = (id: InstanceId) => (JSON.parse(readFileSync(node.path("instances", id, "sandbox", "state.json"), "utf8")) as { pid: number }).pid;
+
+async function exec(id: InstanceId, args: string[], container?: string) {
+  const session = new TestSession(node, id, { kind: "exec", args, terminal: null, ...(container === undefined ? {} : { container }) });
   session.say({ type: "end" });
   const last = await session.ends();
   await sleep(0);

@@ -73,6 +73,8 @@ export class TestNode {
   #network: PrivateNetwork | undefined;
   readonly #sockets = new Set<WebSocket>();
   readonly #inGvisor = new Set<InstanceId>();
+  /** Those of them that have several containers. */
+  readonly #hasSandbox = new Set<InstanceId>();
   #child: ChildProcess | undefined;
   #log = "";
 
@@ -195,6 +197,7 @@ export class TestNode {
       ...wish,
     };
     if (desired.isolation === "gvisor") this.#inGvisor.add(desired.id);
+    if (desired.isolation === "gvisor" && (desired.init || desired.sidecars)) this.#hasSandbox.add(desired.id);
     return desired;
   }
 
@@ -321,25 +324,34 @@ export class TestNode {
   /** The same in its network and with its files. */
   inContainer(id: InstanceId, ...argv: string[]): string[] {
     if (!this.#inGvisor.has(id)) return ["nsenter", `--target=${this.pid(id)}`, "--net", "--mount", "--", ...argv];
-    const { program, globalArgs } = gvisorClass({ runsc: join(this.env["BERTH_TOOLCHAIN_BIN"] ?? "", "runsc"), stateDir: this.path("runsc") });
-    return this.inside(program, ...globalArgs, "exec", id, ...argv);
+    return this.#execInGvisor(id, undefined, ...argv);
   }
 
-  /** Writes a file in an instance, past its agent. */
-  async write(id: InstanceId, path: string, text = ""): Promise<void> {
-    if (!this.#inGvisor.has(id)) return writeFileSync(`/proc/${this.pid(id)}/root${path}`, text);
-    await run(this.inContainer(id, "sh", "-c", `printf %s "$1" >"$2"`, "sh", text, path));
+  #execInGvisor(id: InstanceId, beside: string | undefined, ...argv: string[]): string[] {
+    const container = beside === undefined ? id : `${id}.${beside}`;
+    const { program, globalArgs } = gvisorClass({ runsc: join(this.env["BERTH_TOOLCHAIN_BIN"] ?? "", "runsc"), stateDir: this.path("runsc"), inSandbox: "" });
+    return this.inside(program, ...globalArgs, "exec", this.#hasSandbox.has(id) ? `${container}_` : container, ...argv);
+  }
+
+  /** Writes a file in an instance, past its agent; `beside`: in one of the containers beside its own. */
+  async write(id: InstanceId, path: string, text = "", beside?: string): Promise<void> {
+    if (!this.#inGvisor.has(id)) return writeFileSync(this.#rooted(id, path, beside), text);
+    await run(this.#execInGvisor(id, beside, "sh", "-c", `printf %s "$1" >"$2"`, "sh", text, path));
+  }
+
+  #rooted(id: InstanceId, path: string, beside?: string): string {
+    return `/proc/${beside === undefined ? this.pid(id) : this.pidOf(id, beside)}/root${path}`;
   }
 
   async has(id: InstanceId, path: string): Promise<boolean> {
-    if (!this.#inGvisor.has(id)) return existsSync(`/proc/${this.pid(id)}/root${path}`);
+    if (!this.#inGvisor.has(id)) return existsSync(this.#rooted(id, path));
     return (await runUnchecked(this.inContainer(id, "test", "-e", path))).code === 0;
   }
 
   /** Removes one. */
-  async remove(id: InstanceId, path: string): Promise<void> {
-    if (!this.#inGvisor.has(id)) return rmSync(`/proc/${this.pid(id)}/root${path}`);
-    await run(this.inContainer(id, "rm", path));
+  async remove(id: InstanceId, path: string, beside?: string): Promise<void> {
+    if (!this.#inGvisor.has(id)) return rmSync(this.#rooted(id, path, beside));
+    await run(this.#execInGvisor(id, beside, "rm", path));
   }
 
   /** Mounts, cgroups and files of an instance that are there now, but for its log. */

@@ -12,8 +12,8 @@ export interface RuntimeClass {
   exec: (program: ExecProgram) => string[];
   /** Its exit code when it could not start the program; the program's own is told from it by its id. */
   execNotStarted: number;
-  /** How a created container is started: a byte into a pipe that it waits at, or a program. */
-  start: (id: string) => { fifo: string } | { argv: string[] };
+  /** How a created container is started: by a program, a byte into a pipe that it waits at, or both. */
+  start: (id: string, bundle: string) => { argv?: string[]; fifo?: string };
   /**
    * Between the app and the host is another kernel: the host does not see who is connected, its namespace loses its address
    * at each start, and signals to what runs inside go by `killInner`.
@@ -21,6 +21,15 @@ export interface RuntimeClass {
   hasOwnKernel: boolean;
   /** `pid`: as the container's own kernel counts. */
   killInner?: (id: string, pid: number, signal: string) => string[];
+  /** Several containers of one instance share a sandbox, which begins them as this class does. Without it they share the host's kernel. */
+  sandboxed?: { sandbox: SandboxCommands; container: RuntimeClass };
+}
+
+/** The container that comes before all others of its sandbox. */
+export interface SandboxCommands {
+  create: (id: string, bundle: string, pidFile: string) => string[];
+  start: (id: string) => string[];
+  delete: (id: string) => string[];
 }
 
 /** One more program in a container, with the caller's streams. */
