@@ -82,7 +82,7 @@ export class Agent {
   /** Takes up what a former agent left: its desired state, its containers, its namespaces. */
   async open(): Promise<void> {
     const { host, network, pool, store } = this.#deps;
-    for (const dir of [host.instancesDir, host.logsDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
+    for (const dir of [host.instancesDir, host.logsDir, host.bundlesDir, host.exitDir, host.socketDir]) await mkdir(dir, { recursive: true, mode: 0o711 });
     this.#lastUsage.open();
     unlimitFreeLoops();
     // Runtimes keep whole specs there, variables of containers among them.
@@ -239,10 +239,14 @@ export class Agent {
 
   /** Directories without a state: their agent was killed before it had started anything. */
   async #removeStrayDirectories(known: readonly string[]): Promise<void> {
-    const { instancesDir } = this.#deps.host;
+    const { instancesDir, bundlesDir } = this.#deps.host;
     const keep = new Set(known);
-    for (const id of (await readdir(instancesDir)).filter((name) => !keep.has(name.split(".", 1)[0] ?? ""))) {
-      for (const mounted of ["root", "disk"]) await unmount(join(instancesDir, id, mounted));
+    const strays = async (dir: string) => (await readdir(dir)).filter((name) => !keep.has(name.split(".", 1)[0] ?? ""));
+    for (const id of await strays(bundlesDir)) {
+      for (const mounted of ["root", "disk"]) await unmount(join(bundlesDir, id, mounted));
+      await rm(join(bundlesDir, id), { recursive: true, force: true });
+    }
+    for (const id of await strays(instancesDir)) {
       await unmountScratch(join(instancesDir, id));
       await rm(join(instancesDir, id), { recursive: true, force: true });
     }

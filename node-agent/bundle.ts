@@ -1,5 +1,5 @@
 /** What crun reads of a container before it creates it: `config.json`, and the files that Docker would write. */
-import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import type { Netns } from "../core/host/net.ts";
@@ -58,21 +58,12 @@ export function writeBundle(host: BundleHost, container: BundleContainer, netns:
       hasOwnKernel: container.isolation === "gvisor",
       ioDevice: container.ioDevice,
     });
-    writeSpec(host, container, JSON.stringify(spec), secrets !== undefined);
+    // In memory, as secrets are.
+    writeFileSync(join(container.dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
   } catch (error) {
     if (error instanceof BadUser || error instanceof BadPath) throw new BadImage(error.message, { cause: error });
     throw error;
   }
-}
-
-/** A spec with secrets is in memory alone: the bundle has a link to it. */
-function writeSpec({ secrets }: BundleHost, { id, dir }: BundleContainer, text: string, isSecret: boolean): void {
-  const path = join(dir, "config.json");
-  rmSync(path, { force: true });
-  if (!isSecret) return writeFileSync(path, text, { mode: 0o600 });
-  const real = join(secrets.dirOf(id), "config.json");
-  writeFileSync(real, text, { mode: 0o600 });
-  symlinkSync(real, path);
 }
 
 function writeSecrets({ secrets: store }: BundleHost, { id, uidBase }: BundleContainer, user: ResolvedUser, secrets: SecretValues | undefined): Bind[] {

@@ -1,5 +1,5 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,6 +17,7 @@ import { MAIN } from "../core/contract/pods.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
 import type { Isolation } from "../core/contract/isolation.ts";
 import { createError } from "./bad-image.ts";
+import { groupSize } from "./plan.ts";
 import { writeBundle } from "./bundle.ts";
 import { unmountScratch } from "./mounts.ts";
 import { sandboxGroup, sandboxId } from "./pod-sandbox.ts";
@@ -26,8 +27,10 @@ import type { SecretStore, SecretValues } from "./secrets.ts";
 
 export interface ContainerHost {
   runtimes: Readonly<Record<Isolation, RuntimeClass>>;
-  /** `<dir>/<id>` is an instance's own. */
+  /** `<dir>/<id>` is an instance's own, on a disk. */
   instancesDir: string;
+  /** The same in memory, for what runs alone. */
+  bundlesDir: string;
   logsDir: string;
   exitDir: string;
   socketDir: string;
@@ -62,6 +65,8 @@ export class Container {
   readonly #desired: DesiredInstance;
   readonly #root: RootDisk;
   readonly dir: string;
+  /** What its runtime and its monitor have of it. */
+  readonly #bundle: string;
   readonly logFile: string;
   readonly cgroupsPath: string;
   /** Of all containers of the instance. */
@@ -75,7 +80,8 @@ export class Container {
     this.#host = host;
     this.#desired = desired;
     this.dir = join(host.instancesDir, desired.id);
-    this.#root = new RootDisk(host.disks, this.dir);
+    this.#bundle = join(host.bundlesDir, desired.id);
+    this.#root = new RootDisk(host.disks, this.dir, this.#bundle);
     this.logFile = join(host.logsDir, `${desired.id}.log`);
     this.groupPath = group?.path ?? `${host.cgroupParent}/${desired.id}`;
     const runtime = host.runtimes[desired.isolation ?? "crun"];
@@ -97,15 +103,16 @@ export class Container {
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
   writeBundle(netns: Netns, mounted: readonly Bind[], secrets?: SecretValues): void {
-    writeBundle(this.#host, { ...this.#desired, dir: this.dir, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, sandboxId: this.sandboxId, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
+    mkdirSync(this.#bundle, { recursive: true, mode: 0o711 });
+    writeBundle(this.#host, { ...this.#desired, dir: this.#bundle, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, sandboxId: this.sandboxId, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
   }
 
   /** For programs beside the app: they run as its own process was created. */
   sessionHost({ address, path: netnsPath }: Netns): SessionHost {
-    const { process: own } = JSON.parse(readFileSync(join(this.dir, "config.json"), "utf8")) as { process: SessionHost["process"] & { user: { uid: number; gid: number } } };
+    const { process: own } = JSON.parse(readFileSync(join(this.#bundle, "config.json"), "utf8")) as { process: SessionHost["process"] & { user: { uid: number; gid: number } } };
     const { id, uidBase } = this.#desired;
     const owner = { uid: uidBase + own.user.uid, gid: uidBase + own.user.gid };
-    return { id, runtime: this.runtime, dir: this.dir, process: own, owner, address, netnsPath };
+    return { id, runtime: this.runtime, dir: this.#bundle, process: own, owner, address, netnsPath };
   }
 
   /** Creates the container under its monitor; gives the id of its first process, which waits for `start`. `mounted`: as in its bundle. @throws BadImage */
@@ -115,7 +122,7 @@ export class Container {
         const pid = await this.#create();
         // Another kernel counts for itself.
         if (!this.runtime.hasOwnKernel) limitShared(pid);
-        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, mounted), this.#limitMonitor(pid)]);
+        await Promise.all([this.#root.limit(this.cgroupsPath, this.#desired.limits, mounted, { withReads: this.#isWithoutDisk }), this.#limitMonitor(pid), this.#leaveRoot()]);
         return pid;
       } catch (error) {
         // A monitor that a former agent had begun may create it a moment after it was looked for.
@@ -125,8 +132,18 @@ export class Container {
     }
   }
 
+  /** Its spec could not say what it may read: it has no group of its own, and the host no one disk. */
+  get #isWithoutDisk(): boolean {
+    return this.sandboxId !== undefined && this.#host.ioDevice === undefined;
+  }
+
+  /** gVisor's root is mounted for its helper when it starts. */
+  async #leaveRoot(): Promise<void> {
+    if (!this.runtime.hasOwnKernel) await this.#root.leaveToContainer();
+  }
+
   get #monitorPidFile(): string {
-    return join(this.dir, "monitor-pid");
+    return join(this.#bundle, "monitor-pid");
   }
 
   get #monitorGroup(): string {
@@ -156,8 +173,8 @@ export class Container {
     await Promise.all([rm(this.exitFile, { force: true }), rm(this.#monitorPidFile, { force: true })]);
     const argv = conmon(this.runtime, {
       id: this.#desired.id,
-      bundle: this.dir,
-      pidFile: join(this.dir, "pid"),
+      bundle: this.#bundle,
+      pidFile: join(this.#bundle, "pid"),
       ownPidFile: this.#monitorPidFile,
       exitDir: this.#host.exitDir,
       socketDir: this.#host.socketDir,
@@ -165,7 +182,7 @@ export class Container {
       // The older half is kept beside it.
       logBytes: Math.floor(this.#desired.limits.logBytes / 2),
     });
-    const { line, stderr } = await runLine(argv, { timeoutMs: CREATE_TIMEOUT_MS, cwd: this.dir, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
+    const { line, stderr } = await runLine(argv, { timeoutMs: CREATE_TIMEOUT_MS, cwd: this.#bundle, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
     if (line === "") throw new Error(`the container's monitor ended: ${stderr.trim()}`);
     const { data, message } = JSON.parse(line) as { data: number; message?: string };
     if (data > 0) return data;
@@ -175,7 +192,7 @@ export class Container {
 
   /** @throws Error when it was started before or has ended */
   async start(): Promise<void> {
-    const { argv, fifo } = this.runtime.start(this.#desired.id, this.dir);
+    const { argv, fifo } = this.runtime.start(this.#desired.id, this.#bundle);
     try {
       if (argv !== undefined) await this.#startWith(argv);
     } finally {
@@ -191,12 +208,14 @@ export class Container {
   /** It is ready: from now on it has the cpu that it asked for, if it had more until now. */
   endBoost(): void {
     const { cpuMillis, startupCpuMillis = 0 } = this.#desired.limits;
-    if (startupCpuMillis > cpuMillis && this.sandboxId === undefined) setCpuQuota(this.cgroupsPath, cpuMillis);
+    if (startupCpuMillis <= cpuMillis) return;
+    const { startupCpuMillis: _boost, ...limits } = this.#desired.limits;
+    setCpuQuota(this.cgroupsPath, this.sandboxId === undefined ? cpuMillis : groupSize({ ...this.#desired, limits }).cpuMillis);
   }
 
   /** What of its disk is used up. */
-  fullness(): { full?: Full[] } {
-    return this.#root.fullness();
+  fullness(pid: number | null): { full?: Full[] } {
+    return this.#root.fullness(pid);
   }
 
   /** A container that has ended is no error. A frozen one would keep the signal for later: it is thawed. */
@@ -216,7 +235,7 @@ export class Container {
 
   /** What stands for it waits for its start, if that never came. */
   #endWaiting(): void {
-    const { fifo } = this.runtime.start(this.#desired.id, this.dir);
+    const { fifo } = this.runtime.start(this.#desired.id, this.#bundle);
     try {
       if (fifo !== undefined) writeByte(fifo);
     } catch {
@@ -233,8 +252,7 @@ export class Container {
     await this.forget();
     await this.#root.unmount({ giveUp: true });
     await unmountScratch(this.dir);
-    await rm(join(this.#host.socketDir, this.#desired.id), { recursive: true, force: true });
-    await rm(this.dir, { recursive: true, force: true });
+    for (const path of [join(this.#host.socketDir, this.#desired.id), this.#bundle, this.dir]) await rm(path, { recursive: true, force: true });
     this.#host.secrets.remove(this.#desired.id);
   }
 
@@ -262,7 +280,7 @@ export class Container {
 function writeByte(fifo: string): void {
   const descriptor = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
   try {
-    writeSync(descriptor, "\0");
+    writeSync(descriptor, "\n");
     unlinkSync(fifo);
   } finally {
     closeSync(descriptor);

@@ -15,14 +15,16 @@ bundle=$3 pid_file=$5 id=$6_
 shift 6
 set -- create --bundle "$bundle" --pid-file "$pid_file" "$id" "$@"
 
+$runsc "$@" || exit
 rm -f "$bundle/start"
 mkfifo -m 600 "$bundle/start"
-$runsc "$@" || exit
+# Open from the beginning, for whoever writes.
+exec 3<>"$bundle/start"
 {
   # Before its start there is nothing to wait for.
-  read -r _ <"$bundle/start"
+  read -r _ <&3
   # {"id":"…","exitStatus":7}
-  said=$($runsc wait "$id" 2>/dev/null) || exit 137
+  said=$($runsc wait "$id" 2>/dev/null 3<&-) || exit 137
   code=${said##*:}
   exit "${code%\}}"
 } </dev/null &

@@ -135,7 +135,7 @@ export class Instance {
     const { pid, temperature } = this.#saved;
     const { port, sleep: policy } = this.sleeping.isKept ? { ...this.#desired, sleep: KEPT_WARM } : this.#desired;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, hasOwnKernel: this.#container.runtime.hasOwnKernel };
+    return { policy, temperature: temperature.is, since: temperature.since, pid: this.#kernelPid ?? pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, hasOwnKernel: this.#container.runtime.hasOwnKernel };
   }
 
   get cpuGroup() {
@@ -155,7 +155,7 @@ export class Instance {
       restarts,
       ...(phase === "ready" ? { temperature } : {}),
       ...(lastExit ? { lastExit } : {}),
-      ...this.#container.fullness(),
+      ...this.#container.fullness(this.#saved.pid),
       ...(problem ? { problem } : {}),
       ...(this.#pod.isAlone ? {} : { containers: this.#pod.reports() }),
       timingsMs: this.#starting.timings,

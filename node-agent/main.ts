@@ -11,6 +11,7 @@ import { Disks } from "../core/host/disks.ts";
 import { crunClass } from "../core/host/commands/crun.ts";
 import { gvisorClass } from "../core/host/commands/runsc.ts";
 import { diskBelow } from "../core/host/io-limits.ts";
+import { mountMemory } from "../core/host/mounts.ts";
 import { DNS_PORT, hostAddress } from "../core/host/commands/net.ts";
 import { Fabric, openResolverAddress } from "../core/host/fabric.ts";
 import { Firewall, hostResolvers, tenantConnections } from "../core/host/firewall.ts";
@@ -54,6 +55,8 @@ const openFiles = hardOpenFiles();
 mkdirSync(dataDir, { recursive: true, mode: 0o711 });
 const runtime = { crun: join(config.BERTH_TOOLCHAIN_BIN, "crun"), stateDir: join(dataDir, "crun") };
 const gvisor = { runsc: join(config.BERTH_TOOLCHAIN_BIN, "runsc"), stateDir: join(dataDir, "runsc"), inSandbox: join(import.meta.dirname, "in-sandbox.sh") };
+/** What is of use only as long as the host is up, in memory: quicker than a disk, where much comes and goes. */
+const runDir = join(dataDir, "run");
 const { BERTH_NET_PREFIX: prefix, BERTH_SUBNET: subnet, BERTH_NODE_ADDRESS: address, BERTH_TUNNEL_PORT: tunnelPort } = config;
 const hasAddress = address !== "";
 
@@ -61,6 +64,7 @@ forbidCoreFiles();
 liftSharedLimits(log);
 startSpawner((error) => log.error({ err: error }, "programs are started by the agent itself"));
 await openResolverAddress(prefix, subnet);
+await mountMemory(runDir);
 const pool = new NetnsPool({
   prefix,
   subnet,
@@ -94,8 +98,9 @@ const host = {
   runtimes: { crun: crunClass(runtime), gvisor: gvisorClass(gvisor) },
   instancesDir: join(dataDir, "instances"),
   logsDir: join(dataDir, "logs"),
-  exitDir: join(dataDir, "exits"),
-  socketDir: join(dataDir, "sockets"),
+  bundlesDir: join(runDir, "bundles"),
+  exitDir: join(runDir, "exits"),
+  socketDir: join(runDir, "sockets"),
   secrets: new SecretStore(join(dataDir, "secrets")),
   disks: new Disks(join(dataDir, "disks"), DISK_DIRECTORIES),
   ioDevice: diskBelow(dataDir),

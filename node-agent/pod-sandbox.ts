@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
-import { removeCgroup } from "../core/host/cgroup.ts";
+import { readOomKills, removeCgroup } from "../core/host/cgroup.ts";
 import type { SandboxCommands } from "../core/host/commands/runtime-class.ts";
 import { thaw } from "../core/host/freezer.ts";
 import type { Netns } from "../core/host/net.ts";
@@ -26,7 +26,7 @@ export const sandboxGroup = (groupPath: string) => `${groupPath}/${NAME}`;
 export const sandboxId = (groupPath: string) => `${basename(groupPath)}.${NAME}`;
 
 export interface PodSandboxOptions {
-  host: Pick<ContainerHost, "instancesDir" | "openFiles" | "ioDevice" | "sandboxRoot">;
+  host: Pick<ContainerHost, "bundlesDir" | "openFiles" | "ioDevice" | "sandboxRoot">;
   commands: SandboxCommands;
   desired: () => DesiredInstance;
   groupPath: string;
@@ -49,7 +49,7 @@ export class PodSandbox {
     this.#options = options;
     this.#id = sandboxId(options.groupPath);
     this.#group = sandboxGroup(options.groupPath);
-    this.#dir = join(options.host.instancesDir, options.desired().id, "sandbox");
+    this.#dir = join(options.host.bundlesDir, this.#id);
     if (options.isResumed) this.#process = readProcess(this.#stateFile);
   }
 
@@ -63,15 +63,26 @@ export class PodSandbox {
     return pid !== undefined && startTime !== undefined && startTimeOf(pid) === startTime ? pid : undefined;
   }
 
-  /** Runs when this resolves. One that has ended took all containers with it: each is told so before there is another. @throws CommandError */
+  /** What runs out of memory is of no more use, whichever process the kernel chose. */
+  async #isWell(): Promise<boolean> {
+    return this.pid !== undefined && (await readOomKills(this.#group)) === 0;
+  }
+
+  /** One that has ended took all containers with it: until each of them was looked at. @throws Error when it is told to stop */
+  async untilUnused(stop: AbortSignal): Promise<void> {
+    for (const deadline = performance.now() + TIMEOUT_MS; !(await this.#isWell()) && this.#options.isInUse() && performance.now() < deadline; ) {
+      await sleep(LOOK_EVERY_MS, undefined, { signal: stop });
+    }
+  }
+
+  /** Runs when this resolves. @throws CommandError */
   up(netns: Netns): Promise<void> {
-    this.#last = this.#last.catch(() => {}).then(() => (this.pid === undefined ? this.#make(netns) : undefined));
+    this.#last = this.#last.catch(() => {}).then(async () => ((await this.#isWell()) ? undefined : this.#make(netns)));
     return this.#last;
   }
 
   async #make(netns: Netns): Promise<void> {
-    const { host, commands, desired, isInUse, restore } = this.#options;
-    for (const deadline = performance.now() + TIMEOUT_MS; isInUse() && performance.now() < deadline; ) await sleep(LOOK_EVERY_MS);
+    const { host, commands, desired, restore } = this.#options;
     await this.down();
     mkdirSync(this.#dir, { recursive: true, mode: 0o711 });
     const { uidBase, hostname, limits } = desired();
@@ -81,9 +92,10 @@ export class PodSandbox {
     const pidFile = join(this.#dir, "pid");
     await run(commands.create(this.#id, this.#dir, pidFile), { timeoutMs: TIMEOUT_MS });
     const pid = Number(readFileSync(pidFile, "utf8"));
-    this.#process = { pid, startTime: startTimeOf(pid) };
-    writeFileSync(this.#stateFile, JSON.stringify(this.#process), { mode: 0o600 });
+    const startTime = startTimeOf(pid);
     await run(commands.start(this.#id), { timeoutMs: TIMEOUT_MS });
+    this.#process = { pid, startTime };
+    writeFileSync(this.#stateFile, JSON.stringify(this.#process), { mode: 0o600 });
   }
 
   /** Ends it, and all that still runs in it. */

@@ -211,8 +211,14 @@ export class Pod {
     this.#options.deps.onChange();
   }
 
-  async #launch(one: Companion, netns: Netns): Promise<void> {
+  /** Before something is started. @throws Error when it is told to stop */
+  async untilUnused(stop: AbortSignal): Promise<void> {
+    await this.#sandbox?.untilUnused(stop);
+  }
+
+  async #launch(one: Companion, netns: Netns, stop: AbortSignal): Promise<void> {
     const { deps, mounts, secrets, mayFail } = this.#options;
+    await this.untilUnused(stop);
     const [mounted, values] = [await mounts(), one.desired.hasSecrets ? await secrets() : undefined];
     const launch = () => this.open(netns).then(() => one.launch(netns, mounted, values));
     await deps.starts.take(launch, { isUrgent: !mayFail() });
@@ -227,7 +233,7 @@ export class Pod {
     try {
       let former = (await one.adopt(netns)) ? "running" : await one.formerExit();
       for (; !stop.aborted; former = undefined) {
-        if (former === undefined) await this.#launch(one, netns);
+        if (former === undefined) await this.#launch(one, netns, stop);
         one.set({ state: "running" });
         const end = typeof former === "object" ? former : await Promise.race([one.untilExit(watching.signal), late, stopped]);
         await one.forget();
@@ -279,7 +285,7 @@ export class Pod {
         if (!running) {
           await this.#options.untilAwake(signal);
           if (signal.aborted) return;
-          await this.#launch(one, netns);
+          await this.#launch(one, netns, signal);
         }
         end = await this.#serve(one, signal, onStarted);
       } catch (error) {

@@ -39,6 +39,8 @@ export class Starting {
   readonly #options: StartingOptions;
   /** The container waits to be started. */
   isCreatedAhead = false;
+  /** Where it was created. */
+  #sandboxPid: number | undefined;
   timings: Record<string, number> = {};
 
   constructor(options: StartingOptions) {
@@ -110,6 +112,7 @@ export class Starting {
     const secrets = await this.readSecrets();
     await pullLayers(deps.store, layersOf(desired()), stop, log);
     lap("pull");
+    await this.#options.pod().untilUnused(stop);
     // A volume may take its time.
     const mounted = await this.mountAll();
     await deps.starts.take(() => this.#assemble(lap, mounted, secrets), { isUrgent });
@@ -130,6 +133,7 @@ export class Starting {
     const pid = await container.create(mounted);
     lap("create");
     this.isCreatedAhead = true;
+    this.#sandboxPid = pod.sandboxPid;
     // Saved before it runs: an agent that is killed here finds it again.
     save({ pid, startTime: startTimeOf(pid) ?? null, ...(pod.isAlone ? {} : { isStarted: false }) });
   }
@@ -144,7 +148,12 @@ export class Starting {
   }
 
   async #start(lap: (name: string) => void): Promise<void> {
-    const { container, meter, pod, save } = this.#options;
+    const { container, meter, pod, save, forget } = this.#options;
+    if (pod().sandboxPid !== this.#sandboxPid) {
+      // It went with another one's end.
+      await forget();
+      await this.#prepare(lap, true);
+    }
     if (pod().isAlone) meter.startRun();
     await container.start();
     this.isCreatedAhead = false;

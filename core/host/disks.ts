@@ -94,6 +94,15 @@ export async function mountDisk(image: string, target: string, { isLasting = fal
   }
 }
 
+/** Whether the device, such as `7:12`, holds the file now. */
+export function holdsImage(loop: string, image: string): boolean {
+  try {
+    return readFileSync(`/sys/block/loop${loop.split(":")[1]}/loop/backing_file`, "utf8").trim() === image;
+  } catch {
+    return false;
+  }
+}
+
 /** The devices that hold the file now, such as `/dev/loop12`. */
 export function loopsOf(image: string): string[] {
   return globSync("/sys/block/loop*/loop/backing_file").flatMap((file) => (readFileSync(file, "utf8").trim() === image ? [`/dev/${file.split("/")[3]}`] : []));

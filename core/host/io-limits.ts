@@ -15,8 +15,9 @@ export interface IoLimits {
 }
 
 const ROOT = "/sys/fs/cgroup";
-const filesOf = (group: string) => ["write_bps", "write_iops"].map((name) => join(ROOT, "blkio", group, `blkio.throttle.${name}_device`)) as [string, string];
-const [WRITEBACK_BYTES, WRITEBACK_OPERATIONS] = filesOf("/");
+type Way = "read" | "write";
+const filesOf = (group: string, way: Way) => ["bps", "iops"].map((what) => join(ROOT, "blkio", group, `blkio.throttle.${way}_${what}_device`)) as [string, string];
+const [WRITEBACK_BYTES, WRITEBACK_OPERATIONS] = filesOf("/", "write");
 
 /** The whole disk that holds the path, as `254:0`; undefined when there is no one disk, as below an overlay, btrfs or memory. */
 export function diskBelow(path: string): string | undefined {
@@ -43,14 +44,14 @@ export async function limitWriteback(loop: string, { ioBytesPerSecond, ioOperati
   await writeFile(WRITEBACK_OPERATIONS, `${loop} ${ioOperationsPerSecond}`);
 }
 
-/** The same for what a group writes to it: on v1 what it writes itself, as when it flushes a file. At once: the device has limits already. */
-export function limitWrites(loop: string, cgroupsPath: string, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): void {
+/** The same for what a group writes to it, or reads: on v1 what it writes itself, as when it flushes a file. At once: the device has limits already. */
+export function limitGroup(loop: string, cgroupsPath: string, way: Way, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): void {
   if (cgroupVersion() === "v2") {
     const file = join(ROOT, cgroupsPath, "io.max");
-    if (existsSync(file)) writeFileSync(file, `${loop} wbps=${ioBytesPerSecond} wiops=${ioOperationsPerSecond}`);
+    if (existsSync(file)) writeFileSync(file, `${loop} ${way[0]}bps=${ioBytesPerSecond} ${way[0]}iops=${ioOperationsPerSecond}`);
     return;
   }
-  const [bytes, operations] = filesOf(cgroupsPath);
+  const [bytes, operations] = filesOf(cgroupsPath, way);
   if (!existsSync(bytes)) return;
   writeFileSync(bytes, `${loop} ${ioBytesPerSecond}`);
   writeFileSync(operations, `${loop} ${ioOperationsPerSecond}`);

@@ -1,5 +1,5 @@
 /** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mountPoints } from "./mounts.ts";
@@ -38,10 +38,14 @@ export interface NetnsPoolOptions {
   onError: (error: unknown) => void;
 }
 
-/** Namespaces that are made at the same time: the kernel waits more than it works. */
-const MADE_AT_ONCE = 4;
+/** Namespaces that are made by one program. */
+const MADE_TOGETHER = 4;
+/** Such programs at the same time: the kernel waits more than it works. */
+const MAKERS = 2;
 /** Before the next one is tried when one was not made. */
 const PAUSE_MS = 1000;
+
+const HAS_IPV6 = existsSync("/proc/sys/net/ipv6");
 
 export class NetnsPool {
   readonly #options: NetnsPoolOptions;
@@ -50,6 +54,8 @@ export class NetnsPool {
   readonly #adoptable = new Set<number>();
   readonly #ready: Netns[] = [];
   readonly #making = new Set<Promise<void>>();
+  /** How many these make. */
+  #coming = 0;
   #closed = false;
   /** Where to look for a free one: an address rests for as long as it can before it is another's. */
   #nextSlot = 0;
@@ -85,7 +91,7 @@ export class NetnsPool {
 
   /** @throws CommandError */
   async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
-    const netns = this.#ready.shift() ?? (await this.#make());
+    const netns = this.#ready.shift() ?? (await this.#makeOne());
     this.#fill();
     if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) await run(limitEgress(egressBytesPerSecond), { netns: netns.path });
     return netns;
@@ -120,13 +126,17 @@ export class NetnsPool {
   }
 
   #fill(): void {
-    while (!this.#closed && this.#making.size < MADE_AT_ONCE && this.#ready.length + this.#making.size < this.#options.ready) {
-      const making = this.#make()
-        .then((netns) => void this.#ready.push(netns), (error: unknown) => {
+    while (!this.#closed && this.#making.size < MAKERS) {
+      const count = Math.min(MADE_TOGETHER, this.#options.ready - this.#ready.length - this.#coming);
+      if (count <= 0) return;
+      this.#coming += count;
+      const making = this.#make(count)
+        .then((made) => void this.#ready.push(...made), (error: unknown) => {
           this.#options.onError(error);
           return sleep(PAUSE_MS, undefined, { ref: false });
         })
         .finally(() => {
+          this.#coming -= count;
           this.#making.delete(making);
           this.#fill();
         });
@@ -134,23 +144,39 @@ export class NetnsPool {
     }
   }
 
-  async #make(): Promise<Netns> {
+  async #makeOne(): Promise<Netns> {
+    const [netns] = await this.#make(1);
+    return netns as Netns;
+  }
+
+  /** All of them or none. */
+  async #make(count: number): Promise<Netns[]> {
     const { prefix, subnet } = this.#options;
+    const slots = Array.from({ length: count }, () => this.#takeSlot());
+    try {
+      await run(["ip", "-batch", "-"], { input: slots.map((slot) => hostBatch(prefix, subnet, slot, HAS_IPV6)).join("") });
+      return await Promise.all(slots.map((slot) => this.#fillOne(this.#describe(slot))));
+    } catch (error) {
+      for (const slot of slots) {
+        await this.#remove(slot);
+        this.#used.delete(slot);
+      }
+      throw error;
+    }
+  }
+
+  async #fillOne(netns: Netns): Promise<Netns> {
+    await run(innerCommand(this.#options.egressBytesPerSecond), { input: innerBatch(this.#options.subnet, netns.slot), netns: netns.path });
+    // The kernel's own word against foreign source addresses, beside the firewall's.
+    await writeFile(`/proc/sys/net/ipv4/conf/${netns.hostInterface}/rp_filter`, "1");
+    return netns;
+  }
+
+  #takeSlot(): number {
     const slot = this.#freeSlot();
     this.#used.add(slot);
     this.#nextSlot = slot + 1;
-    const netns = this.#describe(slot);
-    try {
-      await run(["ip", "-batch", "-"], { input: hostBatch(prefix, subnet, slot) });
-      await run(innerCommand(this.#options.egressBytesPerSecond), { input: innerBatch(subnet, slot), netns: netns.path });
-      // The kernel's own word against foreign source addresses, beside the firewall's.
-      await writeFile(`/proc/sys/net/ipv4/conf/${netns.hostInterface}/rp_filter`, "1");
-      return netns;
-    } catch (error) {
-      await this.#remove(slot);
-      this.#used.delete(slot);
-      throw error;
-    }
+    return slot;
   }
 
   #freeSlot(): number {

@@ -12,6 +12,8 @@ const CLONE_NEWNET = 0x4000_0000;
 const O_CLOEXEC = 0o2000000;
 const MFD_CLOEXEC = 1;
 const MNT_DETACH = 2;
+const OPEN_TREE_CLONE = 1;
+const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const UMOUNT_NOFOLLOW = 8;
 
 /** Loaded when first called: most processes never do. */
@@ -21,6 +23,8 @@ function load() {
   const libc = koffi.load("libc.so.6");
   return {
     mount: libc.func("int mount(const char *source, const char *target, const char *type, unsigned long flags, const char *options)"),
+    moveMount: libc.func("int move_mount(int fromDirectory, const char *from, int toDirectory, const char *to, unsigned int flags)"),
+    openTree: libc.func("int open_tree(int directory, const char *path, unsigned int flags)"),
     renameat2: libc.func("int renameat2(int oldDirectory, const char *oldPath, int newDirectory, const char *newPath, unsigned int flags)"),
     ioctl: libc.func("int ioctl(int descriptor, unsigned long request, void *argument)"),
     lseek: libc.func("long lseek(int descriptor, long offset, int whence)"),
@@ -51,6 +55,20 @@ export async function mountSoon(source: string, target: string, type: string, op
 export function umountNow(target: string): void {
   calls ??= load();
   if (calls.umount2(target, UMOUNT_NOFOLLOW) !== 0) throw failed(`unmounting ${target}`);
+}
+
+/** A copy of what is mounted there that is mounted nowhere: descriptor, which holds it. @throws Error with the errno's name as `code` */
+export function holdMount(path: string): number {
+  calls ??= load();
+  const descriptor = calls.openTree(AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC) as number;
+  if (descriptor < 0) throw failed(`holding ${path}`);
+  return descriptor;
+}
+
+/** Mounts what is held, once; the descriptor stays the caller's to close. @throws Error with the errno's name as `code` */
+export function mountHeld(descriptor: number, target: string): void {
+  calls ??= load();
+  if (calls.moveMount(descriptor, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) !== 0) throw failed(`mounting at ${target}`);
 }
 
 /** Does it with this thread in that network namespace: what it starts there stays there. At once; the thread is back when this returns. */

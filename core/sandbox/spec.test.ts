@@ -17,7 +17,7 @@ test("an instance: its own ids and namespaces, no new privileges, the limits", (
   assert.deepEqual(spec.linux.namespaces.find(({ type }) => type === "network"), { type: "network", path: "/run/netns/x" });
   assert.equal(spec.process.noNewPrivileges, true);
   assert.deepEqual(spec.linux.resources.memory, { limit: limits.memoryBytes, swap: limits.memoryBytes });
-  assert.deepEqual(spec.linux.resources.cpu, { period: 100_000, quota: 50_000, shares: 512 });
+  assert.deepEqual(spec.linux.resources.cpu, { quota: 50_000, shares: 512 });
   assert.equal(spec.linux.resources.pids.limit, 32);
   for (const path of ["/proc/kcore", "/proc/keys", "/sys/firmware"]) assert.ok(spec.linux.maskedPaths.includes(path), path);
   for (const path of ["/proc/sys", "/proc/sysrq-trigger"]) assert.ok(spec.linux.readonlyPaths.includes(path), path);
@@ -35,7 +35,7 @@ test("shared memory, reads and writes: of the one disk, each; more cpu until it 
   assert.ok(spec.mounts.find(({ destination }) => destination === "/dev/shm")?.options.includes("size=8192k"));
   const [bytes, operations] = [[{ major: 254, minor: 16, rate: 2 ** 20 }], [{ major: 254, minor: 16, rate: 200 }]];
   assert.deepEqual(spec.linux.resources.blockIO, { throttleReadBpsDevice: bytes, throttleWriteBpsDevice: bytes, throttleReadIOPSDevice: operations, throttleWriteIOPSDevice: operations });
-  assert.deepEqual(spec.linux.resources.cpu, { period: 100_000, quota: 200_000, shares: 512 });
+  assert.deepEqual(spec.linux.resources.cpu, { quota: 200_000, shares: 512 });
   // 0 is no limit to tmpfs.
   const none = instanceSpec({ ...sandbox, limits: { ...limits, shmBytes: 0, startupCpuMillis: 100 } });
   assert.ok(none.mounts.find(({ destination }) => destination === "/dev/shm")?.options.includes("size=4k"));

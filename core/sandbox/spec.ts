@@ -2,7 +2,7 @@
  * OCI runtime specs of what runs on a node: tenants' instances and the helper that unpacks layers. Pure: data in, data
  * out. Source of the format: https://github.com/opencontainers/runtime-spec
  */
-import { CPU_PERIOD_US, cpuQuotaUs, cpuShares } from "../domain/cpu-quota.ts";
+import { cpuQuotaUs, cpuShares } from "../domain/cpu-quota.ts";
 import { IDS_PER_RANGE, LAYER_STORE_UID_BASE } from "../domain/id-ranges.ts";
 import seccomp from "./seccomp.json" with { type: "json" };
 
@@ -236,7 +236,8 @@ function linux(uidBase: number, cgroupsPath: string | undefined, limits: Limits,
       devices: [{ allow: false, access: "rwm" }, ...DEVICES],
       // Memory and swap together: what does not fit into memory is not swapped to the host's disk. Ignored by crun where the host has no swap.
       memory: { limit: limits.memoryBytes, swap: limits.memoryBytes },
-      cpu: { period: CPU_PERIOD_US, quota: cpuQuotaUs(limits.cpuMillis), shares: cpuShares(limits.cpuMillis) },
+      // The period is the kernel's own: to say it again, all groups would be looked through once more.
+      cpu: { quota: cpuQuotaUs(limits.cpuMillis), shares: cpuShares(limits.cpuMillis) },
       pids: { limit: limits.pidsMax },
     },
     // Without a list of architectures: the native one alone.

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IN_GVISOR } from "../support/gvisor.ts";
 import { HTTPD, shell, testTenant, TestNode, until } from "../support/node.ts";
+import { PATIENCE } from "../support/patience.ts";
 
 let node: TestNode;
 beforeEach(async () => {
@@ -15,7 +16,7 @@ afterEach(() => node?.stop());
 test("kill -9 of the agent touches no container; the next one adopts it, sees exits in between and stops it in order", async () => {
   const tenant = testTenant();
   const serving = await node.ready({ args: shell("echo started; trap 'echo stopped; exit 0' TERM; httpd -p 8080 -h /; while :; do sleep 0.05; done") }, tenant);
-  const crashing = await node.ready({ args: shell("httpd -p 8080; while [ ! -e /tmp/go ]; do sleep 0.02; done; exit 9") }, tenant);
+  const crashing = await node.ready({ args: shell("echo run >>/runs; httpd -p 8080 -h /; while [ ! -e /tmp/go ]; do sleep 0.02; done; rm /tmp/go; exit 9") }, tenant);
   const pid = node.pid(serving.desired.id);
   await node.killAgent();
   assert.equal((await fetch(`${serving.url}/etc/hostname`)).status, 200);
@@ -27,12 +28,14 @@ test("kill -9 of the agent touches no container; the next one adopts it, sees ex
   const startedAt = performance.now();
   await node.startAgent();
   const report = await node.until(serving.desired.id, "ready");
-  assert.ok(performance.now() - startedAt < 5000);
+  assert.ok(performance.now() - startedAt < 5000 * PATIENCE);
   assert.equal(node.pid(serving.desired.id), pid);
   assert.equal(report.address, serving.report.address);
   assert.equal(report.restarts, 0);
   const restarted = await node.untilReport(crashing.desired.id, (one) => (one?.restarts ?? 0) > 0);
   assert.equal(restarted.lastExit?.code, 9);
+  await node.until(crashing.desired.id, "ready");
+  assert.equal(await (await fetch(`${crashing.url}/runs`)).text(), "run\nrun\n");
   assert.deepEqual((await node.logs(serving.desired.id)).map(({ text }) => text), ["started"]);
   node.want();
   await node.until(serving.desired.id, "gone");
@@ -111,7 +114,7 @@ test("a hundred containers are adopted within five seconds", async () => {
   await node.startAgent();
   await until(() => wanted.every(({ id }) => node.report(id)?.phase === "ready"));
   const tookMs = performance.now() - startedAt;
-  assert.ok(tookMs < 5000, `${tookMs} ms`);
+  assert.ok(tookMs < 5000 * PATIENCE, `${tookMs} ms`);
   assert.deepEqual(wanted.map(({ id }) => node.pid(id)), pids);
 });
 

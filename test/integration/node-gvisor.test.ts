@@ -14,6 +14,7 @@ import { underBerth } from "../support/compat.ts";
 import { HTTPD, shell, TestNode, until, type InstanceWish } from "../support/node.ts";
 import { TestSession } from "../support/node-session.ts";
 import { cacheDir } from "../support/stores.ts";
+import { readGroup } from "../support/groups.ts";
 import { askToWake } from "../support/wake.ts";
 
 const COMPAT = join(REPOSITORY, "test/compat");
@@ -108,7 +109,7 @@ test("several containers in one sandbox: one that takes too much memory ends all
   // The beginning of one's name is another's.
   const sidecars = ["db", "db2"].map((name) => node.beside(name, shell(`echo ${name} >/name; while :; do sleep 0.1; done`), { stopGraceMs: 0 }));
   const hog = "httpd -p 8080 -h /; while [ ! -e /hog ]; do sleep 0.1; done; rm /hog; x=a; while :; do x=$x$x; done";
-  const { desired, url } = await node.ready(inGvisor({ args: shell(hog), sidecars, stopGraceMs: 0, limits: { memoryBytes: 64 * MIB } }));
+  const { desired, url } = await node.ready(inGvisor({ args: shell(hog), sidecars, stopGraceMs: 0, limits: { memoryBytes: 64 * MIB, cpuMillis: 1000, startupCpuMillis: 1700 } }));
   assert.deepEqual([await exec(desired.id, ["cat", "/name"], "db"), await exec(desired.id, ["cat", "/name"], "db2")].map(({ text }) => text), ["db\n", "db2\n"]);
   const sandbox = sandboxOf(desired.id);
   await node.write(desired.id, "/hog");
@@ -116,10 +117,21 @@ test("several containers in one sandbox: one that takes too much memory ends all
   const report = await node.untilReport(desired.id, areAllBack, 30_000);
   assert.equal(report.lastExit?.oomKilled, true, JSON.stringify(report));
   assert.notEqual(sandboxOf(desired.id), sandbox);
+  // More while it starts is more of the whole, until it is ready.
+  const quota = () => readGroup(`berth-${node.prefix}/${desired.id}/_sandbox`, "cpu", "cpu.cfs_quota_us", "cpu.max").split(" ")[0];
+  assert.equal(quota(), "150000");
   assert.equal((await fetch(`${url}/etc/hostname`)).status, 200);
   // With the sidecars' 32 MiB each.
   const told = node.heard.flatMap((message) => (message.type === "report" ? message.instances : [])).filter(({ id }) => id === desired.id).flatMap(({ problem, containers = [] }) => [problem, ...containers.map((one) => one.problem)]).map((problem) => problem?.detail ?? "");
   for (const pattern of [/^The app ran out of memory: limit 128 MiB/, /^The sidecar «db2» failed: The instance's containers needed more than their 128 MiB of memory together\.$/]) assert.ok(told.some((detail) => pattern.test(detail)), told.join("\n"));
+});
+
+test("an init container that takes the sandbox with it is tried again, and the app starts in the next one", async () => {
+  const greedy = "[ -e /tried ] && exit 0; touch /tried; x=a; while :; do x=$x$x; done";
+  const init = node.beside("first", shell(greedy), { timeoutMs: 60_000, restartPolicy: "on-failure" as const });
+  const { report, url } = await node.ready(inGvisor({ args: HTTPD, stopGraceMs: 0, readyTimeoutMs: 60_000, limits: { memoryBytes: 64 * 2 ** 20 }, init: [init] }));
+  assert.deepEqual([report.restarts, report.containers?.[0]?.restarts, report.containers?.[0]?.lastExit?.code], [0, 1, 0]);
+  assert.equal((await fetch(`${url}/etc/hostname`)).status, 200);
 });
 
 test("an agent that comes next finds a sandbox, and what has become of it", async () => {
@@ -155,7 +167,7 @@ test("images as people make them do what they do under Docker", async () => {
 });
 
 /** The process that is the kernel of the instance's containers. */
-const sandboxOf = (id: InstanceId) => (JSON.parse(readFileSync(node.path("instances", id, "sandbox", "state.json"), "utf8")) as { pid: number }).pid;
+const sandboxOf = (id: InstanceId) => (JSON.parse(readFileSync(node.bundlePath(`${id}._sandbox`, "state.json"), "utf8")) as { pid: number }).pid;
 
 async function exec(id: InstanceId, args: string[], container?: string) {
   const session = new TestSession(node, id, { kind: "exec", args, terminal: null, ...(container === undefined ? {} : { container }) });

@@ -105,6 +105,6 @@ test("the runtime's program cannot be started from inside, nor changed", async (
 
 test("what an image says of itself becomes neither annotation nor hook", async () => {
   const { desired } = await node.ready({ args: HTTPD, stopGraceMs: 0, env: ["run.oci.hooks.stdout=/tmp/x"] });
-  const spec = JSON.parse(readFileSync(node.path("instances", desired.id, "config.json"), "utf8")) as Record<string, unknown>;
+  const spec = JSON.parse(readFileSync(node.bundlePath(desired.id, "config.json"), "utf8")) as Record<string, unknown>;
   assert.deepEqual(Object.keys(spec).toSorted(), ["hostname", "linux", "mounts", "ociVersion", "process", "root"]);
 });

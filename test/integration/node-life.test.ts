@@ -91,7 +91,7 @@ test("an app that exits at once: its code and its last lines, and it is started 
 
 test("a monitor that is late to say the exit code is waited for", async () => {
   const { desired } = await node.ready({ args: shell("httpd -p 8080; while [ ! -e /tmp/go ]; do sleep 0.02; done; exit 9"), stopGraceMs: 0 });
-  const monitor = Number(readFileSync(node.path("instances", desired.id, "monitor-pid"), "utf8"));
+  const monitor = Number(readFileSync(node.bundlePath(desired.id, "monitor-pid"), "utf8"));
   process.kill(monitor, "SIGSTOP");
   await node.write(desired.id, "/tmp/go");
   // Until the agent has seen for itself that the process is over.

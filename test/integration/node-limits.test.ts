@@ -94,7 +94,7 @@ test("reads and writes of the disk: what was asked for, also for what is written
     const held = own.filter((line) => line.includes(` ${name} `));
     assert.ok(held.length > 0 && held.every((line) => line.endsWith(` ${limit}`)), `${name}: ${own.join()}`);
   }
-  const loop = readFileSync(node.path("instances", desired.id, "loop"), "utf8");
+  const loop = readFileSync(node.bundlePath(desired.id, "loop"), "utf8");
   // On v2 what is written back later is the group's as well; on v1 it is nobody's.
   for (const limits of [own, ...(IO_V1 ? [ioLimits(".")] : [])]) assert.ok(limits.includes(`${loop} write_bps ${bytes}`), limits.join());
   assert.equal(own.filter((line) => /^7:\d+ write_bps/.test(line)).length, 2, `its disk's and its scratch's: ${own.join()}`);

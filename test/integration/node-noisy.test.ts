@@ -57,7 +57,7 @@ test("forks, memory, disk, log and packets at once: the neighbour answers everyt
 
 test("a flood of lines is written down with cpu that is the app's own", async () => {
   const { desired } = await node.ready({ ...(await noisyApps([])).log, readyTimeoutMs: 60_000 }, testTenant());
-  const monitor = readFileSync(node.path("instances", desired.id, "monitor-pid"), "utf8").trim();
+  const monitor = readFileSync(node.bundlePath(desired.id, "monitor-pid"), "utf8").trim();
   const read = (file: string) => readGroup(`berth-${node.prefix}/${desired.id}.monitor`, "cpu", file, file);
   assert.deepEqual(read("cgroup.procs").split("\n"), [monitor]);
   const throttled = () => Number(/^nr_throttled (\d+)$/m.exec(read("cpu.stat"))?.[1]);

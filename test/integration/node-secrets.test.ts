@@ -78,7 +78,7 @@ test("variables and files are there for a root that drops privileges, outlive th
 
   // The host starts anew: nothing runs, memory is empty. The instance waits until the API says its secrets again.
   await node.killAgent();
-  await run(node.inside("sh", "-c", `kill -9 ${node.pid(desired.id)}; umount --lazy ${node.path("secrets")}; rm -rf ${node.path("crun")}/* ${node.path("runsc")}/*`));
+  await run(node.inside("sh", "-c", `kill -9 ${node.pid(desired.id)}; umount --lazy ${node.path("secrets")}; rm -rf ${node.path("crun")}/* ${node.path("runsc")}/* ${node.path("run")}/*/*`));
   await until(() => !existsSync(`/proc/${node.pid(desired.id)}`));
   await node.startAgent();
   await sleep(700);
@@ -92,7 +92,7 @@ test("variables and files are there for a root that drops privileges, outlive th
   await node.until(desired.id, "gone");
   assert.deepEqual(await node.traces(desired.id), []);
   // crun keeps compiled filters of system calls.
-  const left = (await run(node.inside("ls", "-A", node.path("secrets"), node.path("crun")))).stdout.split("\n").filter((line) => line !== "" && !line.startsWith("/"));
+  const left = (await run(node.inside("ls", "-A", node.path("secrets"), node.path("crun"), node.path("run/bundles")))).stdout.split("\n").filter((line) => line !== "" && !line.startsWith("/"));
   assert.deepEqual(left, [".cache"]);
   assert.equal(await onDisk(), "");
 });

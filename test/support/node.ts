@@ -141,6 +141,11 @@ export class TestNode {
     return this.#child?.pid ?? 0;
   }
 
+  /** Of a container's bundle, which is in the agent's memory alone. */
+  bundlePath(containerId: string, file: string): string {
+    return `/proc/${this.agentPid}/root${this.path("run/bundles", containerId, file)}`;
+  }
+
   path(...parts: string[]): string {
     return join(this.dir, "node", ...parts);
   }
@@ -359,7 +364,9 @@ export class TestNode {
     const { stdout } = await run(this.inside("cat", "/proc/self/mountinfo"));
     const mounts = stdout.split("\n").filter((line) => line.includes(id));
     const groups = globSync([`/sys/fs/cgroup/berth-${this.prefix}/${id}*`, `/sys/fs/cgroup/*/berth-${this.prefix}/${id}*`]);
-    return [...mounts, ...groups, ...globSync(this.path("{instances,exits,sockets,crun,runsc}", `${id}*`))];
+    const places = ["instances", "crun", "runsc", "run/bundles", "run/exits", "run/sockets"].map((place) => `${this.path(place)}/${id}*`);
+    const { stdout: files } = await runUnchecked(this.inside("sh", "-c", `ls -d ${places.join(" ")} 2>/dev/null`));
+    return [...mounts, ...groups, ...files.split("\n").filter(Boolean)];
   }
 
   async stop(): Promise<void> {

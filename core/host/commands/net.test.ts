@@ -15,7 +15,7 @@ test("a namespace's name leads back to its slot, and only with the same prefix",
 });
 
 test("the batches make a routed pair", () => {
-  assert.match(hostBatch("bth", "10.201.0.0/16", 1), /^link add bthi1 type veth peer name eth0 netns bth-i1$/m);
-  assert.match(hostBatch("bth", "10.201.0.0/16", 1), /^route add 10\.201\.0\.17\/32 dev bthi1$/m);
+  assert.match(hostBatch("bth", "10.201.0.0/16", 1, true), /^link add bthi1 type veth peer name eth0 netns bth-i1$/m);
+  assert.match(hostBatch("bth", "10.201.0.0/16", 1, false), /^route add 10\.201\.0\.17\/32 dev bthi1$/m);
   assert.match(innerBatch("10.201.0.0/16", 1), /^route replace default via 169\.254\.1\.1 dev eth0$/m);
 });

@@ -53,12 +53,14 @@ export const joinBatch = (prefix: string, subnet: string, slots: readonly number
   slots.map((slot) => `link set ${interfaceName(prefix, slot)} up\nroute replace ${slotAddress(subnet, slot)}/32 dev ${interfaceName(prefix, slot)}\n`).join("");
 
 /** First batch, in the host's namespace: makes the other one too. */
-export function hostBatch(prefix: string, subnet: string, slot: number): string {
+export function hostBatch(prefix: string, subnet: string, slot: number, hasIpv6: boolean): string {
   const host = interfaceName(prefix, slot);
   const netns = netnsName(prefix, slot);
   return [
     `netns add ${netns}`,
     `link add ${host} type veth peer name eth0 netns ${netns}`,
+    // It needs no IPv6 address, and the routes of all others would be looked through for it.
+    ...(hasIpv6 ? [`link set ${host} addrgenmode none`] : []),
     `addr add ${GATEWAY_ADDRESS}/32 dev ${host}`,
     `link set ${host} up`,
     `route add ${slotAddress(subnet, slot)}/32 dev ${host}`,
@@ -78,9 +80,12 @@ export function innerBatch(subnet: string, slot: number): string {
   ].join("\n");
 }
 
-/** Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. */
-const SYSCTLS = ["/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/ipv6/conf/all/disable_ipv6", "/proc/sys/net/ipv6/conf/default/disable_ipv6"];
-const SYSCTL_SCRIPT = `echo 0 > ${SYSCTLS[0]}; for f in ${SYSCTLS.slice(1).join(" ")}; do [ -e $f ] && echo 1 > $f; done`;
+/**
+ * Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. `all` is
+ * what comes later, too; a kernel without IPv6 has no such file. No name is looked up twice: the kernel looks through those of
+ * all namespaces.
+ */
+const SYSCTL_SCRIPT = "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; echo 1 2>/dev/null > /proc/sys/net/ipv6/conf/all/disable_ipv6";
 
 /** All that is to be done inside, with `innerBatch` on its input: one program that becomes the next. */
 export const innerCommand = (egressBytesPerSecond: number) => ["sh", "-c", `${SYSCTL_SCRIPT}; ip -batch - && exec ${limitEgress(egressBytesPerSecond).join(" ")}`];
