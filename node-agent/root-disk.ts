@@ -71,11 +71,11 @@ export class RootDisk {
     // The same layer twice: the upper one has all that the lower one has.
     const lowers = names.filter((name, index) => names.lastIndexOf(name) === index);
     for (const dir of [this.#dir, this.#diskPath, this.rootPath]) mkdirSync(dir, { recursive: true, mode: 0o755 });
+    // A former agent may have ended between the two mounts.
+    await unmount(this.#diskPath);
     await this.#untilDetached();
     await this.#disks.prepare(this.#image, { bytes: limits.diskBytes, inodes: limits.inodesMax });
     const base = await layersDir();
-    // A former agent may have ended right here.
-    await unmount(this.#diskPath);
     const loop = await mountDisk(this.#image, this.#diskPath);
     try {
       writeFileSync(this.#loopFile, loop);
@@ -96,7 +96,7 @@ export class RootDisk {
     this.#held = undefined;
   }
 
-  /** What a former agent mounted for its container alone goes after that's end, and may have to be written first. */
+  /** What a container alone has mounted goes after its end, and may have to be written first. */
   async #untilDetached(): Promise<void> {
     for (const deadline = performance.now() + DETACH_TIMEOUT_MS; this.#isAttached; await sleep(DETACH_PAUSE_MS)) {
       if (performance.now() > deadline) throw new Error(`${this.#image} is still in use`);
@@ -135,7 +135,8 @@ export class RootDisk {
     // On a thread: the disk may be written then.
     if (this.#held !== undefined) await promisify(close)(this.#held);
     this.#held = undefined;
-    rmSync(this.#loopFile, { force: true });
+    // Of a container that has just ended the kernel may still hold it: whoever mounts it again waits for that.
+    if (!this.#isAttached) rmSync(this.#loopFile, { force: true });
   }
 
   /** What is used up, or nearly. Looked at from time to time. `pid`: of its process, if it runs. */

@@ -6,7 +6,7 @@ import type { ContainerReport, InstanceReport } from "../../core/contract/node-c
 import { OWN_KERNEL_PIDS } from "../../core/sandbox/spec.ts";
 import { readGroup } from "../support/groups.ts";
 import { IN_GVISOR } from "../support/gvisor.ts";
-import { HTTPD, shell, TestNode } from "../support/node.ts";
+import { HTTPD, shell, TestNode, until } from "../support/node.ts";
 import { PATIENCE } from "../support/patience.ts";
 import { askToWake } from "../support/wake.ts";
 
@@ -115,7 +115,7 @@ test("an instance freezes, wakes, sleeps deeply and is metered as a whole", asyn
   const { desired, url } = await node.ready({ args: HTTPD, sidecars: [node.beside("beside", shell("sleep 99999"))], sleep: policy, stopGraceMs: 0 });
   const is = (temperature: string) => (report: InstanceReport | undefined) => report?.temperature?.is === temperature;
   await node.untilReport(desired.id, is("frozen"));
-  assert.match(group(desired.id, "freezer", "freezer.state", "cgroup.events", IN_GVISOR ? SANDBOX : "beside"), /^(FROZEN|.*frozen 1)$/s);
+  await until(() => /^(FROZEN|.*frozen 1)$/s.test(group(desired.id, "freezer", "freezer.state", "cgroup.events", IN_GVISOR ? SANDBOX : "beside")));
   assert.equal((await fetch(`${url}/etc/hostname`, { headers: { connection: "close" }, signal: AbortSignal.timeout(10_000) })).status, 200);
   await node.untilReport(desired.id, is("running"));
   node.want(...node.desired.filter(({ id }) => id !== desired.id));

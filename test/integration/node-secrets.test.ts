@@ -31,6 +31,8 @@ printf 'Content-Type: text/plain\\r\\n\\r\\n'; printf '%s\\n' "$TOKEN" "$EMPTY";
 (id -u; ls -ln /run/secrets; stat -f -c %T /run/secrets; : >/run/secrets/key.pem) 2>&1
 END
   chmod 755 show; httpd -p 8080 -h /www; trap 'exit 0' TERM; while [ ! -e /tmp/go ]; do sleep 0.02; done; rm /tmp/go; exit 9`;
+/** Of each disk: all of it is read. */
+const SEARCHED_BYTES = 16 * 2 ** 20;
 /** Without the minute of each start. */
 const show = async (url: string) => (await (await fetch(`${url}/cgi-bin/show`)).text()).replace(/ \w{3} +\d+ \d\d:\d\d /g, " - ");
 
@@ -43,13 +45,13 @@ async function onDisk(): Promise<string> {
 test("files are of the image's USER alone, where it is not root", async () => {
   // Its own directory is on the disk that the image has; the program looks, and keeps nothing.
   const script = `stat -c '%a %u:%g %s %n' /run/secrets /run/secrets/*; printf %s "$TOKEN" | wc -c; [ -r /run/secrets/key.pem ] && echo readable; exec httpd -f -p 8080`;
-  const { desired } = await node.ready({ args: shell(script), user: "www-data", secrets: SECRETS, stopGraceMs: 0 });
+  const { desired } = await node.ready({ args: shell(script), user: "www-data", secrets: SECRETS, stopGraceMs: 0, limits: { diskBytes: SEARCHED_BYTES } });
   const lines = (await node.logs(desired.id)).map(({ text }) => text);
   assert.deepEqual(lines, ["500 33:33 80 /run/secrets", "400 33:33 0 /run/secrets/_", `400 33:33 ${CONTENT.length} /run/secrets/key.pem`, `${VALUE.length}`, "readable"]);
 });
 
 test("variables and files are there for a root that drops privileges, outlive the agent, and are on no disk", async () => {
-  const root = await node.ready({ args: shell(SHOW), secrets: SECRETS, stopGraceMs: 0 });
+  const root = await node.ready({ args: shell(SHOW), secrets: SECRETS, stopGraceMs: 0, limits: { diskBytes: SEARCHED_BYTES } });
   const text = await show(root.url);
   const [token, empty, file, uid] = text.split("\n");
   assert.deepEqual([token, empty, file, uid], [VALUE, "", CONTENT.toString("base64"), "0"]);
@@ -78,7 +80,7 @@ test("variables and files are there for a root that drops privileges, outlive th
 
   // The host starts anew: nothing runs, memory is empty. The instance waits until the API says its secrets again.
   await node.killAgent();
-  await run(node.inside("sh", "-c", `kill -9 ${node.pid(desired.id)}; umount --lazy ${node.path("secrets")}; rm -rf ${node.path("crun")}/* ${node.path("runsc")}/* ${node.path("run")}/*/*`));
+  await run(node.inside("sh", "-c", `kill -9 ${node.pid(desired.id)}; umount --lazy --recursive ${node.path("secrets")} ${node.path("run")}; rm -rf ${node.path("crun")}/* ${node.path("runsc")}/*`));
   await until(() => !existsSync(`/proc/${node.pid(desired.id)}`));
   await node.startAgent();
   await sleep(700);
