@@ -149,12 +149,14 @@ export class RootDisk {
   }
 
   #look(pid: number | null): Full[] {
+    if (this.#held !== undefined) return fullOf(statfsSync(`/proc/self/fd/${this.#held}`));
     if (isMountPoint(this.rootPath)) return fullOf(statfsSync(this.rootPath));
     if (pid === null) return [];
     try {
+      // A former agent left it to the process.
       return fullOf(statfsSync(`/proc/${pid}/root`));
     } catch {
-      // It has just ended.
+      // That has just ended.
       return [];
     }
   }
