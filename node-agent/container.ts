@@ -92,6 +92,11 @@ export class Container {
     this.cgroupsPath = shared === undefined ? ownGroup : sandboxGroup(this.groupPath);
   }
 
+  /** What it may use: containers that share a sandbox have one limit together. */
+  get memoryBytes(): number {
+    return this.sandboxId === undefined ? this.#desired.limits.memoryBytes : groupSize(this.#desired).memoryBytes;
+  }
+
   get exitFile(): string {
     return join(this.#host.exitDir, this.#desired.id);
   }

@@ -42,11 +42,6 @@ export class InstanceNetwork {
     return this.netns;
   }
 
-  /** After whoever had it has taken its address away. */
-  restore(netns: Netns): Promise<void> {
-    return this.#deps.pool.restore(netns);
-  }
-
   async release(): Promise<void> {
     const { netns } = this;
     this.netns = undefined;

@@ -21,7 +21,7 @@ import { writeSaved, type SavedInstance } from "./instance-state.ts";
 import { tailLog } from "./logs.ts";
 import { InstanceMeter } from "./meter.ts";
 import { crashProblem, exitedEarly, NotReady, problemOf } from "./not-ready.ts";
-import { BACKOFF_RESET_MS, cpuWeightMillis, explainExec, groupSize, isRestarted, layerName, layersOf, restartPauseMs } from "./plan.ts";
+import { BACKOFF_RESET_MS, cpuWeightMillis, explainExec, isRestarted, layerName, layersOf, restartPauseMs } from "./plan.ts";
 import { Pod } from "./pod.ts";
 import { isWell, type Patient } from "./probe.ts";
 import { runToEnd, type RunToEnd } from "./run-to-end.ts";
@@ -73,7 +73,7 @@ export class Instance {
     this.#starting = this.#makeStarting();
     this.#serving = new Serving({ desired: () => this.#desired, saved: () => this.#saved, save: (change) => this.#set(change), checkup: this.#checkup, network: this.#network, pod: () => this.#pod, sleeping: () => this.sleeping });
     this.#pod = this.#makePod(groupPath);
-    this.sleeping = new Sleeping({ cgroupsPath: groupPath, kernelPid: () => this.#kernelPid, stop: this.#stop.signal, isSettled: () => this.#pod.isSettled, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
+    this.sleeping = new Sleeping({ cgroupsPath: groupPath, kernelPid: () => this.#pod.kernelPid(this.#saved.pid), stop: this.#stop.signal, isSettled: () => this.#pod.isSettled, log: this.#log, saved: () => this.#saved, save: (change) => this.#set(change) });
   }
 
   #makeStarting(): Starting {
@@ -103,9 +103,7 @@ export class Instance {
       secrets: () => this.#starting.readSecrets(),
       mounts: () => this.#starting.mountAll(),
       log: this.#log,
-      mayFail: () => !this.#saved.everReady,
-      restoreNetwork: (netns) => this.#network.restore(netns),
-      isMainThere: () => this.#saved.pid !== null && this.#saved.isStarted === true,
+      main: () => this.#saved,
       untilAwake: (signal) => this.sleeping.untilThawed(signal),
       checks: this.#serving,
     });
@@ -135,7 +133,7 @@ export class Instance {
     const { pid, temperature } = this.#saved;
     const { port, sleep: policy } = this.sleeping.isKept ? { ...this.#desired, sleep: KEPT_WARM } : this.#desired;
     if (policy === undefined || !this.sleeping.may || !this.#network.netns) return undefined;
-    return { policy, temperature: temperature.is, since: temperature.since, pid: this.#kernelPid ?? pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, hasOwnKernel: this.#container.runtime.hasOwnKernel };
+    return { policy, temperature: temperature.is, since: temperature.since, pid: this.#pod.kernelPid(pid) ?? pid, port, isKept: this.sleeping.isKept, interface: this.#network.netns.hostInterface, hasOwnKernel: this.#container.runtime.hasOwnKernel };
   }
 
   get cpuGroup() {
@@ -336,29 +334,19 @@ export class Instance {
     return { address: this.#network.netns?.address ?? "", port: this.#desired.port, hasOwnKernel: this.#container.runtime.hasOwnKernel, host: () => this.#container.sessionHost(this.#network.netns as Netns) };
   }
 
-  /** What it may use: containers that share a sandbox have one limit together. */
-  get #memoryBytes(): number {
-    return this.#container.sandboxId === undefined ? this.#desired.limits.memoryBytes : groupSize(this.#desired).memoryBytes;
-  }
-
-  get #kernelPid(): number | undefined {
-    if (!this.#container.runtime.hasOwnKernel) return undefined;
-    return this.#pod.isAlone ? (this.#saved.pid ?? undefined) : this.#pod.sandboxPid;
-  }
-
   get #policy(): RestartPolicy {
     return this.#desired.restartPolicy ?? "always";
   }
 
   #exited(exit: Exit): NotReady {
     this.#saved.lastExit = exit;
-    return exitedEarly(exit, this.#memoryBytes);
+    return exitedEarly(exit, this.#container.memoryBytes);
   }
 
   async #afterCrash(exit: Exit): Promise<void> {
     this.#log.warn({ exit }, "crashed");
     this.#saved.lastExit = exit;
-    await this.#backOff(crashProblem(exit, this.#memoryBytes));
+    await this.#backOff(crashProblem(exit, this.#container.memoryBytes));
   }
 
   async #afterTrouble(error: unknown): Promise<void> {

@@ -13,6 +13,7 @@ import { Companion } from "./companion.ts";
 import type { HealthOptions } from "./health.ts";
 import type { InstanceDeps } from "./instance-deps.ts";
 import type { InstanceMeter } from "./meter.ts";
+import type { SavedInstance } from "./instance-state.ts";
 import { NotReady } from "./not-ready.ts";
 import { PodSandbox } from "./pod-sandbox.ts";
 import { BACKOFF_RESET_MS, groupSize, isRestarted, restartPauseMs } from "./plan.ts";
@@ -35,12 +36,8 @@ export interface PodOptions {
   /** Volumes and scratch: all containers see the same. */
   mounts: () => Promise<Bind[]>;
   log: Log;
-  /** False once the instance was ready: whatever ends from then on is started again. */
-  mayFail: () => boolean;
-  /** Before a sandbox is made in it. */
-  restoreNetwork: (netns: Netns) => Promise<void>;
-  /** The app's own container runs, or its end is still to be looked at. */
-  isMainThere: () => boolean;
+  /** The app's own container. */
+  main: () => Pick<SavedInstance, "everReady" | "pid" | "isStarted">;
   /** Nothing can be started in a group that is frozen. */
   untilAwake: (signal: AbortSignal) => Promise<void>;
   checks: Pick<HealthOptions, "isAwake" | "during">;
@@ -68,8 +65,8 @@ export class Pod {
     this.#inits = (desired().init ?? []).map(make("init"));
     this.#sidecars = (desired().sidecars ?? []).map(make("sidecar"));
     const { sandboxed } = deps.host.runtimes[desired().isolation ?? "crun"];
-    const isInUse = () => options.isMainThere() || this.#all.some(({ saved }) => saved.pid !== null);
-    if (sandboxed && !this.isAlone) this.#sandbox = new PodSandbox({ host: deps.host, commands: sandboxed.sandbox, desired, groupPath, isResumed, restore: options.restoreNetwork, isInUse });
+    const isInUse = () => this.#isMainThere || this.#all.some(({ saved }) => saved.pid !== null);
+    if (sandboxed && !this.isAlone) this.#sandbox = new PodSandbox({ host: deps.host, commands: sandboxed.sandbox, desired, groupPath, isResumed, restore: (netns) => deps.pool.restore(netns), isInUse });
   }
 
   get #all(): Companion[] {
@@ -81,8 +78,26 @@ export class Pod {
     return this.#all.length === 0;
   }
 
+  /** False once the instance was ready: whatever ends from then on is started again. */
+  get #mayFail(): boolean {
+    return !this.#options.main().everReady;
+  }
+
+  /** The app's own container runs, or its end is still to be looked at. */
+  get #isMainThere(): boolean {
+    const { pid, isStarted } = this.#options.main();
+    return pid !== null && isStarted === true;
+  }
+
   get sandboxPid(): number | undefined {
     return this.#sandbox?.pid;
+  }
+
+  /** What runs as a kernel of its own, if it has one: the sandbox, or the first process of its only container. */
+  kernelPid(mainPid: number | null): number | undefined {
+    const { deps, desired } = this.#options;
+    if (!deps.host.runtimes[desired().isolation ?? "crun"].hasOwnKernel) return undefined;
+    return this.isAlone ? (mainPid ?? undefined) : this.sandboxPid;
   }
 
   get isUp(): boolean {
@@ -217,11 +232,11 @@ export class Pod {
   }
 
   async #launch(one: Companion, netns: Netns, stop: AbortSignal): Promise<void> {
-    const { deps, mounts, secrets, mayFail } = this.#options;
+    const { deps, mounts, secrets } = this.#options;
     await this.untilUnused(stop);
     const [mounted, values] = [await mounts(), one.desired.hasSecrets ? await secrets() : undefined];
     const launch = () => this.open(netns).then(() => one.launch(netns, mounted, values));
-    await deps.starts.take(launch, { isUrgent: !mayFail() });
+    await deps.starts.take(launch, { isUrgent: !this.#mayFail });
   }
 
   /** Until it has ended with 0: again and again, with pauses that grow, within its time. @throws NotReady */
@@ -348,9 +363,9 @@ export class Pod {
       one.set({ state: "completed", lastExit: exit, problem: null });
       return "over";
     }
-    if (this.#options.mayFail() || restartPolicy === "never") {
+    if (this.#mayFail || restartPolicy === "never") {
       one.set({ state: "failed", lastExit: exit, problem });
-      if (this.#options.mayFail()) this.#broken.resolve(why);
+      if (this.#mayFail) this.#broken.resolve(why);
       return "over";
     }
     const crashes = one.saved.crashes + 1;
