@@ -54,6 +54,8 @@ test("a secret's whole way", async () => {
   writeFileSync(join(dir, "Dockerfile"), DOCKERFILE);
   writeFileSync(join(dir, "show"), SHOW);
   await call("POST", "/v1/apps", { name: "vault" });
+  // All of its disks is read later.
+  await call("PATCH", "/v1/apps/vault", { settings: { diskBytes: 16 * 2 ** 20 } });
   await call("PUT", "/v1/apps/vault/secrets/PASSWORD", { kind: "env", value: one });
   await call("PUT", "/v1/apps/vault/secrets/key.pem", { kind: "file", value: file });
   await call("PUT", "/v1/secrets/SHARED", { kind: "env", value: shared });
