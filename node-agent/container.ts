@@ -1,5 +1,5 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { closeSync, constants, mkdirSync, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,9 +17,9 @@ import { MAIN } from "../core/contract/pods.ts";
 import type { Bind } from "../core/sandbox/spec.ts";
 import type { Isolation } from "../core/contract/isolation.ts";
 import { createError } from "./bad-image.ts";
-import { groupSize } from "./plan.ts";
 import { writeBundle } from "./bundle.ts";
 import { unmountScratch } from "./mounts.ts";
+import { groupSize } from "./plan.ts";
 import { sandboxGroup, sandboxId } from "./pod-sandbox.ts";
 import { RootDisk } from "./root-disk.ts";
 import type { SessionHost } from "./session-peers.ts";
@@ -108,7 +108,6 @@ export class Container {
 
   /** What `create` reads: `bundle.ts`. @throws BadImage */
   writeBundle(netns: Netns, mounted: readonly Bind[], secrets?: SecretValues): void {
-    mkdirSync(this.#bundle, { recursive: true, mode: 0o711 });
     writeBundle(this.#host, { ...this.#desired, dir: this.#bundle, rootPath: this.#root.rootPath, cgroupsPath: this.cgroupsPath, sandboxId: this.sandboxId, ioDevice: this.#host.ioDevice ?? this.#root.loop, mounted }, netns, secrets);
   }
 

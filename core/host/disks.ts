@@ -105,7 +105,7 @@ export function holdsImage(loop: string, image: string): boolean {
 
 /** The devices that hold the file now, such as `/dev/loop12`. */
 export function loopsOf(image: string): string[] {
-  return globSync("/sys/block/loop*/loop/backing_file").flatMap((file) => (readFileSync(file, "utf8").trim() === image ? [`/dev/${file.split("/")[3]}`] : []));
+  return globSync("/sys/block/loop*/loop/backing_file").map((file) => `/dev/${file.split("/")[3]}`).filter((device) => holdsImage(numberOf(device), image));
 }
 
 /** As the kernel has it, `7:12`. */

@@ -39,6 +39,7 @@ export const gvisorClass = ({ runsc, stateDir, inSandbox }: Runsc): RuntimeClass
   const globalArgs = [`--root=${stateDir}`, ...FLAGS];
   const base = [runsc, ...globalArgs];
   const start = (id: string) => hidingSysctls([...base, "start", "--", id]);
+  const killInner = (id: string, pid: number, signal: string) => [...base, "kill", `--pid=${pid}`, "--", id, signal];
   const alone: RuntimeClass = {
     stateDir,
     program: runsc,
@@ -50,7 +51,7 @@ export const gvisorClass = ({ runsc, stateDir, inSandbox }: Runsc): RuntimeClass
     execNotStarted: 128,
     start: (id) => ({ argv: start(id) }),
     hasOwnKernel: true,
-    killInner: (id, pid, signal) => [...base, "kill", `--pid=${pid}`, "--", id, signal],
+    killInner,
   };
   const sandbox = {
     create: (id: string, bundle: string, pidFile: string) => leavingOthers([...base, "create", `--bundle=${bundle}`, `--pid-file=${pidFile}`, "--", id]),
@@ -66,7 +67,7 @@ export const gvisorClass = ({ runsc, stateDir, inSandbox }: Runsc): RuntimeClass
     exec: (program) => alone.exec({ ...program, id: inner(program.id) }),
     // What waits for its end is told of its start.
     start: (id, bundle) => ({ argv: withMonitorsStreams(bundle, [...base, `--log=${join(bundle, START_LOG)}`, "start", "--", inner(id)]), fifo: join(bundle, START_FIFO) }),
-    killInner: (id, pid, signal) => alone.killInner?.(inner(id), pid, signal) ?? [],
+    killInner: (id, pid, signal) => killInner(inner(id), pid, signal),
   };
   return { ...alone, sandboxed: { sandbox, container } };
 };
