@@ -30,13 +30,13 @@ export class InstanceNetwork {
     this.#hasJoined = this.netns !== undefined;
   }
 
-  /** `isTaken`: whoever had it before has taken its address away. Resolves when its rules hold, before there is a process in it. @throws CommandError */
+  /** `isTaken`: whoever had it before has taken its address away. Resolves when its rules hold, before there is a process in it. @throws what `NetnsPool` and `PrivateNetwork` do */
   async connect(isTaken = false): Promise<Netns> {
     const { pool, network, meter } = this.#deps;
     if (this.netns === undefined) {
       this.netns = await pool.acquire(this.#desired.network?.egressBytesPerSecond);
       meter.beginNetwork(this.netns);
-    } else if (isTaken) await pool.restore(this.netns);
+    } else if (isTaken) pool.restore(this.netns);
     if (!this.#hasJoined) await network.join(this.#desired, this.netns);
     this.#hasJoined = true;
     return this.netns;

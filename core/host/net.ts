@@ -1,10 +1,19 @@
 /** A pool of network namespaces that are ready before anybody asks: making one takes longer than starting a container. */
+import { randomInt } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
 import { mountPoints } from "./mounts.ts";
-import { run, runUnchecked } from "./spawn.ts";
-import { cutBatch, hostBatch, innerBatch, innerCommand, interfaceName, joinBatch, limitEgress, netnsName, removeBatch, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
+import { deletePairs, hostRoute, innerRequests, INNER_INTERFACE, interfaceName, limitEgress, netnsName, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
+import { setLink, type Request } from "./commands/rtnetlink.ts";
+import type { NetnsAnswer, NetnsOrder } from "./net-maker.ts";
+import { Rtnetlink } from "./rtnetlink.ts";
+import { umountSoon, withinNetns } from "./syscalls.ts";
+
+/** Where `ip netns` looks for them, too. */
+const NETNS_DIR = "/run/netns";
 
 export interface Netns {
   slot: number;
@@ -38,24 +47,33 @@ export interface NetnsPoolOptions {
   onError: (error: unknown) => void;
 }
 
-/** Namespaces that are made by one program. */
-const MADE_TOGETHER = 4;
-/** Such programs at the same time: the kernel waits more than it works. */
-const MAKERS = 2;
 /** Before the next one is tried when one was not made. */
 const PAUSE_MS = 1000;
+/** Of interfaces that are to go: below are those that people choose. */
+const [FIRST_GROUP, LAST_GROUP] = [2 ** 30, 2 ** 31];
+
+/** So that the maker has the next one before it has said that one is made. */
+const MADE_AHEAD = 2;
 
 const HAS_IPV6 = existsSync("/proc/sys/net/ipv6");
 
+/** The next one that is made is the first one's. */
+interface Waiter {
+  resolve: (netns: Netns) => void;
+  reject: (error: unknown) => void;
+}
+
 export class NetnsPool {
   readonly #options: NetnsPoolOptions;
+  readonly #maker = new Maker();
   readonly #used = new Set<number>();
   /** Of instances of a former agent, and still there: what is made anew with such a number is another's. */
   readonly #adoptable = new Set<number>();
   readonly #ready: Netns[] = [];
+  readonly #waiters: Waiter[] = [];
   readonly #making = new Set<Promise<void>>();
-  /** How many these make. */
-  #coming = 0;
+  #leaving: number[] = [];
+  #removal: Promise<void> = Promise.resolve();
   #closed = false;
   /** Where to look for a free one: an address rests for as long as it can before it is another's. */
   #nextSlot = 0;
@@ -67,19 +85,17 @@ export class NetnsPool {
   /** Keeps the namespaces with these names for their instances, removes all others of the prefix, begins to fill. */
   async start(adopted: readonly string[]): Promise<void> {
     const { prefix } = this.#options;
+    await mkdir(NETNS_DIR, { recursive: true });
     // After a reboot, or after their mount namespace went away, names are all that is left of them.
     const mounted = await mountPoints();
     for (const name of adopted) {
       const slot = slotOfNetns(prefix, name);
-      if (slot !== undefined && mounted.has(`/run/netns/${name}`)) this.#adoptable.add(slot);
+      if (slot !== undefined && mounted.has(join(NETNS_DIR, name))) this.#adoptable.add(slot);
     }
     for (const slot of this.#adoptable) this.#used.add(slot);
     this.#nextSlot = Math.max(-1, ...this.#used) + 1;
-    const { stdout } = await run(["ip", "netns", "list"]);
-    for (const line of stdout.split("\n")) {
-      const slot = slotOfNetns(prefix, line.split(" ")[0] ?? "");
-      if (slot !== undefined && !this.#used.has(slot)) await this.#remove(slot);
-    }
+    const left = (await readdir(NETNS_DIR)).flatMap((name) => slotOfNetns(prefix, name) ?? []).filter((slot) => !this.#used.has(slot));
+    await Promise.all(left.map((slot) => this.#remove(slot)));
     this.#fill();
   }
 
@@ -89,26 +105,33 @@ export class NetnsPool {
     return slot === undefined || !this.#adoptable.has(slot) ? undefined : this.#describe(slot);
   }
 
-  /** @throws CommandError */
+  /** @throws RtnetlinkError; Error of a file; RangeError when no address is left */
   async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
-    const netns = this.#ready.shift() ?? (await this.#makeOne());
+    const ready = this.#ready.shift();
+    const made = ready ?? new Promise<Netns>((resolve, reject) => this.#waiters.push({ resolve, reject }));
     this.#fill();
-    if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) await run(limitEgress(egressBytesPerSecond), { netns: netns.path });
+    const netns = await made;
+    if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) inside(netns, (index) => [limitEgress(index, egressBytesPerSecond)]);
     return netns;
   }
 
   /** Nothing comes to instances or leaves them until `join`. */
-  async cutOff(): Promise<void> {
-    await runUnchecked(["ip", "-force", "-batch", "-"], { input: cutBatch(this.#options.prefix, [...this.#used]) });
+  cutOff(): Promise<void> {
+    return this.#askHost(() => this.#inUse().map(({ hostInterface }) => setLink(hostInterface, "down")));
   }
 
+  /** With the routes that went. */
   async join(): Promise<void> {
-    if (this.#used.size > 0) await runUnchecked(["ip", "-force", "-batch", "-"], { input: joinBatch(this.#options.prefix, this.#options.subnet, [...this.#used]) });
+    await this.#askHost(() => this.#inUse().map(({ hostInterface }) => setLink(hostInterface, "up")));
+    await this.#askHost((host) => this.#inUse().flatMap(({ hostInterface, address }) => {
+      const index = host.indexOf(hostInterface);
+      return index === undefined ? [] : hostRoute(index, address);
+    }));
   }
 
-  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. */
-  async restore(netns: Netns): Promise<void> {
-    await run(["ip", "-n", netns.name, "-batch", "-"], { input: innerBatch(this.#options.subnet, netns.slot) });
+  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. @throws RtnetlinkError */
+  restore(netns: Netns): void {
+    inside(netns, (index) => innerRequests(index, netns.address));
   }
 
   /** Used namespaces are not used again: the next instance gets a fresh one. */
@@ -121,62 +144,48 @@ export class NetnsPool {
   /** Stops filling. Namespaces in use stay. */
   async close(): Promise<void> {
     this.#closed = true;
-    await Promise.all(this.#making);
-    for (const netns of this.#ready.splice(0)) await this.release(netns);
+    while (this.#making.size > 0) await Promise.all(this.#making);
+    await Promise.all(this.#ready.splice(0).map((netns) => this.release(netns)));
+    await this.#maker.close();
   }
 
   #fill(): void {
-    while (!this.#closed && this.#making.size < MAKERS) {
-      const count = Math.min(MADE_TOGETHER, this.#options.ready - this.#ready.length - this.#coming);
-      if (count <= 0) return;
-      this.#coming += count;
-      const making = this.#make(count)
-        .then((made) => void this.#ready.push(...made), (error: unknown) => {
-          this.#options.onError(error);
-          return sleep(PAUSE_MS, undefined, { ref: false });
-        })
-        .finally(() => {
-          this.#coming -= count;
-          this.#making.delete(making);
-          this.#fill();
-        });
+    const isWanted = () => this.#ready.length + this.#making.size < this.#waiters.length + (this.#closed ? 0 : this.#options.ready);
+    while (this.#making.size < MADE_AHEAD && isWanted()) {
+      const making = this.#make().finally(() => {
+        this.#making.delete(making);
+        this.#fill();
+      });
       this.#making.add(making);
     }
   }
 
-  async #makeOne(): Promise<Netns> {
-    const [netns] = await this.#make(1);
-    return netns as Netns;
-  }
-
-  /** All of them or none. */
-  async #make(count: number): Promise<Netns[]> {
-    const { prefix, subnet } = this.#options;
-    const slots = Array.from({ length: count }, () => this.#takeSlot());
+  async #make(): Promise<void> {
     try {
-      await run(["ip", "-batch", "-"], { input: slots.map((slot) => hostBatch(prefix, subnet, slot, HAS_IPV6)).join("") });
-      return await Promise.all(slots.map((slot) => this.#fillOne(this.#describe(slot))));
+      const netns = await this.#makeOne();
+      const waiter = this.#waiters.shift();
+      if (waiter) waiter.resolve(netns);
+      else this.#ready.push(netns);
     } catch (error) {
-      for (const slot of slots) {
-        await this.#remove(slot);
-        this.#used.delete(slot);
-      }
-      throw error;
+      const waiter = this.#waiters.shift();
+      if (waiter) return waiter.reject(error);
+      this.#options.onError(error);
+      await sleep(PAUSE_MS, undefined, { ref: false });
     }
   }
 
-  async #fillOne(netns: Netns): Promise<Netns> {
-    await run(innerCommand(this.#options.egressBytesPerSecond), { input: innerBatch(this.#options.subnet, netns.slot), netns: netns.path });
-    // The kernel's own word against foreign source addresses, beside the firewall's.
-    await writeFile(`/proc/sys/net/ipv4/conf/${netns.hostInterface}/rp_filter`, "1");
-    return netns;
-  }
-
-  #takeSlot(): number {
+  async #makeOne(): Promise<Netns> {
     const slot = this.#freeSlot();
+    const netns = this.#describe(slot);
     this.#used.add(slot);
     this.#nextSlot = slot + 1;
-    return slot;
+    try {
+      await this.#maker.make({ ...netns, egressBytesPerSecond: this.#options.egressBytesPerSecond, hasIpv6: HAS_IPV6 });
+      return netns;
+    } catch (error) {
+      await this.release(netns);
+      throw error;
+    }
   }
 
   #freeSlot(): number {
@@ -190,10 +199,83 @@ export class NetnsPool {
 
   #describe(slot: number): Netns {
     const name = netnsName(this.#options.prefix, slot);
-    return { slot, name, path: `/run/netns/${name}`, address: slotAddress(this.#options.subnet, slot), hostInterface: interfaceName(this.#options.prefix, slot) };
+    return { slot, name, path: join(NETNS_DIR, name), address: slotAddress(this.#options.subnet, slot), hostInterface: interfaceName(this.#options.prefix, slot) };
   }
 
-  async #remove(slot: number): Promise<void> {
-    await runUnchecked(["ip", "-force", "-batch", "-"], { input: removeBatch(this.#options.prefix, slot) });
+  #inUse(): Netns[] {
+    return [...this.#used].map((slot) => this.#describe(slot));
+  }
+
+  /** On a thread: the kernel waits for all processors. Of an interface that is gone already there is nothing to do. */
+  async #askHost(requests: (host: Rtnetlink) => Request[]): Promise<void> {
+    const host = new Rtnetlink();
+    try {
+      for (const error of await host.askSoon(...requests(host))) if (error.code !== "ENODEV") this.#options.onError(error);
+    } finally {
+      host.close();
+    }
+  }
+
+  /** Those that come while others go, go together: the kernel waits for all processors each time. */
+  #remove(slot: number): Promise<void> {
+    this.#leaving.push(slot);
+    return (this.#removal = this.#removal.then(() => this.#removeLeaving()).catch(this.#options.onError));
+  }
+
+  async #removeLeaving(): Promise<void> {
+    const leaving = this.#leaving.map((slot) => this.#describe(slot));
+    this.#leaving = [];
+    if (leaving.length === 0) return;
+    // The pairs first: a namespace itself may live on for as long as a socket in it does.
+    await this.#askHost(() => deletePairs(leaving.map(({ hostInterface }) => hostInterface), randomInt(FIRST_GROUP, LAST_GROUP)));
+    await Promise.all(leaving.map(async ({ path }) => {
+      await umountSoon(path);
+      await rm(path, { force: true });
+    }));
+  }
+}
+
+/** `requests`: of the interface inside. @throws RtnetlinkError */
+function inside(netns: Netns, requests: (index: number) => Request[]): void {
+  const inner = withinNetns(netns.path, () => new Rtnetlink());
+  try {
+    inner.ask(...requests(inner.mustFind(INNER_INTERFACE)));
+  } finally {
+    inner.close();
+  }
+}
+
+/** The thread of `net-maker.ts`. */
+class Maker {
+  #worker: Worker | undefined;
+  readonly #waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+
+  /** @throws RtnetlinkError; Error of a file */
+  make(order: NetnsOrder): Promise<void> {
+    this.#worker ??= this.#start();
+    const made = new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#worker.postMessage(order);
+    return made;
+  }
+
+  async close(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL("net-maker.ts", import.meta.url), { trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } });
+    worker.unref();
+    worker.on("message", ({ error }: NetnsAnswer) => {
+      const next = this.#waiting.shift();
+      if (error) next?.reject(error);
+      else next?.resolve();
+    });
+    const end = (error: Error) => {
+      if (this.#worker === worker) this.#worker = undefined;
+      for (const one of this.#waiting.splice(0)) one.reject(error);
+    };
+    worker.on("error", end);
+    worker.on("exit", () => end(new Error("the thread that makes network namespaces has ended")));
+    return worker;
   }
 }

@@ -1,7 +1,6 @@
 /** The one place that starts other programs: an argument array, no shell, bounded output and time. */
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
 import type { Readable } from "node:stream";
-import { withinNetns } from "./syscalls.ts";
 
 export interface RunOptions {
   input?: string | Uint8Array;
@@ -11,8 +10,6 @@ export interface RunOptions {
   maxOutputBytes?: number;
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  /** Network namespace that it runs in. */
-  netns?: string;
   signal?: AbortSignal;
 }
 
@@ -114,7 +111,7 @@ function runHere(argv: readonly string[], options: RunOptions): Promise<RunResul
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.signal === undefined ? {} : { signal: options.signal, killSignal: "SIGKILL" }),
     };
-    const child = options.netns === undefined ? start(argv, settings) : withinNetns(options.netns, () => start(argv, settings));
+    const child = start(argv, settings);
     const stdout = collect(child.stdout, maxOutputBytes);
     const stderr = collect(child.stderr, maxOutputBytes);
     const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);

@@ -1,5 +1,5 @@
 /** System calls that Node.js does not offer: a program started for each takes longer than the call, by far. Linux alone. */
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import koffi from "koffi";
 
 /** MS_NOSUID, MS_NODEV, MS_NOATIME. */
@@ -15,6 +15,13 @@ const MNT_DETACH = 2;
 const OPEN_TREE_CLONE = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const UMOUNT_NOFOLLOW = 8;
+const MS_BIND = 4096;
+const [AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC, NETLINK_ROUTE] = [16, 3, O_CLOEXEC, 0];
+/** Answers say what was wrong, and do not repeat what was asked. */
+const [SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK] = [270, 10, 11];
+
+/** Of the thread that looks. */
+const OWN_NETNS = "/proc/thread-self/ns/net";
 
 /** Loaded when first called: most processes never do. */
 let calls: ReturnType<typeof load> | undefined;
@@ -31,6 +38,11 @@ function load() {
     memfd: libc.func("int memfd_create(const char *name, unsigned int flags)"),
     setns: libc.func("int setns(int descriptor, int kind)"),
     pipe2: libc.func("int pipe2(_Out_ int *ends, int flags)"),
+    receive: libc.func("long recv(int descriptor, void *bytes, size_t length, int flags)"),
+    send: libc.func("long send(int descriptor, const void *bytes, size_t length, int flags)"),
+    setsockopt: libc.func("int setsockopt(int descriptor, int level, int option, const void *value, unsigned int length)"),
+    socket: libc.func("int socket(int family, int type, int protocol)"),
+    unshare: libc.func("int unshare(int kinds)"),
     prlimit: libc.func("int prlimit(int pid, int resource, const void *limit, void *former)"),
     umount2: libc.func("int umount2(const char *target, int flags)"),
   };
@@ -71,12 +83,35 @@ export function mountHeld(descriptor: number, target: string): void {
   if (calls.moveMount(descriptor, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) !== 0) throw failed(`mounting at ${target}`);
 }
 
-/** Does it with this thread in that network namespace: what it starts there stays there. At once; the thread is back when this returns. */
+/** Does it with this thread in that network namespace. At once; the thread is back when this returns. */
 export function withinNetns<T>(path: string, work: () => T): T {
-  calls ??= load();
-  const [there, here] = [openSync(path, "r"), openSync("/proc/thread-self/ns/net", "r")];
+  const there = openSync(path, "r");
   try {
-    if (calls.setns(there, CLONE_NEWNET) !== 0) throw failed(`entering ${path}`);
+    return elsewhere(() => {
+      if (calls?.setns(there, CLONE_NEWNET) !== 0) throw failed(`entering ${path}`);
+    }, work);
+  } finally {
+    closeSync(there);
+  }
+}
+
+/** The same in a new one, which this path stands for from then on. */
+export function withinNewNetns<T>(path: string, work: () => T): T {
+  return elsewhere(() => {
+    if (calls?.unshare(CLONE_NEWNET) !== 0) throw failed("making a network namespace");
+  }, () => {
+    writeFileSync(path, "", { flag: "wx" });
+    if (calls?.mount(OWN_NETNS, path, null, MS_BIND, null) !== 0) throw failed(`mounting at ${path}`);
+    return work();
+  });
+}
+
+/** `go`: of this thread alone. */
+function elsewhere<T>(go: () => void, work: () => T): T {
+  calls ??= load();
+  const here = openSync(OWN_NETNS, "r");
+  try {
+    go();
     try {
       return work();
     } finally {
@@ -84,9 +119,39 @@ export function withinNetns<T>(path: string, work: () => T): T {
       if (calls.setns(here, CLONE_NEWNET) !== 0) process.abort();
     }
   } finally {
-    closeSync(there);
     closeSync(here);
   }
+}
+
+/** A socket to the kernel's routing in this thread's network namespace: descriptor. Source: `man 7 netlink`. @throws Error with the errno's name as `code` */
+export function openRtnetlink(): number {
+  calls ??= load();
+  const descriptor = calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) as number;
+  if (descriptor < 0) throw failed("opening a socket to the kernel");
+  for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) calls.setsockopt(descriptor, SOL_NETLINK, option, Buffer.from(Int32Array.of(1).buffer), 4);
+  return descriptor;
+}
+
+/** send(2). @throws Error with the errno's name as `code` */
+export function sendNow(descriptor: number, bytes: Buffer): void {
+  calls ??= load();
+  if ((calls.send(descriptor, bytes, bytes.length, 0) as number) < 0) throw failed("sending");
+}
+
+/** The same on a thread. @throws Error */
+export async function sendSoon(descriptor: number, bytes: Buffer): Promise<void> {
+  calls ??= load();
+  const { send } = calls;
+  const sent = await onThread((done) => send.async(descriptor, bytes, bytes.length, 0, done));
+  if (sent < 0) throw new Error("sending failed");
+}
+
+/** recv(2): how many bytes. Waits for them. @throws Error with the errno's name as `code` */
+export function receive(descriptor: number, bytes: Buffer): number {
+  calls ??= load();
+  const received = calls.receive(descriptor, bytes, bytes.length, 0) as number;
+  if (received < 0) throw failed("receiving");
+  return received;
 }
 
 /** ioctl(2), with bytes if it takes some. @throws Error with the errno's name as `code` */
@@ -163,6 +228,6 @@ function failed(what: string): Error & { code: string } {
   return Object.assign(new Error(`${what} failed: ${code}`), { code });
 }
 
-function errnoName(errno: number): string {
+export function errnoName(errno: number): string {
   return Object.entries(koffi.os.errno).find(([, value]) => value === errno)?.[0] ?? `errno ${errno}`;
 }

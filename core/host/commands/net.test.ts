@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { hostBatch, innerBatch, netnsName, slotAddress, slotOfNetns } from "./net.ts";
+import { netnsName, slotAddress, slotOfNetns } from "./net.ts";
 
 test("slots get addresses in order, and an end is an error", () => {
   assert.equal(slotAddress("10.201.0.0/16", 0), "10.201.0.16");
@@ -12,10 +12,4 @@ test("a namespace's name leads back to its slot, and only with the same prefix",
   assert.equal(slotOfNetns("bth", netnsName("bth", 42)), 42);
   assert.equal(slotOfNetns("bth", "bt-i42"), undefined);
   assert.equal(slotOfNetns("bth", "bth-i4x"), undefined);
-});
-
-test("the batches make a routed pair", () => {
-  assert.match(hostBatch("bth", "10.201.0.0/16", 1, true), /^link add bthi1 type veth peer name eth0 netns bth-i1$/m);
-  assert.match(hostBatch("bth", "10.201.0.0/16", 1, false), /^route add 10\.201\.0\.17\/32 dev bthi1$/m);
-  assert.match(innerBatch("10.201.0.0/16", 1), /^route replace default via 169\.254\.1\.1 dev eth0$/m);
 });

@@ -1,7 +1,10 @@
-/** Text for `ip -batch` that makes an instance's network: a routed pair, no bridge. Pure. */
+/** What an instance's network is made of: a routed pair, no bridge. Pure. */
+import { deleteGroup, setAddress, setDefaultRoute, setGroup, setLink, setLinkRoute, setRate, setStrict, type Request } from "./rtnetlink.ts";
 
 /** The gateway inside every namespace: the host's end of the pair has it, on every pair the same. */
 export const GATEWAY_ADDRESS = "169.254.1.1";
+/** The instance's end of its pair. */
+export const INNER_INTERFACE = "eth0";
 /** Addresses at the start of the subnet that no slot gets. */
 const RESERVED = 16;
 
@@ -40,55 +43,26 @@ export const slotCount = (subnet: string) => 2 ** (32 - Number(subnet.split("/")
 
 /** So much goes out at once after a pause: enough for a whole large packet, and for a twentieth of a second. */
 const SHORTEST_BURST_BYTES = 65_536;
+const EGRESS_LATENCY_MS = 100;
 
 /** Holds back what an instance sends above its rate. Inside: its own end belongs to the host too, and who sends waits instead of losing packets. */
-export const limitEgress = (bytesPerSecond: number) => [
-  "tc", "qdisc", "replace", "dev", "eth0", "root", "tbf",
-  "rate", `${bytesPerSecond}bps`, "burst", `${Math.max(SHORTEST_BURST_BYTES, Math.ceil(bytesPerSecond / 20))}`, "latency", "100ms",
+export const limitEgress = (index: number, bytesPerSecond: number) =>
+  setRate(index, { bytesPerSecond, burstBytes: Math.max(SHORTEST_BURST_BYTES, Math.ceil(bytesPerSecond / 20)), latencyMs: EGRESS_LATENCY_MS });
+
+/** The host's end of a pair: the kernel's own word against foreign source addresses, beside the firewall's; then up. */
+export const hostLink = (name: string, hasIpv6: boolean): Request[] => [setStrict(name, hasIpv6), setLink(name, "up")];
+
+/** From the host to the instance. Again after its link was down, which takes routes away. */
+export const hostRoute = (index: number, address: string): Request[] => [setAddress(index, GATEWAY_ADDRESS), setLinkRoute(index, address)];
+
+/** Inside; also for a namespace that lost its address. */
+export const innerRequests = (index: number, address: string): Request[] => [
+  setLink("lo", "up"),
+  setAddress(index, address),
+  setLink(INNER_INTERFACE, "up"),
+  setLinkRoute(index, GATEWAY_ADDRESS),
+  setDefaultRoute(index, GATEWAY_ADDRESS),
 ];
 
-/** For `ip -batch`: their links down, which cuts connections off and ends none; or up again, with the routes that went. */
-export const cutBatch = (prefix: string, slots: readonly number[]) => slots.map((slot) => `link set ${interfaceName(prefix, slot)} down\n`).join("");
-export const joinBatch = (prefix: string, subnet: string, slots: readonly number[]) =>
-  slots.map((slot) => `link set ${interfaceName(prefix, slot)} up\nroute replace ${slotAddress(subnet, slot)}/32 dev ${interfaceName(prefix, slot)}\n`).join("");
-
-/** First batch, in the host's namespace: makes the other one too. */
-export function hostBatch(prefix: string, subnet: string, slot: number, hasIpv6: boolean): string {
-  const host = interfaceName(prefix, slot);
-  const netns = netnsName(prefix, slot);
-  return [
-    `netns add ${netns}`,
-    `link add ${host} type veth peer name eth0 netns ${netns}`,
-    // It needs no IPv6 address, and the routes of all others would be looked through for it.
-    ...(hasIpv6 ? [`link set ${host} addrgenmode none`] : []),
-    `addr add ${GATEWAY_ADDRESS}/32 dev ${host}`,
-    `link set ${host} up`,
-    `route add ${slotAddress(subnet, slot)}/32 dev ${host}`,
-    "",
-  ].join("\n");
-}
-
-/** Second batch, inside the new namespace; also for one that lost its address. */
-export function innerBatch(subnet: string, slot: number): string {
-  return [
-    "link set lo up",
-    `addr replace ${slotAddress(subnet, slot)}/32 dev eth0`,
-    "link set eth0 up",
-    `route replace ${GATEWAY_ADDRESS}/32 dev eth0`,
-    `route replace default via ${GATEWAY_ADDRESS} dev eth0`,
-    "",
-  ].join("\n");
-}
-
-/**
- * Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. `all` is
- * what comes later, too; a kernel without IPv6 has no such file. No name is looked up twice: the kernel looks through those of
- * all namespaces.
- */
-const SYSCTL_SCRIPT = "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start; echo 1 2>/dev/null > /proc/sys/net/ipv6/conf/all/disable_ipv6";
-
-/** All that is to be done inside, with `innerBatch` on its input: one program that becomes the next. */
-export const innerCommand = (egressBytesPerSecond: number) => ["sh", "-c", `${SYSCTL_SCRIPT}; ip -batch - && exec ${limitEgress(egressBytesPerSecond).join(" ")}`];
-
-/** The pair first: the namespace itself may live on for as long as a socket in it does. */
-export const removeBatch = (prefix: string, slot: number) => `link delete ${interfaceName(prefix, slot)}\nnetns delete ${netnsName(prefix, slot)}\n`;
+/** Ends pairs together. `group`: nobody else's. */
+export const deletePairs = (hostInterfaces: readonly string[], group: number): Request[] => [...hostInterfaces.map((name) => setGroup(name, group)), deleteGroup(group)];

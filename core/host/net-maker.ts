@@ -1,0 +1,51 @@
+/** A thread that makes network namespaces with their way to the host, one after the other: whoever is inside one is there with its whole thread. */
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
+import { hostLink, hostRoute, innerRequests, INNER_INTERFACE, limitEgress } from "./commands/net.ts";
+import { addVeth } from "./commands/rtnetlink.ts";
+import { Rtnetlink } from "./rtnetlink.ts";
+import { withinNewNetns } from "./syscalls.ts";
+
+/** What is to be made. */
+export interface NetnsOrder {
+  path: string;
+  hostInterface: string;
+  address: string;
+  egressBytesPerSecond: number;
+  hasIpv6: boolean;
+}
+
+/** Answers come in the order of what was asked for. */
+export type NetnsAnswer = { error?: Error };
+
+const host = new Rtnetlink();
+
+parentPort?.on("message", (order: NetnsOrder) => {
+  let answer: NetnsAnswer = {};
+  try {
+    withinNewNetns(order.path, () => makeInside(order));
+  } catch (error) {
+    answer = { error: error as Error };
+  }
+  parentPort?.postMessage(answer);
+});
+
+/** @throws RtnetlinkError; Error of a file */
+function makeInside({ hostInterface, address, egressBytesPerSecond, hasIpv6 }: NetnsOrder): void {
+  const inner = new Rtnetlink();
+  const here = openSync("/proc/thread-self/ns/net", "r");
+  try {
+    // Ports below 1024 need no capability here: the namespace belongs to the host, so an app's own could not grant it. No name
+    // is looked up twice: the kernel looks through those of all namespaces.
+    writeFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    // `all` is what comes later, too.
+    if (hasIpv6) writeFileSync("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
+    host.ask(addVeth(hostInterface, INNER_INTERFACE, here), ...hostLink(hostInterface, hasIpv6));
+    host.ask(...hostRoute(host.mustFind(hostInterface), address));
+    const index = inner.mustFind(INNER_INTERFACE);
+    inner.ask(...innerRequests(index, address), limitEgress(index, egressBytesPerSecond));
+  } finally {
+    closeSync(here);
+    inner.close();
+  }
+}
