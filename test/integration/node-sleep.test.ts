@@ -131,6 +131,8 @@ describe("sleeping instances", () => {
     const both = await Promise.all([woken(desired.id), woken(desired.id)]);
     assert.ok(both.some(({ was }) => was === "standby") && both.every(({ was }) => was === "standby" || was === "running"), JSON.stringify(both));
     assert.equal(await ask(url), 200);
+    // Its last report may be older than the wake.
+    await until(() => temperature(desired.id)?.is !== "standby");
     await cooled(desired.id, "standby");
     assert.equal((await woken(desired.id)).was, "standby");
     assert.equal(await ask(url), 200);
