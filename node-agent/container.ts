@@ -1,10 +1,11 @@
 /** One container's files, mounts and process: each step by itself; `instance.ts` decides when. */
-import { closeSync, constants, openSync, readFileSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, constants, existsSync, openSync, readFileSync, rmSync, unlinkSync, writeSync } from "node:fs";
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { confineCpu, removeCgroup, setCpuQuota } from "../core/host/cgroup.ts";
 import { conmon } from "../core/host/commands/conmon.ts";
+import { CRUN_UNCOPIED } from "../core/host/commands/crun.ts";
 import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
 import { thaw } from "../core/host/freezer.ts";
 import type { Disks } from "../core/host/disks.ts";
@@ -158,7 +159,8 @@ export class Container {
   /** The monitor goes on before the program that began it has written its id. */
   async #monitorPid(): Promise<number> {
     for (const deadline = performance.now() + CREATE_TIMEOUT_MS; performance.now() < deadline; await sleep(MONITOR_PAUSE_MS)) {
-      const text = await readFile(this.#monitorPidFile, "utf8").catch(() => "");
+      // In memory: waiting for a thread would take longer.
+      const text = existsSync(this.#monitorPidFile) ? readFileSync(this.#monitorPidFile, "utf8") : "";
       if (/^\d+/.test(text)) return Number.parseInt(text, 10);
     }
     throw new Error("the container's monitor did not say its id");
@@ -174,7 +176,7 @@ export class Container {
 
   async #create(): Promise<number> {
     // The id of a former monitor may be another process's by now.
-    await Promise.all([rm(this.exitFile, { force: true }), rm(this.#monitorPidFile, { force: true })]);
+    for (const file of [this.exitFile, this.#monitorPidFile]) rmSync(file, { force: true });
     const argv = conmon(this.runtime, {
       id: this.#desired.id,
       bundle: this.#bundle,
@@ -186,7 +188,7 @@ export class Container {
       // The older half is kept beside it.
       logBytes: Math.floor(this.#desired.limits.logBytes / 2),
     });
-    const { line, stderr } = await runLine(argv, { timeoutMs: CREATE_TIMEOUT_MS, cwd: this.#bundle, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3" } });
+    const { line, stderr } = await runLine(argv, { timeoutMs: CREATE_TIMEOUT_MS, cwd: this.#bundle, env: { PATH: process.env["PATH"], _OCI_SYNCPIPE: "3", [CRUN_UNCOPIED]: process.env[CRUN_UNCOPIED] } });
     if (line === "") throw new Error(`the container's monitor ended: ${stderr.trim()}`);
     const { data, message } = JSON.parse(line) as { data: number; message?: string };
     if (data > 0) return data;

@@ -3,7 +3,8 @@
  * One directory a layer, named by its diffID; an index file beside it says its size and, by its time, its last use.
  */
 import { createHash, randomUUID } from "node:crypto";
-import { chown, mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readFileSync, utimesSync } from "node:fs";
+import { chown, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -64,7 +65,7 @@ export class LayerStore {
     // The empty image, and what holds an overlay's place when an image has no layer.
     await mkdir(join(this.layersDir, "empty"), { recursive: true });
     for (const name of await readdir(this.layersDir)) {
-      if (name !== "empty" && (await this.#read(name)) === undefined) await rm(join(this.layersDir, name), { recursive: true, force: true });
+      if (name !== "empty" && this.#read(name) === undefined) await rm(join(this.layersDir, name), { recursive: true, force: true });
     }
   }
 
@@ -79,7 +80,7 @@ export class LayerStore {
   async evict(): Promise<string[]> {
     const entries = [];
     for (const name of await readdir(this.#index)) {
-      const entry = await this.#read(name);
+      const entry = this.#read(name);
       const { mtimeMs } = await stat(join(this.#index, name));
       if (entry) entries.push({ name, bytes: entry.bytes, usedAt: mtimeMs });
     }
@@ -105,11 +106,11 @@ export class LayerStore {
   async #ensureOne(layer: PullLayer, signal: AbortSignal): Promise<boolean> {
     const name = layerName(layer.diffId);
     await this.#removing.get(name);
-    const known = await this.#read(name);
+    const known = this.#read(name);
     if (known && known.diffId !== layer.diffId) throw new BadLayer(`two layers share the short name ${name}`);
     if (known?.digests.includes(layer.digest)) {
       const now = new Date();
-      await utimes(join(this.#index, name), now, now);
+      utimesSync(join(this.#index, name), now, now);
       return false;
     }
     // Whoever asks for the same blob as the same layer meanwhile waits for the same pull; nobody's going away ends it for the others.
@@ -147,20 +148,19 @@ export class LayerStore {
   /** The layer in `dir` becomes visible, unless another blob has brought it before. */
   async #publish(layer: PullLayer, name: string, dir: string, bytes: number): Promise<void> {
     await this.#removing.get(name);
-    const known = await this.#read(name);
+    const known = this.#read(name);
     if (known === undefined) await rename(join(dir, "root"), join(this.layersDir, name));
     await writeFile(join(dir, "index"), JSON.stringify({ diffId: layer.diffId, bytes, digests: [...(known?.digests ?? []), layer.digest] } satisfies IndexEntry));
     await rename(join(dir, "index"), join(this.#index, name));
   }
 
-  async #read(name: string): Promise<IndexEntry | undefined> {
-    const text = await readFile(join(this.#index, name), "utf8").catch(() => undefined);
-    if (text === undefined) return undefined;
+  /** At once: the files are small, and every start reads one a layer. */
+  #read(name: string): IndexEntry | undefined {
     try {
       // Former agents wrote down no blobs.
-      return { digests: [], ...(JSON.parse(text) as Omit<IndexEntry, "digests">) };
+      return { digests: [], ...(JSON.parse(readFileSync(join(this.#index, name), "utf8")) as Omit<IndexEntry, "digests">) };
     } catch {
-      // The host crashed before it was on the disk: neither may its layer be whole.
+      // There is none, or the host crashed before it was on the disk: neither may its layer be whole.
       return undefined;
     }
   }

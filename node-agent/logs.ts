@@ -1,6 +1,6 @@
 /** Reading what conmon wrote: one line each, `<time> <stdout|stderr> <F|P> <text>`, P when the line goes on. */
-import { statSync } from "node:fs";
-import { link, open, rename, stat, type FileHandle } from "node:fs/promises";
+import { linkSync, statSync } from "node:fs";
+import { open, rename, stat, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEntry } from "../core/contract/node-channel.ts";
 
@@ -73,8 +73,11 @@ export async function keepOlder(path: string): Promise<void> {
   const [now, before] = [path, held].map((name) => statSync(name, { throwIfNoEntry: false })?.ino);
   if (now === undefined || now === before) return;
   if (before !== undefined) await rename(held, olderLog(path));
-  // Another reader may have been first.
-  await link(path, held).catch(() => {});
+  try {
+    linkSync(path, held);
+  } catch {
+    // Another reader may have been first.
+  }
 }
 
 /** The last entries of a log, oldest first. Empty when there is no log. */

@@ -8,16 +8,16 @@ import { join } from "node:path";
 import { readEnv } from "../core/env.ts";
 import { cgroupVersion } from "../core/host/cgroup.ts";
 import { Disks } from "../core/host/disks.ts";
-import { crunClass } from "../core/host/commands/crun.ts";
+import { crunClass, CRUN_UNCOPIED } from "../core/host/commands/crun.ts";
 import { gvisorClass } from "../core/host/commands/runsc.ts";
 import { diskBelow } from "../core/host/io-limits.ts";
-import { mountMemory } from "../core/host/mounts.ts";
+import { mountMemory, mountPoints } from "../core/host/mounts.ts";
 import { DNS_PORT, hostAddress } from "../core/host/commands/net.ts";
 import { Fabric, openResolverAddress } from "../core/host/fabric.ts";
 import { Firewall, hostResolvers, tenantConnections } from "../core/host/firewall.ts";
 import { NetnsPool } from "../core/host/net.ts";
+import { makeReadOnly } from "../core/host/syscalls.ts";
 import { forbidCoreFiles, liftSharedLimits } from "../core/host/shared-limits.ts";
-import { startSpawner } from "../core/host/spawner.ts";
 import { MAIN } from "../core/contract/pods.ts";
 import type { FromNode, InstanceUsage, ToNode } from "../core/contract/node-channel.ts";
 import { openLog } from "../core/log.ts";
@@ -62,7 +62,12 @@ const hasAddress = address !== "";
 
 forbidCoreFiles();
 liftSharedLimits(log);
-startSpawner((error) => log.error({ err: error }, "programs are started by the agent itself"));
+try {
+  if (!(await mountPoints()).has(runtime.crun)) makeReadOnly(runtime.crun);
+  process.env[CRUN_UNCOPIED] = "1";
+} catch (error) {
+  log.warn({ err: error }, "containers start more slowly: crun copies itself each time");
+}
 await openResolverAddress(prefix, subnet);
 await mountMemory(runDir);
 const pool = new NetnsPool({

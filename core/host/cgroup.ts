@@ -1,8 +1,9 @@
 /** Reading and ending control groups, on v1 and v2. Paths are below each hierarchy's root, `/berth-bth/ins_…`. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { readdir, rmdir, writeFile } from "node:fs/promises";
+import { readdir, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { writeSlowly } from "./slow-file.ts";
 import { CPU_PERIOD_US, cpuQuotaUs, cpuShares, cpuWeight } from "../domain/cpu-quota.ts";
 
 const ROOT = "/sys/fs/cgroup";
@@ -59,7 +60,7 @@ export async function confineCpu(path: string, pid: number, cpuMillis: number): 
   else writeFileSync(join(dir, "cpu.shares"), String(cpuShares(cpuMillis)));
   setCpuQuota(path, cpuMillis);
   // Where the host does not favour such changes, the kernel waits.
-  await writeFile(join(dir, "cgroup.procs"), String(pid)).catch((error: NodeJS.ErrnoException) => {
+  await writeSlowly(join(dir, "cgroup.procs"), String(pid)).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== "ESRCH") throw error;
   });
 }

@@ -5,9 +5,9 @@
  * kernel and for the group.
  */
 import { existsSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { cgroupVersion } from "./cgroup.ts";
+import { writeSlowly } from "./slow-file.ts";
 
 export interface IoLimits {
   ioBytesPerSecond: number;
@@ -40,8 +40,8 @@ export function loopBelow(path: string): string | undefined {
 /** Limits what is written back to a loop device, on v1. The first time for a device takes 30 ms, in which it does nothing else. */
 export async function limitWriteback(loop: string, { ioBytesPerSecond, ioOperationsPerSecond }: IoLimits): Promise<void> {
   if (cgroupVersion() === "v2" || !existsSync(WRITEBACK_BYTES)) return;
-  await writeFile(WRITEBACK_BYTES, `${loop} ${ioBytesPerSecond}`);
-  await writeFile(WRITEBACK_OPERATIONS, `${loop} ${ioOperationsPerSecond}`);
+  await writeSlowly(WRITEBACK_BYTES, `${loop} ${ioBytesPerSecond}`);
+  await writeSlowly(WRITEBACK_OPERATIONS, `${loop} ${ioOperationsPerSecond}`);
 }
 
 /** The same for what a group writes to it, or reads: on v1 what it writes itself, as when it flushes a file. At once: the device has limits already. */

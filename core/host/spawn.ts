@@ -1,6 +1,10 @@
 /** The one place that starts other programs: an argument array, no shell, bounded output and time. */
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
-import type { Readable } from "node:stream";
+import { once } from "node:events";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
+import { spawnSoon, untilExited, type SpawnSettings } from "./posix-spawn.ts";
+import { makePipe, memoryFile } from "./syscalls.ts";
 
 export interface RunOptions {
   input?: string | Uint8Array;
@@ -8,9 +12,11 @@ export interface RunOptions {
   timeoutMs?: number;
   /** Most bytes kept of stdout and of stderr each; the rest is dropped. */
   maxOutputBytes?: number;
+  /** Programs are looked for along this process's PATH all the same. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
-  signal?: AbortSignal;
+  /** Ends the program with SIGKILL, too; what `run` throws is its reason then. */
+  signal?: AbortSignal | undefined;
 }
 
 export interface RunResult {
@@ -53,80 +59,71 @@ export interface LineResult {
   stderr: string;
 }
 
-/** Starts programs in this process's place. */
-export interface Runner {
-  run(argv: readonly string[], options: RunOptions): Promise<RunResult>;
-  line(argv: readonly string[], options: LineOptions): Promise<LineResult>;
-}
-
-let runner: Runner | undefined;
-
-/** From now on this one starts the programs of `run` and `runLine`; undefined: this process itself does. */
-export function useRunner(other: Runner | undefined): void {
-  runner = other;
-}
-
 /** Runs a program to its end, whatever its exit code. Throws only when it cannot be started. */
-export function runUnchecked(argv: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  // A signal cannot be sent along.
-  return runner && !options.signal ? runner.run(argv, options) : runHere(argv, options);
+export async function runUnchecked(argv: readonly string[], { input, timeoutMs = 60_000, maxOutputBytes = 2 ** 20, env, cwd, signal }: RunOptions = {}): Promise<RunResult> {
+  signal?.throwIfAborted();
+  // A file holds as much as there is, and nobody has to feed it.
+  const stdin = input === undefined ? null : memoryFile(input);
+  const { pid, readers } = await startPiped(argv, { env, cwd, descriptors: [stdin], pipes: 2 });
+  const kill = () => killNow(pid);
+  const timer = setTimeout(kill, timeoutMs);
+  signal?.addEventListener("abort", kill);
+  const [stdout = "", stderr = ""] = await Promise.all(readers.map((reader) => collect(reader, maxOutputBytes)));
+  // It may go on without them.
+  const end = await untilExited(pid);
+  clearTimeout(timer);
+  signal?.removeEventListener("abort", kill);
+  signal?.throwIfAborted();
+  return { ...end, stdout, stderr };
 }
 
 /** Starts a program that lives on by itself, and waits for the first line on its descriptor 3. Throws when it cannot be started or says nothing in time. */
-export function runLine(argv: readonly string[], options: LineOptions): Promise<LineResult> {
-  return runner ? runner.line(argv, options) : lineHere(argv, options);
-}
-
-function lineHere(argv: readonly string[], { timeoutMs, ...options }: LineOptions): Promise<LineResult> {
-  return new Promise((resolve, reject) => {
-    const child = start(argv, { ...options, stdio: ["ignore", "ignore", "pipe", "pipe"], detached: true });
-    const [pipe, errors] = [child.stdio[3] as Readable, child.stderr as Readable];
+export async function runLine(argv: readonly string[], { timeoutMs, env, cwd }: LineOptions): Promise<LineResult> {
+  const { pid, readers: [errors, pipe] } = await startPiped(argv, { env, cwd, descriptors: [null, null], pipes: 2, hasOwnSession: true });
+  let stderr = "";
+  errors?.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString("utf8")).slice(-4096)));
+  const line = await new Promise<string | undefined>((resolve) => {
     let text = "";
-    let stderr = "";
-    const finish = (error?: Error) => {
+    const timer = setTimeout(() => resolve(undefined), timeoutMs);
+    const finish = () => {
       clearTimeout(timer);
-      pipe.destroy();
-      errors.destroy();
-      child.unref();
-      if (error) reject(error);
-      else resolve({ line: text.split("\n")[0] ?? "", stderr });
+      resolve(text.split("\n")[0]);
     };
-    const timer = setTimeout(() => finish(new Error(`«${argv[0]}» said nothing within ${timeoutMs} ms: ${stderr.trim()}`)), timeoutMs);
-    child.on("error", finish);
-    errors.on("data", (chunk: Buffer) => (stderr = (stderr + chunk.toString("utf8")).slice(-4096)));
-    pipe.on("data", (chunk: Buffer) => {
+    pipe?.on("data", (chunk: Buffer) => {
       text += chunk.toString("utf8");
       if (text.includes("\n")) finish();
     });
-    pipe.on("end", () => finish());
+    pipe?.on("end", finish);
   });
+  for (const reader of [errors, pipe]) reader?.destroy();
+  // What lives on is a child of its own by now.
+  if (line === undefined) killNow(pid);
+  void untilExited(pid);
+  if (line === undefined) throw new Error(`«${argv[0]}» said nothing within ${timeoutMs} ms: ${stderr.trim()}`);
+  return { line, stderr };
 }
 
-function runHere(argv: readonly string[], options: RunOptions): Promise<RunResult> {
-  const { timeoutMs = 60_000, maxOutputBytes = 2 ** 20 } = options;
-  return new Promise((resolve, reject) => {
-    const settings: SpawnOptions = {
-      stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-      ...(options.env === undefined ? {} : { env: options.env }),
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      ...(options.signal === undefined ? {} : { signal: options.signal, killSignal: "SIGKILL" }),
-    };
-    const child = start(argv, settings);
-    const stdout = collect(child.stdout, maxOutputBytes);
-    const stderr = collect(child.stderr, maxOutputBytes);
-    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
-    child.on("error", (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    child.on("close", (code, signal) => {
-      clearTimeout(timer);
-      resolve({ code, signal, stdout: stdout(), stderr: stderr() });
-    });
-    // The program may end before it has read its input; its exit code says what was wrong.
-    child.stdin?.on("error", () => {});
-    if (options.input !== undefined) child.stdin?.end(options.input);
-  });
+/** `descriptors` are the program's first ones and this closes them; so many pipes come next, which this process reads. */
+async function startPiped(argv: readonly string[], { descriptors, pipes, ...settings }: SpawnSettings & { pipes: number }): Promise<{ pid: number; readers: Socket[] }> {
+  const made = Array.from({ length: pipes }, () => makePipe());
+  const theirs = [...descriptors, ...made.map(({ write }) => write)];
+  try {
+    const pid = await spawnSoon(argv, { ...settings, descriptors: theirs });
+    return { pid, readers: made.map(({ read }) => new Socket({ fd: read, readable: true, writable: false })) };
+  } catch (error) {
+    for (const { read } of made) closeSync(read);
+    throw error;
+  } finally {
+    for (const descriptor of theirs) if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+function killNow(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has just ended.
+  }
 }
 
 /** Starts a program and leaves its streams and its end to the caller. */
@@ -136,12 +133,13 @@ export function start(argv: readonly string[], options: SpawnOptions): ChildProc
   return spawn(command, args, { ...options, shell: false });
 }
 
-function collect(stream: NodeJS.ReadableStream | null, maxBytes: number): () => string {
+async function collect(stream: Socket, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = [];
   let kept = 0;
-  stream?.on("data", (chunk: Buffer) => {
+  stream.on("data", (chunk: Buffer) => {
     if (kept < maxBytes) chunks.push(chunk.subarray(0, maxBytes - kept));
     kept += chunk.length;
   });
-  return () => Buffer.concat(chunks).toString("utf8");
+  await once(stream, "close");
+  return Buffer.concat(chunks).toString("utf8");
 }

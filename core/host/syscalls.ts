@@ -15,7 +15,7 @@ const MNT_DETACH = 2;
 const OPEN_TREE_CLONE = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const UMOUNT_NOFOLLOW = 8;
-const MS_BIND = 4096;
+const [MS_RDONLY, MS_REMOUNT, MS_BIND] = [1, 32, 4096];
 const [AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC, NETLINK_ROUTE] = [16, 3, O_CLOEXEC, 0];
 /** Answers say what was wrong, and do not repeat what was asked. */
 const [SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK] = [270, 10, 11];
@@ -61,6 +61,13 @@ export async function mountSoon(source: string, target: string, type: string, op
   const result = await onThread((done) => mount.async(source, target, type, isPlain ? PLAIN : 0, options, done));
   // Once more here, where the reason can be asked for.
   if (result !== 0) mountNow(source, target, type, options, { isPlain });
+}
+
+/** The file or directory cannot be changed any more in this mount namespace. @throws Error with the errno's name as `code` */
+export function makeReadOnly(path: string): void {
+  calls ??= load();
+  if (calls.mount(path, path, null, MS_BIND, null) !== 0) throw failed(`mounting ${path} at itself`);
+  if (calls.mount(null, path, null, MS_REMOUNT | MS_BIND | MS_RDONLY, null) !== 0) throw failed(`making ${path} read-only`);
 }
 
 /** umount2(2), of what is not in use. @throws Error with the errno's name as `code` */
@@ -186,7 +193,7 @@ export async function umountSoon(target: string): Promise<boolean> {
   return (await call(UMOUNT_NOFOLLOW)) === 0 || (await call(UMOUNT_NOFOLLOW | MNT_DETACH)) === 0;
 }
 
-function onThread(begin: (done: (error: Error | null, result: number) => void) => void): Promise<number> {
+export function onThread(begin: (done: (error: Error | null, result: number) => void) => void): Promise<number> {
   return new Promise((resolve, reject) => begin((error, result) => (error ? reject(error) : resolve(result))));
 }
 
@@ -197,11 +204,12 @@ export function exchangeFiles(one: string, other: string): boolean {
 }
 
 /** A file that is in memory alone, with this content: descriptor, to be closed by the caller. */
-export function memoryFile(content: string): number {
+export function memoryFile(content: string | Uint8Array): number {
   calls ??= load();
   const descriptor = calls.memfd("berth", MFD_CLOEXEC) as number;
   if (descriptor < 0) throw failed("memfd_create");
-  writeSync(descriptor, content, 0);
+  if (typeof content === "string") writeSync(descriptor, content, 0);
+  else writeSync(descriptor, content, 0, content.length, 0);
   return descriptor;
 }
 

@@ -9,6 +9,12 @@ export interface Runtime {
   stateDir: string;
 }
 
+/**
+ * Set to 1: crun does not run a copy of itself each time, which a container that finds it could not write to, as long as it
+ * is on a read-only mount. Source: libcrun's `is_self_cloned`.
+ */
+export const CRUN_UNCOPIED = "_LIBCONTAINER_CLONED_BINARY";
+
 const base = ({ crun, stateDir }: Runtime) => [crun, "--root", stateDir, "--cgroup-manager=cgroupfs"];
 
 /** Ends what runs and forgets it. */

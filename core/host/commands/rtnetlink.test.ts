@@ -6,7 +6,7 @@ import { addVeth, indexIn, setLinkRoute, setRate } from "./rtnetlink.ts";
 test("a route is asked for as ip does", () => {
   const { bytes, what } = setLinkRoute(2, "169.254.1.1");
   assert.equal(what, "routing 169.254.1.1");
-  assert.equal(bytes.toString("hex"), "2c00000018000505" + "0000000000000000" + "02200000fe03fd0100000000" + "08000100a9fe0101" + "0800040002000000");
+  assert.equal(bytes.toString("hex"), "2c00000018000505000000000000000002200000fe03fd010000000008000100a9fe01010800040002000000");
 });
 
 test("attributes begin at multiples of four, and say how long they are without what fills up", () => {
