@@ -7,7 +7,6 @@ import type { Container } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { keepOlder } from "./logs.ts";
 
-const LOOK_EVERY_MS = 2000;
 const CODE_WITHIN_MS = 10_000;
 
 export class Ending {
@@ -24,22 +23,27 @@ export class Ending {
   /** The monitor's word is a reason to look; a monitor that died is noticed by looking at the process. */
   untilExit(id: string, signal: AbortSignal): Promise<Exit> {
     return new Promise((resolve) => {
+      // What the host's count was when the group had none. Twice: the kernel counts for the host first.
+      let counts: (number | undefined)[] = [];
+      const isShortOfMemory = async () => {
+        const now = this.#exits.oomKills;
+        if (now !== undefined && counts.length === 2 && counts.every((count) => count === now)) return false;
+        if ((await readOomKills(this.#container.cgroupsPath)) > 0) return true;
+        counts = [...counts.slice(-1), now];
+        return false;
+      };
       const look = async () => {
         const { pid, startTime } = this.#process();
         await keepOlder(this.#container.logFile);
         if (pid === null || startTimeOf(pid) !== startTime) {
           if (!signal.aborted) resolve(await this.read());
-        } else if ((await readOomKills(this.#container.cgroupsPath)) > 0) {
+        } else if (await isShortOfMemory()) {
           // The kernel took one process; half an app is no app.
           await this.#container.kill("KILL");
         }
       };
       const unlisten = this.#exits.listen(id, () => void look());
-      const timer = setInterval(() => void look(), LOOK_EVERY_MS);
-      signal.addEventListener("abort", () => {
-        unlisten();
-        clearInterval(timer);
-      });
+      signal.addEventListener("abort", unlisten);
       void look();
     });
   }

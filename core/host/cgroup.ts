@@ -33,6 +33,11 @@ export async function readOomKills(path: string): Promise<number> {
   return numberIn(readText(file), /^oom_kill (\d+)$/m) ?? 0;
 }
 
+/** The same of the whole host, whatever group its processes are in: a reason to look. Undefined when the kernel does not count it. */
+export function readHostOomKills(): number | undefined {
+  return numberIn(readText("/proc/vmstat"), /^oom_kill (\d+)$/m) ?? undefined;
+}
+
 /** The most memory that the group has had at once; undefined when the kernel does not say it (v2 before 5.19), or the group is gone. */
 export function readMemoryPeak(path: string): number | undefined {
   const file = cgroupVersion() === "v2" ? join(ROOT, path, "memory.peak") : join(ROOT, "memory", path, "memory.max_usage_in_bytes");

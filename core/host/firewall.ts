@@ -3,6 +3,9 @@ import { readFile, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { firewallRules, tableName, tunnelChange, type FirewallPolicy, type TunnelPeer } from "./commands/firewall.ts";
 import { elementChanges, noElements, type Elements } from "./commands/firewall-elements.ts";
+import type { Request } from "./commands/netlink.ts";
+import { elementRequests } from "./commands/nftables.ts";
+import { Nftables } from "./netlink.ts";
 import { run, runUnchecked } from "./spawn.ts";
 
 const LOAD_TRIES = 5;
@@ -26,6 +29,8 @@ export class Firewall {
   #isLost = false;
   #running: Promise<unknown> = Promise.resolve();
   #next: Promise<void> | undefined;
+  /** Opened when it is first needed. */
+  #kernel: Nftables | undefined;
 
   constructor(options: FirewallOptions) {
     this.#options = options;
@@ -79,14 +84,27 @@ export class Firewall {
   async #change(): Promise<void> {
     const { prefix } = this.#options.policy;
     const wanted = this.#wanted;
-    const otherPeers = wanted.peers !== this.#applied.peers;
-    const text = elementChanges(tableName(prefix), this.#applied.elements, wanted.elements) + (otherPeers ? tunnelChange(prefix, wanted.peers) : "");
-    if (text === "") return;
-    const { code } = await runUnchecked(["nft", "-f", "-"], { input: text });
+    const { elements, peers } = this.#applied;
+    const samePeers = wanted.peers === peers;
+    const requests = samePeers ? elementRequests(tableName(prefix), elements, wanted.elements) : undefined;
+    if (requests?.length === 0) return;
+    const isDone = requests === undefined
+      ? await tryRules(elementChanges(tableName(prefix), elements, wanted.elements) + (samePeers ? "" : tunnelChange(prefix, wanted.peers)))
+      : this.#request(requests);
     // Somebody may have changed the table, or taken it away.
-    if (code !== 0) return this.#load();
+    if (!isDone) return this.#load();
     this.#applied = wanted;
     await this.#note();
+  }
+
+  /** The most frequent changes go without nft, which takes longer than all else of the network that a start waits for. */
+  #request(requests: readonly Request[]): boolean {
+    try {
+      (this.#kernel ??= new Nftables()).change(requests);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #load(): Promise<void> {
@@ -105,6 +123,8 @@ export class Firewall {
     return (await runUnchecked(["nft", "-t", "list", "table", "inet", tableName(this.#options.policy.prefix)])).stdout;
   }
 }
+
+const tryRules = async (rules: string) => (await runUnchecked(["nft", "-f", "-"], { input: rules })).code === 0;
 
 /** A sixteenth of what the host can keep track of, and no more than can be counted at once (measured: `docs/decisions/private-network.md`). */
 export async function tenantConnections(): Promise<number> {

@@ -3,7 +3,7 @@ import { closeSync, openSync, writeFileSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
 import { hostLink, hostRoute, innerRequests, INNER_INTERFACE, limitEgress } from "./commands/net.ts";
 import { addVeth } from "./commands/rtnetlink.ts";
-import { Rtnetlink } from "./rtnetlink.ts";
+import { Rtnetlink } from "./netlink.ts";
 import { withinNewNetns } from "./syscalls.ts";
 
 /** What is to be made. */
@@ -30,7 +30,7 @@ parentPort?.on("message", (order: NetnsOrder) => {
   parentPort?.postMessage(answer);
 });
 
-/** @throws RtnetlinkError; Error of a file */
+/** @throws NetlinkError; Error of a file */
 function makeInside({ hostInterface, address, egressBytesPerSecond, hasIpv6 }: NetnsOrder): void {
   const inner = new Rtnetlink();
   const here = openSync("/proc/thread-self/ns/net", "r");
@@ -40,10 +40,10 @@ function makeInside({ hostInterface, address, egressBytesPerSecond, hasIpv6 }: N
     writeFileSync("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
     // `all` is what comes later, too.
     if (hasIpv6) writeFileSync("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1");
-    host.ask(addVeth(hostInterface, INNER_INTERFACE, here), ...hostLink(hostInterface, hasIpv6));
-    host.ask(...hostRoute(host.mustFind(hostInterface), address));
+    host.do(addVeth(hostInterface, INNER_INTERFACE, here), ...hostLink(hostInterface, hasIpv6));
+    host.do(...hostRoute(host.mustFind(hostInterface), address));
     const index = inner.mustFind(INNER_INTERFACE);
-    inner.ask(...innerRequests(index, address), limitEgress(index, egressBytesPerSecond));
+    inner.do(...innerRequests(index, address), limitEgress(index, egressBytesPerSecond));
   } finally {
     closeSync(here);
     inner.close();

@@ -7,9 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { mountPoints } from "./mounts.ts";
 import { deletePairs, hostRoute, innerRequests, INNER_INTERFACE, interfaceName, limitEgress, netnsName, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
-import { setLink, type Request } from "./commands/rtnetlink.ts";
+import type { Request } from "./commands/netlink.ts";
+import { setLink } from "./commands/rtnetlink.ts";
 import type { NetnsAnswer, NetnsOrder } from "./net-maker.ts";
-import { Rtnetlink } from "./rtnetlink.ts";
+import { Rtnetlink } from "./netlink.ts";
 import { umountSoon, withinNetns } from "./syscalls.ts";
 
 /** Where `ip netns` looks for them, too. */
@@ -105,7 +106,7 @@ export class NetnsPool {
     return slot === undefined || !this.#adoptable.has(slot) ? undefined : this.#describe(slot);
   }
 
-  /** @throws RtnetlinkError; Error of a file; RangeError when no address is left */
+  /** @throws NetlinkError; Error of a file; RangeError when no address is left */
   async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
     const ready = this.#ready.shift();
     const made = ready ?? new Promise<Netns>((resolve, reject) => this.#waiters.push({ resolve, reject }));
@@ -129,7 +130,7 @@ export class NetnsPool {
     }));
   }
 
-  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. @throws RtnetlinkError */
+  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. @throws NetlinkError */
   restore(netns: Netns): void {
     inside(netns, (index) => innerRequests(index, netns.address));
   }
@@ -210,7 +211,7 @@ export class NetnsPool {
   async #askHost(requests: (host: Rtnetlink) => Request[]): Promise<void> {
     const host = new Rtnetlink();
     try {
-      for (const error of await host.askSoon(...requests(host))) if (error.code !== "ENODEV") this.#options.onError(error);
+      for (const error of await host.doSoon(...requests(host))) if (error.code !== "ENODEV") this.#options.onError(error);
     } finally {
       host.close();
     }
@@ -235,11 +236,11 @@ export class NetnsPool {
   }
 }
 
-/** `requests`: of the interface inside. @throws RtnetlinkError */
+/** `requests`: of the interface inside. @throws NetlinkError */
 function inside(netns: Netns, requests: (index: number) => Request[]): void {
   const inner = withinNetns(netns.path, () => new Rtnetlink());
   try {
-    inner.ask(...requests(inner.mustFind(INNER_INTERFACE)));
+    inner.do(...requests(inner.mustFind(INNER_INTERFACE)));
   } finally {
     inner.close();
   }
@@ -250,7 +251,7 @@ class Maker {
   #worker: Worker | undefined;
   readonly #waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
 
-  /** @throws RtnetlinkError; Error of a file */
+  /** @throws NetlinkError; Error of a file */
   make(order: NetnsOrder): Promise<void> {
     this.#worker ??= this.#start();
     const made = new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));

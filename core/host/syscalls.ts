@@ -16,9 +16,11 @@ const OPEN_TREE_CLONE = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const UMOUNT_NOFOLLOW = 8;
 const [MS_RDONLY, MS_REMOUNT, MS_BIND] = [1, 32, 4096];
-const [AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC, NETLINK_ROUTE] = [16, 3, O_CLOEXEC, 0];
+const [AF_NETLINK, SOCK_RAW, SOCK_CLOEXEC] = [16, 3, O_CLOEXEC];
 /** Answers say what was wrong, and do not repeat what was asked. */
 const [SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK] = [270, 10, 11];
+
+const MSG_DONTWAIT = 0x40;
 
 /** Of the thread that looks. */
 const OWN_NETNS = "/proc/thread-self/ns/net";
@@ -130,10 +132,10 @@ function elsewhere<T>(go: () => void, work: () => T): T {
   }
 }
 
-/** A socket to the kernel's routing in this thread's network namespace: descriptor. Source: `man 7 netlink`. @throws Error with the errno's name as `code` */
-export function openRtnetlink(): number {
+/** A socket to the kernel in this thread's network namespace: descriptor. Source: `man 7 netlink`. @throws Error with the errno's name as `code` */
+export function openNetlink(protocol: number): number {
   calls ??= load();
-  const descriptor = calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE) as number;
+  const descriptor = calls.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol) as number;
   if (descriptor < 0) throw failed("opening a socket to the kernel");
   for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK]) calls.setsockopt(descriptor, SOL_NETLINK, option, Buffer.from(Int32Array.of(1).buffer), 4);
   return descriptor;
@@ -153,12 +155,14 @@ export async function sendSoon(descriptor: number, bytes: Buffer): Promise<void>
   if (sent < 0) throw new Error("sending failed");
 }
 
-/** recv(2): how many bytes. Waits for them. @throws Error with the errno's name as `code` */
-export function receive(descriptor: number, bytes: Buffer): number {
+/** recv(2): how many bytes there are; undefined: none yet. @throws Error with the errno's name as `code` */
+export function receiveNow(descriptor: number, bytes: Buffer): number | undefined {
   calls ??= load();
-  const received = calls.receive(descriptor, bytes, bytes.length, 0) as number;
-  if (received < 0) throw failed("receiving");
-  return received;
+  const received = calls.receive(descriptor, bytes, bytes.length, MSG_DONTWAIT) as number;
+  if (received >= 0) return received;
+  const error = failed("receiving");
+  if (error.code === "EAGAIN") return undefined;
+  throw error;
 }
 
 /** ioctl(2), with bytes if it takes some. @throws Error with the errno's name as `code` */

@@ -1,5 +1,6 @@
 /** What an instance's network is made of: a routed pair, no bridge. Pure. */
-import { deleteGroup, setAddress, setDefaultRoute, setGroup, setLink, setLinkRoute, setRate, setStrict, type Request } from "./rtnetlink.ts";
+import type { Request } from "./netlink.ts";
+import { deleteGroup, setAddress, setDefaultRoute, setGroup, setLink, setLinkRoute, setRate, setStrict } from "./rtnetlink.ts";
 
 /** The gateway inside every namespace: the host's end of the pair has it, on every pair the same. */
 export const GATEWAY_ADDRESS = "169.254.1.1";

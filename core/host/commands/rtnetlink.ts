@@ -1,17 +1,10 @@
 /**
- * Messages that ask the kernel for links, addresses, routes and queues, in the byte order of the platforms that Berth runs on,
- * all little-endian. Pure. Source: `man 7 netlink`, `man 7 rtnetlink`; numbers from linux/netlink.h, rtnetlink.h, if_link.h,
- * if_addr.h, pkt_sched.h.
+ * Messages that ask the kernel for links, addresses, routes and queues. Pure. Source: `man 7 rtnetlink`; numbers from
+ * linux/rtnetlink.h, if_link.h, if_addr.h, pkt_sched.h.
  */
 
-export interface Request {
-  /** For an error's text. */
-  what: string;
-  bytes: Buffer;
-}
+import { attribute, HEADER_BYTES, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, request as requestOf, text, uint32, uint64, type Request } from "./netlink.ts";
 
-const HEADER_BYTES = 16;
-const [NLM_F_REQUEST, NLM_F_ACK, NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE] = [1, 4, 0x100, 0x200, 0x400];
 const NEW = NLM_F_CREATE | NLM_F_EXCL;
 const NEW_OR_OTHER = NLM_F_CREATE | NLM_F_REPLACE;
 const [RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_NEWQDISC] = [16, 17, 18, 19, 20, 24, 36];
@@ -33,8 +26,6 @@ const TCA_TBF = { parameters: 1, rate64: 4, burst: 6 };
 const TC_H_ROOT = 0xffff_ffff;
 const TC_LINKLAYER_ETHERNET = 1;
 const UINT32_MAX = 0xffff_ffff;
-
-export const [NLMSG_ERROR, NLMSGERR_ATTR_MSG] = [2, 1];
 
 /** A pair of interfaces, the other one in a namespace that a descriptor stands for. */
 export const addVeth = (name: string, peer: string, netnsDescriptor: number) =>
@@ -97,24 +88,8 @@ export function setRate(index: number, { bytesPerSecond, burstBytes, latencyMs }
   ));
 }
 
-function request(what: string, type: number, flags: number, ...parts: Buffer[]): Request {
-  const body = Buffer.concat(parts);
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32LE(HEADER_BYTES + body.length, 0);
-  header.writeUInt16LE(type, 4);
-  header.writeUInt16LE(NLM_F_REQUEST | NLM_F_ACK | flags, 6);
-  return { what, bytes: Buffer.concat([header, body]) };
-}
-
-/** Each begins at a multiple of four. */
-function attribute(type: number, ...parts: Buffer[]): Buffer {
-  const value = Buffer.concat(parts);
-  const bytes = Buffer.alloc(4 + Math.ceil(value.length / 4) * 4);
-  bytes.writeUInt16LE(4 + value.length, 0);
-  bytes.writeUInt16LE(type, 2);
-  value.copy(bytes, 4);
-  return bytes;
-}
+/** Each is answered. */
+const request = (what: string, type: number, flags: number, ...parts: Buffer[]) => requestOf(what, type, NLM_F_ACK | flags, ...parts);
 
 function linkHeader(flags = 0, changed = 0): Buffer {
   const header = Buffer.alloc(16);
@@ -127,17 +102,4 @@ function routeHeader(prefixLength: number, scope: number): Buffer {
   return Buffer.concat([Buffer.of(AF_INET, prefixLength, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST), uint32(0)]);
 }
 
-const text = (type: number, value: string) => attribute(type, Buffer.from(`${value}\0`));
 const ipv4 = (address: string) => Buffer.from(address.split(".").map(Number));
-
-function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value);
-  return bytes;
-}
-
-function uint64(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(BigInt(value));
-  return bytes;
-}
