@@ -1,12 +1,14 @@
 /** How one instance's process ends: noticed, read, and brought about in order. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { readMemoryPeak, readOomKills } from "../core/host/cgroup.ts";
-import { startTimeOf } from "../core/host/process-stat.ts";
+import { isProcess, startTimeOf } from "../core/host/process-stat.ts";
 import type { DesiredInstance, Exit } from "../core/contract/node-channel.ts";
 import type { Container } from "./container.ts";
 import type { Exits } from "./exits.ts";
 import { keepOlder } from "./logs.ts";
 
+/** Reading about a process takes ten times as long as asking whether there is one. */
+const CERTAIN_LOOK_EVERY = 5;
 const CODE_WITHIN_MS = 10_000;
 
 export class Ending {
@@ -32,19 +34,24 @@ export class Ending {
         counts = [...counts.slice(-1), now];
         return false;
       };
-      const look = async () => {
+      let looks = 0;
+      const isOver = (isCertain: boolean) => {
         const { pid, startTime } = this.#process();
+        // Another process may have its id since, and what nobody has waited for has one still.
+        return pid === null || !isProcess(pid) || ((isCertain || looks++ % CERTAIN_LOOK_EVERY === 0) && startTimeOf(pid) !== startTime);
+      };
+      const look = async (isCertain: boolean) => {
         await keepOlder(this.#container.logFile);
-        if (pid === null || startTimeOf(pid) !== startTime) {
+        if (isOver(isCertain)) {
           if (!signal.aborted) resolve(await this.read());
         } else if (await isShortOfMemory()) {
           // The kernel took one process; half an app is no app.
           await this.#container.kill("KILL");
         }
       };
-      const unlisten = this.#exits.listen(id, () => void look());
+      const unlisten = this.#exits.listen(id, (isWritten) => void look(isWritten));
       signal.addEventListener("abort", unlisten);
-      void look();
+      void look(true);
     });
   }
 

@@ -6,8 +6,11 @@ const LOOK_EVERY_MS = 2000;
 /** Not all at once, which others would wait for, and not each by itself, which would wake this process a thousand times. */
 const SLICES = 20;
 
+/** `isWritten`: its file may have been; otherwise it is time again. */
+type Look = (isWritten: boolean) => void;
+
 export class Exits {
-  readonly #looks = new Map<string, Set<() => void>>();
+  readonly #looks = new Map<string, Set<Look>>();
   readonly #stop: () => void;
   /** Those of this round that were not looked at yet. */
   #round: string[] = [];
@@ -17,7 +20,7 @@ export class Exits {
 
   constructor(dir: string) {
     const watcher = watch(dir, { persistent: false }, (_event, name) => {
-      if (name) this.#look(name);
+      if (name) this.#look(name, true);
     });
     watcher.on("error", () => {});
     const timer = setInterval(() => this.#lookOn(), LOOK_EVERY_MS / SLICES).unref();
@@ -28,8 +31,8 @@ export class Exits {
   }
 
   /** Calls back when the file of this container may have been written, and every two seconds. */
-  listen(id: string, look: () => void): () => void {
-    const looks = this.#looks.get(id) ?? new Set();
+  listen(id: string, look: Look): () => void {
+    const looks = this.#looks.get(id) ?? new Set<Look>();
     this.#looks.set(id, looks.add(look));
     return () => {
       looks.delete(look);
@@ -47,10 +50,10 @@ export class Exits {
       this.#round = [...this.#looks.keys()];
       this.#slice = Math.ceil(this.#round.length / SLICES);
     }
-    for (const id of this.#round.splice(0, this.#slice)) this.#look(id);
+    for (const id of this.#round.splice(0, this.#slice)) this.#look(id, false);
   }
 
-  #look(id: string): void {
-    for (const look of this.#looks.get(id) ?? []) look();
+  #look(id: string, isWritten: boolean): void {
+    for (const look of this.#looks.get(id) ?? []) look(isWritten);
   }
 }

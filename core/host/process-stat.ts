@@ -10,6 +10,15 @@ export function startTimeOf(pid: number): string | undefined {
   return fields === undefined || fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
 }
 
+/** Whether there is one with that id, whichever it is; also one that has ended and that nobody has waited for. */
+export function isProcess(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** Cpu time that it has used with all its threads, in ms; 0 when it is gone. */
 export function processCpuMs(pid: number): number {
   const [utime = 0, stime = 0] = statOf(pid)?.slice(11, 13).map(Number) ?? [];
