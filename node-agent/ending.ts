@@ -11,6 +11,27 @@ import { keepOlder } from "./logs.ts";
 const CERTAIN_LOOK_EVERY = 5;
 const CODE_WITHIN_MS = 10_000;
 
+/** Whether the kernel has ended a process of the group for want of memory. Looked for only when it has ended one of the host's. */
+class OomWatch {
+  readonly #exits: Exits;
+  readonly #cgroupsPath: string;
+  /** The host's count at the last two looks, which found none in the group. Two, as the kernel counts for the host first. */
+  #counts: (number | undefined)[] = [];
+
+  constructor(exits: Exits, cgroupsPath: string) {
+    this.#exits = exits;
+    this.#cgroupsPath = cgroupsPath;
+  }
+
+  async hasStruck(): Promise<boolean> {
+    const now = this.#exits.oomKills;
+    if (now !== undefined && this.#counts.length === 2 && this.#counts.every((count) => count === now)) return false;
+    if ((await readOomKills(this.#cgroupsPath)) > 0) return true;
+    this.#counts = [...this.#counts.slice(-1), now];
+    return false;
+  }
+}
+
 export class Ending {
   readonly #container: Container;
   readonly #exits: Exits;
@@ -25,15 +46,7 @@ export class Ending {
   /** The monitor's word is a reason to look; a monitor that died is noticed by looking at the process. */
   untilExit(id: string, signal: AbortSignal): Promise<Exit> {
     return new Promise((resolve) => {
-      // What the host's count was when the group had none. Twice: the kernel counts for the host first.
-      let counts: (number | undefined)[] = [];
-      const isShortOfMemory = async () => {
-        const now = this.#exits.oomKills;
-        if (now !== undefined && counts.length === 2 && counts.every((count) => count === now)) return false;
-        if ((await readOomKills(this.#container.cgroupsPath)) > 0) return true;
-        counts = [...counts.slice(-1), now];
-        return false;
-      };
+      const oom = new OomWatch(this.#exits, this.#container.cgroupsPath);
       let looks = 0;
       const isOver = (isCertain: boolean) => {
         const { pid, startTime } = this.#process();
@@ -44,8 +57,8 @@ export class Ending {
         await keepOlder(this.#container.logFile);
         if (isOver(isCertain)) {
           if (!signal.aborted) resolve(await this.read());
-        } else if (await isShortOfMemory()) {
-          // The kernel took one process; half an app is no app.
+        } else if (await oom.hasStruck()) {
+          // Half an app is no app.
           await this.#container.kill("KILL");
         }
       };
