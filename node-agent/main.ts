@@ -75,7 +75,7 @@ const pool = new NetnsPool({
   subnet,
   ready: config.BERTH_NETNS_READY,
   egressBytesPerSecond: config.BERTH_EGRESS_BYTES_PER_SECOND,
-  onError: (error) => log.error({ err: error }, "a network namespace was not made"),
+  onError: (error) => log.error({ err: error }, "a network namespace was not made, or not removed"),
 });
 const firewall = new Firewall({
   policy: {

@@ -46,8 +46,8 @@ export function resolveWithin(root: string, path: string): { real: string; missi
   return { real: join(root, ...done), missing: [] };
 }
 
-/** Makes the directory with all its parents, owned by the container's root. @throws BadPath when something else is there */
-export function ensureDirectory(root: string, path: string, owner: number): void {
+/** Makes the directory with all its parents, owned by the container's root; gives where it is. @throws BadPath when something else is there */
+export function ensureDirectory(root: string, path: string, owner: number): string {
   const { real, missing } = resolveWithin(root, path);
   if (!lstatSync(real).isDirectory()) throw new BadPath(`«${path}» is not a directory`);
   let here = real;
@@ -56,12 +56,12 @@ export function ensureDirectory(root: string, path: string, owner: number): void
     mkdirSync(here, { mode: 0o755 });
     chownSync(here, owner, owner);
   }
+  return here;
 }
 
 /** Makes the symlink, with the directories above it, unless something of the name is there. @throws BadPath */
 export function ensureSymlink(root: string, path: string, target: string, owner: number): void {
-  ensureDirectory(root, dirname(path), owner);
-  const here = join(resolveWithin(root, dirname(path)).real, basename(path));
+  const here = join(ensureDirectory(root, dirname(path), owner), basename(path));
   if (statOf(here) !== undefined) return;
   symlinkSync(target, here);
   lchownSync(here, owner, owner);
@@ -72,8 +72,7 @@ export function ensureSymlink(root: string, path: string, target: string, owner:
  * that the app has filled has no room to write it again. @throws BadPath
  */
 export function writeWithin(root: string, path: string, text: string, owner: number): void {
-  ensureDirectory(root, dirname(path), owner);
-  const here = join(resolveWithin(root, dirname(path)).real, basename(path));
+  const here = join(ensureDirectory(root, dirname(path), owner), basename(path));
   const found = statOf(here);
   if (found?.isFile() && found.uid === owner && found.size === Buffer.byteLength(text) && readWithin(root, path, found.size) === text) return;
   if (found?.isDirectory()) throw new BadPath(`«${path}» is a directory`);
@@ -103,7 +102,7 @@ export function readWithin(root: string, path: string, maxBytes: number): string
 /** Undefined when there is nothing, or what is above it is no directory. */
 function statOf(path: string): Stats | undefined {
   try {
-    return lstatSync(path);
+    return lstatSync(path, { throwIfNoEntry: false });
   } catch {
     return undefined;
   }

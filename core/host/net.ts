@@ -112,8 +112,13 @@ export class NetnsPool {
     const made = ready ?? new Promise<Netns>((resolve, reject) => this.#waiters.push({ resolve, reject }));
     this.#fill();
     const netns = await made;
-    if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) inside(netns, (index) => [limitEgress(index, egressBytesPerSecond)]);
-    return netns;
+    try {
+      if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) inside(netns, (index) => [limitEgress(index, egressBytesPerSecond)]);
+      return netns;
+    } catch (error) {
+      await this.release(netns);
+      throw error;
+    }
   }
 
   /** Nothing comes to instances or leaves them until `join`. */

@@ -68,6 +68,8 @@ export async function runUnchecked(argv: readonly string[], { input, timeoutMs =
   const kill = () => killNow(pid);
   const timer = setTimeout(kill, timeoutMs);
   signal?.addEventListener("abort", kill);
+  // Meanwhile it may have begun to.
+  if (signal?.aborted) kill();
   const [stdout = "", stderr = ""] = await Promise.all(readers.map((reader) => collect(reader, maxOutputBytes)));
   // It may go on without them.
   const end = await untilExited(pid);
