@@ -7,6 +7,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
+import { processCpuMs } from "../core/host/process-stat.ts";
 import { run } from "../core/host/spawn.ts";
 import { TestGateway } from "../test/support/gateway.ts";
 import { busybox } from "../test/support/layers.ts";
@@ -23,8 +24,6 @@ const PEER_PORT = 20_000;
 /** The kernel's counters are read once in it. */
 const IDLE_MS = 60_000;
 const START_TIMEOUT_MS = 300_000;
-/** Of the host's clock in `/proc/<pid>/stat`. */
-const TICKS_PER_SECOND = 100;
 
 export interface Density {
   instances: number;
@@ -75,10 +74,9 @@ async function berthDensity(): Promise<Density> {
     }
     const answered = await askAll(gateway.port, wanted.map(({ id, appName }) => `${appName}-${id.slice(-6)}.berth.localhost`));
     await sleep(3000);
-    const [idleBefore, idleSince] = [await cpuTicks(node.agentPid), performance.now()];
+    const [idleBefore, idleSince] = [processCpuMs(node.agentPid), performance.now()];
     await sleep(IDLE_MS);
-    const idleTicks = (await cpuTicks(node.agentPid)) - idleBefore;
-    const agentIdlePercent = (100 * idleTicks) / TICKS_PER_SECOND / ((performance.now() - idleSince) / 1000);
+    const agentIdlePercent = (100 * (processCpuMs(node.agentPid) - idleBefore)) / (performance.now() - idleSince);
     const [after, less] = [await platform(node, gateway), memory - (await availableKib())];
     const each = (kib: number) => Math.max(0, kib) / INSTANCES;
     return {
@@ -167,11 +165,4 @@ async function pssOf(isWanted: (command: string) => boolean): Promise<number> {
 async function pss(pid: string): Promise<number> {
   const text = await readFile(`/proc/${pid}/smaps_rollup`, "utf8").catch(() => "");
   return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0);
-}
-
-/** User and system together. */
-async function cpuTicks(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]) + Number(fields[12]);
 }

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agent, request } from "node:http";
 import { newId } from "../core/contract/ids.ts";
+import { processCpuMs } from "../core/host/process-stat.ts";
 import { start } from "../core/host/spawn.ts";
 import { freePort, TestGateway, until } from "../test/support/gateway.ts";
 import { atEnd, endAll } from "./support/at-end.ts";
@@ -76,13 +77,6 @@ async function measureRoutes(gateway: TestGateway, appPort: number): Promise<num
   return times;
 }
 
-/** Of all its threads, user and system together, in µs; the clock ticks 100 times a second. */
-function cpuMicros(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
 function residentMib(pid: number): number {
   return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024;
 }
@@ -110,9 +104,9 @@ try {
   const rounds: Record<keyof typeof ports, (Round & { cpuMicros: number })[]> = { direct: [], bare: [], byHand: [], gateway: [] };
   for (let i = 0; i < ROUNDS; i++) {
     for (const name of Object.keys(ports) as (keyof typeof ports)[]) {
-      const before = cpuMicros(pids[name]);
+      const before = processCpuMs(pids[name]);
       const round = await wrk(`http://127.0.0.1:${ports[name]}/`, { seconds: SECONDS, connections: 32, headers: { Host: HOST } });
-      rounds[name].push({ ...round, cpuMicros: (cpuMicros(pids[name]) - before) / (round.requestsPerSecond * SECONDS) });
+      rounds[name].push({ ...round, cpuMicros: ((processCpuMs(pids[name]) - before) * 1000) / (round.requestsPerSecond * SECONDS) });
     }
   }
   const visible = await measureRoutes(gateway, appPort);

@@ -8,6 +8,7 @@ import type { DesiredInstance } from "../core/contract/node-channel.ts";
 import type { Endpoint } from "../core/contract/gateway-channel.ts";
 import type { Temperature } from "../core/domain/temperature.ts";
 import { readGroupUse } from "../core/host/cgroup.ts";
+import { processCpuMs } from "../core/host/process-stat.ts";
 import { TestGateway } from "../test/support/gateway.ts";
 import { HTTPD, testTenant, TestNode, until } from "../test/support/node.ts";
 import { atEnd } from "./support/at-end.ts";
@@ -95,10 +96,10 @@ async function measure(node: TestNode, gateway: TestGateway, apps: readonly stri
   await allAsleep();
   await sleep(2000);
   const memoryMib = memoryBytes(node) / 2 ** 20 / APPS;
-  const before = { agent: cpuMs(node.agentPid), gateway: cpuMs(gateway.controllerPid) + cpuMs(gateway.haproxyPid) };
+  const before = { agent: processCpuMs(node.agentPid), gateway: processCpuMs(gateway.controllerPid) + processCpuMs(gateway.haproxyPid) };
   await sleep(CPU_OVER_MS);
-  const agentCpuPercent = ((cpuMs(node.agentPid) - before.agent) / CPU_OVER_MS) * 100;
-  const gatewayCpuPercent = ((cpuMs(gateway.controllerPid) + cpuMs(gateway.haproxyPid) - before.gateway) / CPU_OVER_MS) * 100;
+  const agentCpuPercent = ((processCpuMs(node.agentPid) - before.agent) / CPU_OVER_MS) * 100;
+  const gatewayCpuPercent = ((processCpuMs(gateway.controllerPid) + processCpuMs(gateway.haproxyPid) - before.gateway) / CPU_OVER_MS) * 100;
   const shuffled = apps.map((app) => ({ app, key: Math.random() })).toSorted((a, b) => a.key - b.key).map(({ app }) => app);
   const any: number[] = [];
   for (const app of shuffled.slice(AT_ONCE, AT_ONCE + 300)) {
@@ -124,11 +125,4 @@ function textOf(path: string): string {
   } catch {
     return "";
   }
-}
-
-/** Of all its threads; the clock ticks 100 times a second. */
-function cpuMs(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
