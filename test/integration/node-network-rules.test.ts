@@ -178,7 +178,8 @@ test("rules that somebody takes away come back; while they cannot, nothing passe
 });
 
 test("no process before its rules: also when the agent is killed in between", async () => {
-  const desired = node.instance({ args: HTTPD, appName: "patient" }, mine);
+  // Ranges are nft's to put in, which can be held.
+  const desired = node.instance({ args: HTTPD, appName: "patient", network: { egress: { allow: [{ to: `${outside}/32` }] } } }, mine);
   writeFileSync(join(tools, "hold"), "");
   node.add(desired);
   await until(async () => (await run(["ps", "-e", "-o", "args"])).stdout.includes(`${tools}/nft -f -`));
