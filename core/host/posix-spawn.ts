@@ -3,6 +3,7 @@
  * in which nothing else happens), and posix_spawn(3) does not (0.2 ms, on a thread). Linux alone.
  */
 import { constants } from "node:os";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import koffi from "koffi";
 import { errnoName, onThread } from "./syscalls.ts";
 
@@ -11,6 +12,8 @@ const [ACTIONS_BYTES, ATTRIBUTES_BYTES, SIGNAL_SET_BYTES] = [128, 512, 128];
 const [SET_SIGNAL_DEFAULTS, SET_SIGNAL_MASK, SET_SESSION] = [0x04, 0x08, 0x80];
 const O_RDWR = 2;
 const WNOHANG = 1;
+const TRIES_AT_ONCE = 3;
+const LONGEST_PAUSE_MS = 64;
 const ALL_SIGNALS = Buffer.alloc(SIGNAL_SET_BYTES, 0xff);
 const NO_SIGNALS = Buffer.alloc(SIGNAL_SET_BYTES);
 
@@ -82,13 +85,16 @@ export async function spawnSoon(argv: readonly string[], { env = process.env, cw
   }
 }
 
-/** How it ended. For a program that is about to: a thread waits for it. */
+/** How it ended. For a program that is about to: it is asked for again and again. @throws Error when it is none of this process's, or no more */
 export async function untilExited(pid: number): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
   calls ??= load();
-  const { waitpid } = calls;
   const status = [0];
-  if (waitpid(pid, status, WNOHANG) === 0) {
-    await onThread((done) => waitpid.async(pid, status, 0, done));
+  for (let tries = 0; ; tries++) {
+    const found = calls.waitpid(pid, status, WNOHANG) as number;
+    if (found < 0) throw new Error(`how process ${pid} ended is not known`);
+    if (found === pid) break;
+    if (tries < TRIES_AT_ONCE) await nextTurn();
+    else await sleep(Math.min(2 ** (tries - TRIES_AT_ONCE), LONGEST_PAUSE_MS));
   }
   const [value = 0] = status;
   const signal = value & 0x7f;

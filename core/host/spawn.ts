@@ -100,7 +100,7 @@ export async function runLine(argv: readonly string[], { timeoutMs, env, cwd }: 
   for (const reader of [errors, pipe]) reader?.destroy();
   // What lives on is a child of its own by now.
   if (line === undefined) killNow(pid);
-  void untilExited(pid);
+  untilExited(pid).catch(() => {});
   if (line === undefined) throw new Error(`«${argv[0]}» said nothing within ${timeoutMs} ms: ${stderr.trim()}`);
   return { line, stderr };
 }

@@ -1,6 +1,7 @@
 /** System calls that Node.js does not offer: a program started for each takes longer than the call, by far. Linux alone. */
 import { closeSync, openSync, writeFileSync, writeSync } from "node:fs";
 import koffi from "koffi";
+import pLimit from "p-limit";
 
 /** MS_NOSUID, MS_NODEV, MS_NOATIME. */
 const PLAIN = 2 | 4 | 1024;
@@ -197,8 +198,11 @@ export async function umountSoon(target: string): Promise<boolean> {
   return (await call(UMOUNT_NOFOLLOW)) === 0 || (await call(UMOUNT_NOFOLLOW | MNT_DETACH)) === 0;
 }
 
+/** The library refuses more than 256 at once, and there are four threads. */
+const limitThreads = pLimit(64);
+
 export function onThread(begin: (done: (error: Error | null, result: number) => void) => void): Promise<number> {
-  return new Promise((resolve, reject) => begin((error, result) => (error ? reject(error) : resolve(result))));
+  return limitThreads(() => new Promise((resolve, reject) => begin((error, result) => (error ? reject(error) : resolve(result)))));
 }
 
 /** Each of the two files has the other's name from now on, at once. False when one is not there, or the file system cannot do that. */
