@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IN_GVISOR, otherKernel } from "../support/gvisor.ts";
-import { HTTPD, shell, TestNode, testTenant } from "../support/node.ts";
+import { HTTPD, shell, TestNode, testTenant, until } from "../support/node.ts";
 
 let node: TestNode;
 before(async () => {
@@ -181,14 +181,16 @@ test("cpu and processes have their limits", async () => {
 });
 
 test("a log is bounded, its newest lines are kept, and lines can be followed across the limit", async () => {
-  const script = "while [ ! -e /tmp/go ]; do sleep 0.02; done; i=0; while [ $i -lt 1500 ]; do echo line $i; i=$((i+1)); done; sleep 2.5; while [ $i -lt 2600 ]; do echo line $i; i=$((i+1)); done; echo end; sleep 600";
+  const script = "echo begin; while [ ! -e /tmp/go ]; do sleep 0.02; done; i=0; while [ $i -lt 1500 ]; do echo line $i; i=$((i+1)); done; sleep 2.5; while [ $i -lt 2600 ]; do echo line $i; i=$((i+1)); done; echo end; sleep 600";
   const { desired } = await node.ready({ args: shell(`httpd -p 8080; ${script}`), limits: { logBytes: 128 * 1024 }, stopGraceMs: 0 });
   const following = node.logs(desired.id, { until: (all) => all.some(({ text }) => text === "end") });
+  // The tail that it starts with has a thousand lines at most.
+  await until(() => node.heard.some((message) => message.type === "logs" && message.entries.some(({ instanceId, text }) => instanceId === desired.id && text === "begin")));
   await node.write(desired.id, "/tmp/go");
   const followed = await following;
-  assert.deepEqual(followed.map(({ text }) => text), [...Array.from({ length: 2600 }, (_, index) => `line ${index}`), "end"]);
+  assert.deepEqual(followed.map(({ text }) => text), ["begin", ...Array.from({ length: 2600 }, (_, index) => `line ${index}`), "end"]);
   const kept = await node.logs(desired.id, { tailLines: 10_000 });
-  assert.ok(kept.length < 2600 && kept.length > 1000, `${kept.length} lines are kept`);
+  assert.ok(kept.length < 2601 && kept.length > 1000, `${kept.length} lines are kept`);
   assert.equal(kept.at(-1)?.text, "end");
   const bytes = new Map(globSync(node.path("logs", `${desired.id}*`)).map((path) => [statSync(path).ino, statSync(path).size]));
   assert.ok([...bytes.values()].reduce((sum, size) => sum + size, 0) <= 128 * 1024);
