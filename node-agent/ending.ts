@@ -62,9 +62,12 @@ export class Ending {
           await this.#container.kill("KILL");
         }
       };
-      const unlisten = this.#exits.listen(id, (isWritten) => void look(isWritten));
+      if (signal.aborted) return;
+      // One that failed is made up for by the next.
+      const tryToLook = (isCertain: boolean) => void look(isCertain).catch(() => {});
+      const unlisten = this.#exits.listen(id, tryToLook);
       signal.addEventListener("abort", unlisten);
-      void look(true);
+      tryToLook(true);
     });
   }
 

@@ -15,6 +15,7 @@ export class Exits {
   /** Those of this round that were not looked at yet. */
   #round: string[] = [];
   #slice = 0;
+  #tick = 0;
   /** Processes of the whole host that the kernel has ended for want of memory; undefined: it does not say. */
   oomKills = readHostOomKills();
 
@@ -46,7 +47,7 @@ export class Exits {
 
   #lookOn(): void {
     this.oomKills = readHostOomKills();
-    if (this.#round.length === 0) {
+    if (this.#tick++ % SLICES === 0) {
       this.#round = [...this.#looks.keys()];
       this.#slice = Math.ceil(this.#round.length / SLICES);
     }

@@ -72,11 +72,12 @@ export async function keepOlder(path: string): Promise<void> {
   // The kernel knows both names, as they were asked for a moment ago: waiting for a thread would take longer.
   const [now, before] = [path, held].map((name) => statSync(name, { throwIfNoEntry: false })?.ino);
   if (now === undefined || now === before) return;
-  if (before !== undefined) await rename(held, olderLog(path));
   try {
+    if (before !== undefined) await rename(held, olderLog(path));
     linkSync(path, held);
-  } catch {
+  } catch (error) {
     // Another reader may have been first.
+    if (!["ENOENT", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
   }
 }
 

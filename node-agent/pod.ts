@@ -250,7 +250,9 @@ export class Pod {
       for (; !stop.aborted; former = undefined) {
         if (former === undefined) await this.#launch(one, netns, stop);
         one.set({ state: "running" });
-        const end = typeof former === "object" ? former : await Promise.race([one.untilExit(watching.signal), late, stopped]);
+        // Nobody looks for the end of an attempt that is over.
+        const attempt = new AbortController();
+        const end = typeof former === "object" ? former : await Promise.race([one.untilExit(attempt.signal), late, stopped]).finally(() => attempt.abort());
         await one.forget();
         if (end === "stopped") return;
         if (end === "late") throw await this.#tooLate(one);
