@@ -7,11 +7,12 @@ import { seconds } from "../infra/report.ts";
 import { awaitNoLeaks, snapshot } from "./support/leaks.ts";
 import { sweepStacks } from "./support/stack.ts";
 
-const HELP = `Usage: npm test -- [unit|integration|e2e] [pattern]
+const HELP = `Usage: npm test -- [unit|integration|e2e] [part of a file's name …]
 
   npm test                      everything
   npm test -- unit              only the tests beside the code
   npm test -- e2e main-job      only test files with «main-job» in their name
+  npm test -- node-life pods    those with one of the two
 
 Tests that need root are left out, and named, when they are not run as root.
 `;
@@ -58,9 +59,9 @@ function needsRoot(file: string): boolean {
   return !/^\/\/ needs no root/m.test(readFileSync(file, "utf8"));
 }
 
-async function runStage(stage: Stage, pattern: string | undefined, total: Counts, report: string[]): Promise<void> {
+async function runStage(stage: Stage, parts: readonly string[], total: Counts, report: string[]): Promise<void> {
   const all = globSync(stage.globs, { cwd: REPOSITORY }).sort().map((file) => `${REPOSITORY}/${file}`);
-  const wanted = all.filter((file) => pattern === undefined || file.includes(pattern));
+  const wanted = all.filter((file) => parts.length === 0 || parts.some((part) => relative(REPOSITORY, file).includes(part)));
   if (all.length === 0) throw new Error(`no test files for «${stage.name}»: ${stage.globs.join(" ")}`);
   const files = wanted.filter((file) => isRoot || stage.name === "unit" || !needsRoot(file));
   for (const file of wanted.filter((each) => !files.includes(each))) {
@@ -148,7 +149,7 @@ async function main(): Promise<number> {
     return 0;
   }
   const named = STAGES.filter(({ name }) => name === args[0]);
-  const pattern = named.length > 0 ? args[1] : args[0];
+  const parts = named.length > 0 ? args.slice(1) : args;
   // All that tests make in the temporary directory lies in one place, and is known by it.
   const dir = mkdtempSync("/tmp/bt-");
   // Servers that run as other users must get through.
@@ -160,10 +161,11 @@ async function main(): Promise<number> {
   const startedAtMs = performance.now();
   try {
     if (isRoot) await sweepOldRuns(dir);
-    for (const stage of named.length > 0 ? named : STAGES) await runStage(stage, pattern, total, report);
+    for (const stage of named.length > 0 ? named : STAGES) await runStage(stage, parts, total, report);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
+  if (total.passed + total.failed + total.skipped === 0) out.write(`No test file has «${parts.join("» or «")}» in its name.\n`);
   if (report.length > 0) out.write(`\n${report.join("")}`);
   out.write(`\n${seconds(performance.now() - startedAtMs)}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
