@@ -54,7 +54,7 @@ export class Ending {
         return pid === null || !isProcess(pid) || ((isCertain || looks++ % CERTAIN_LOOK_EVERY === 0) && startTimeOf(pid) !== startTime);
       };
       const look = async (isCertain: boolean) => {
-        await keepOlder(this.#container.logFile);
+        keepOlder(this.#container.logFile);
         if (isOver(isCertain)) {
           if (!signal.aborted) resolve(await this.read());
         } else if (await oom.hasStruck()) {

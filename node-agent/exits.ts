@@ -14,8 +14,7 @@ export class Exits {
   readonly #stop: () => void;
   /** Those of this round that were not looked at yet. */
   #round: string[] = [];
-  #slice = 0;
-  #tick = 0;
+  #slicesLeft = 0;
   /** Processes of the whole host that the kernel has ended for want of memory; undefined: it does not say. */
   oomKills = readHostOomKills();
 
@@ -47,11 +46,8 @@ export class Exits {
 
   #lookOn(): void {
     this.oomKills = readHostOomKills();
-    if (this.#tick++ % SLICES === 0) {
-      this.#round = [...this.#looks.keys()];
-      this.#slice = Math.ceil(this.#round.length / SLICES);
-    }
-    for (const id of this.#round.splice(0, this.#slice)) this.#look(id, false);
+    if (this.#slicesLeft === 0) [this.#round, this.#slicesLeft] = [[...this.#looks.keys()], SLICES];
+    for (const id of this.#round.splice(0, Math.ceil(this.#round.length / this.#slicesLeft--))) this.#look(id, false);
   }
 
   #look(id: string, isWritten: boolean): void {

@@ -64,15 +64,23 @@ test("a line without an end is in the tail", async (t) => {
 
 test("of a log that started anew the older half is kept, and no third one", async (t) => {
   const { path, startAnew } = await logOf(t, line("1"));
-  await keepOlder(path);
+  keepOlder(path);
   await appendFile(path, line("2"));
   await startAnew(line("3"));
   assert.deepEqual(texts(await tailLog(path, "ins_1", 10)), ["1", "2", "3"]);
   assert.deepEqual(texts(await tailLog(path, "ins_1", 2)), ["2", "3"]);
-  await keepOlder(path);
+  keepOlder(path);
   await startAnew(line("4"));
   assert.deepEqual(texts(await tailLog(path, "ins_1", 10)), ["3", "4"]);
   assert.deepEqual((await readdir(join(path, ".."))).toSorted(), ["x.log", "x.log.held", "x.log.old"]);
+});
+
+test("two that read a log as it has just started anew keep the same older half", async (t) => {
+  const { path, startAnew } = await logOf(t, line("1"));
+  keepOlder(path);
+  await startAnew(line("2"));
+  const both = await Promise.all([tailLog(path, "ins_1", 10), tailLog(path, "ins_1", 10)]);
+  assert.deepEqual(both.map(texts), [["1", "2"], ["1", "2"]]);
 });
 
 test("who follows a log gets each line once, also when it starts anew", async (t) => {

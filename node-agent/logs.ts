@@ -1,6 +1,6 @@
 /** Reading what conmon wrote: one line each, `<time> <stdout|stderr> <F|P> <text>`, P when the line goes on. */
-import { linkSync, statSync } from "node:fs";
-import { open, rename, stat, type FileHandle } from "node:fs/promises";
+import { linkSync, renameSync, statSync } from "node:fs";
+import { open, stat, type FileHandle } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { LogEntry } from "../core/contract/node-channel.ts";
 
@@ -66,24 +66,24 @@ export const logFiles = (path: string) => [path, olderLog(path), `${path}.held`]
 /**
  * conmon starts a log anew when it has grown to its limit, and what was there is gone. A second name for the file keeps
  * it: called from time to time, this finds that the log is another file than before, and calls that one the older half.
+ * At once, so that no other reader does it meanwhile.
  */
-export async function keepOlder(path: string): Promise<void> {
+export function keepOlder(path: string): void {
   const held = `${path}.held`;
   // The kernel knows both names, as they were asked for a moment ago: waiting for a thread would take longer.
   const [now, before] = [path, held].map((name) => statSync(name, { throwIfNoEntry: false })?.ino);
   if (now === undefined || now === before) return;
+  if (before !== undefined) renameSync(held, olderLog(path));
   try {
-    if (before !== undefined) await rename(held, olderLog(path));
     linkSync(path, held);
-  } catch (error) {
-    // Another reader may have been first.
-    if (!["ENOENT", "EEXIST"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+  } catch {
+    // It has just been removed, or has no room for one more name.
   }
 }
 
 /** The last entries of a log, oldest first. Empty when there is no log. */
 export async function tailLog(path: string, instanceId: string, lines: number): Promise<LogEntry[]> {
-  await keepOlder(path);
+  keepOlder(path);
   const file = await openLog(path);
   try {
     return (await readTail(path, file, instanceId, lines)).entries;
@@ -118,7 +118,7 @@ export async function streamLog(
   options: { tailLines: number; follow: boolean; signal: AbortSignal },
   send: (entries: LogEntry[]) => void,
 ): Promise<void> {
-  await keepOlder(path);
+  keepOlder(path);
   let file = await openLog(path);
   try {
     const tail = await readTail(path, file, instanceId, options.tailLines);

@@ -140,6 +140,22 @@ test("nobody but the host reaches an instance; no foreign source address leaves 
   }
 });
 
+test("a network namespace that somebody adds on the node by hand covers none of the instances'", async () => {
+  const { desired, url } = await node.ready({ args: HTTPD });
+  const { netns } = JSON.parse((await run(["cat", node.path("instances", desired.id, "state.json")])).stdout) as { netns: string };
+  const byHand = `${node.prefix}-h`;
+  await run(node.inside("ip", "netns", "add", byHand));
+  await run(node.inside("ip", "netns", "delete", byHand));
+  await node.killAgent();
+  await node.startAgent();
+  await node.until(desired.id, "ready");
+  assert.ok((await fetch(`${url}/etc/hostname`)).ok);
+  const namespaces = async () => (await run(node.inside("ls", "/run/netns"))).stdout.split("\n");
+  assert.ok((await namespaces()).includes(netns));
+  node.want();
+  await until(async () => !(await namespaces()).includes(netns));
+});
+
 test("the rules outlive the agent, and are there before anything runs", async () => {
   const rules = async () => (await runUnchecked(["nft", "list", "table", "inet", `berth_${node.prefix}`])).stdout;
   await node.killAgent();
