@@ -36,7 +36,7 @@ export class InstanceNetwork {
     if (this.netns === undefined) {
       this.netns = await pool.acquire(this.#desired.network?.egressBytesPerSecond);
       meter.beginNetwork(this.netns);
-    } else if (isTaken) pool.restore(this.netns);
+    } else if (isTaken) await pool.restore(this.netns);
     if (!this.#hasJoined) await network.join(this.#desired, this.netns);
     this.#hasJoined = true;
     return this.netns;

@@ -32,7 +32,7 @@ export interface PodSandboxOptions {
   groupPath: string;
   isResumed: boolean;
   /** Gives the namespace its address again: a sandbox takes it for itself. */
-  restore: (netns: Netns) => void;
+  restore: (netns: Netns) => Promise<void>;
   /** How a container ended is still to be read. */
   isInUse: () => boolean;
 }
@@ -88,7 +88,7 @@ export class PodSandbox {
     const { uidBase, hostname, limits } = desired();
     const spec = sandboxSpec({ rootPath: host.sandboxRoot, uidBase, hostname, netnsPath: netns.path, cgroupsPath: this.#group, limits: { ...limits, ...groupSize(desired()), openFiles: host.openFiles }, ioDevice: host.ioDevice });
     writeFileSync(join(this.#dir, "config.json"), JSON.stringify(spec), { mode: 0o600 });
-    restore(netns);
+    await restore(netns);
     const pidFile = join(this.#dir, "pid");
     await run(commands.create(this.#id, this.#dir, pidFile), { timeoutMs: TIMEOUT_MS });
     const pid = Number(readFileSync(pidFile, "utf8"));

@@ -6,12 +6,12 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { mountPoints } from "./mounts.ts";
-import { deletePairs, hostRoute, innerRequests, INNER_INTERFACE, interfaceName, limitEgress, netnsName, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
+import { deletePairs, hostRoute, interfaceName, netnsName, slotAddress, slotCount, slotOfNetns } from "./commands/net.ts";
 import type { Request } from "./commands/netlink.ts";
 import { setLink } from "./commands/rtnetlink.ts";
 import type { NetnsAnswer, NetnsOrder } from "./net-maker.ts";
 import { Rtnetlink } from "./netlink.ts";
-import { umountSoon, withinNetns } from "./syscalls.ts";
+import { umountSoon } from "./syscalls.ts";
 
 /** Where `ip netns` looks for them, too. */
 const NETNS_DIR = "/run/netns";
@@ -106,14 +106,14 @@ export class NetnsPool {
     return slot === undefined || !this.#adoptable.has(slot) ? undefined : this.#describe(slot);
   }
 
-  /** @throws NetlinkError; Error of a file; RangeError when no address is left */
+  /** @throws Error; RangeError when no address is left */
   async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
     const ready = this.#ready.shift();
     const made = ready ?? new Promise<Netns>((resolve, reject) => this.#waiters.push({ resolve, reject }));
     this.#fill();
     const netns = await made;
     try {
-      if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) inside(netns, (index) => [limitEgress(index, egressBytesPerSecond)]);
+      if (egressBytesPerSecond !== this.#options.egressBytesPerSecond) await this.#maker.do({ kind: "limit", path: netns.path, egressBytesPerSecond });
       return netns;
     } catch (error) {
       await this.release(netns);
@@ -135,9 +135,9 @@ export class NetnsPool {
     }));
   }
 
-  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. @throws NetlinkError */
-  restore(netns: Netns): void {
-    inside(netns, (index) => innerRequests(index, netns.address));
+  /** Gives a namespace its address again: gVisor takes it away to have it for itself, at each start. @throws Error */
+  restore({ path, address }: Netns): Promise<void> {
+    return this.#maker.do({ kind: "restore", path, address });
   }
 
   /** Used namespaces are not used again: the next instance gets a fresh one. */
@@ -186,7 +186,7 @@ export class NetnsPool {
     this.#used.add(slot);
     this.#nextSlot = slot + 1;
     try {
-      await this.#maker.make({ ...netns, egressBytesPerSecond: this.#options.egressBytesPerSecond, hasIpv6: HAS_IPV6 });
+      await this.#maker.do({ kind: "make", ...netns, egressBytesPerSecond: this.#options.egressBytesPerSecond, hasIpv6: HAS_IPV6 });
       return netns;
     } catch (error) {
       await this.release(netns);
@@ -241,47 +241,43 @@ export class NetnsPool {
   }
 }
 
-/** `requests`: of the interface inside. @throws NetlinkError */
-function inside(netns: Netns, requests: (index: number) => Request[]): void {
-  const inner = withinNetns(netns.path, () => new Rtnetlink());
-  try {
-    inner.do(...requests(inner.mustFind(INNER_INTERFACE)));
-  } finally {
-    inner.close();
-  }
-}
-
 /** The thread of `net-maker.ts`. */
 class Maker {
-  #worker: Worker | undefined;
-  readonly #waiting: { resolve: () => void; reject: (error: unknown) => void }[] = [];
+  #thread: { worker: Worker; waiting: Waiting[] } | undefined;
 
-  /** @throws NetlinkError; Error of a file */
-  make(order: NetnsOrder): Promise<void> {
-    this.#worker ??= this.#start();
-    const made = new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    this.#worker.postMessage(order);
-    return made;
+  /** @throws Error: what the kernel said, or that the thread has ended */
+  do(order: NetnsOrder): Promise<void> {
+    const { worker, waiting } = (this.#thread ??= this.#start());
+    const done = new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+    worker.postMessage(order);
+    return done;
   }
 
   async close(): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#thread?.worker.terminate();
   }
 
-  #start(): Worker {
+  #start(): { worker: Worker; waiting: Waiting[] } {
+    const waiting: Waiting[] = [];
     const worker = new Worker(new URL("net-maker.ts", import.meta.url), { trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } });
     worker.unref();
     worker.on("message", ({ error }: NetnsAnswer) => {
-      const next = this.#waiting.shift();
+      const next = waiting.shift();
       if (error) next?.reject(error);
       else next?.resolve();
     });
     const end = (error: Error) => {
-      if (this.#worker === worker) this.#worker = undefined;
-      for (const one of this.#waiting.splice(0)) one.reject(error);
+      // The next order begins another thread.
+      if (this.#thread?.worker === worker) this.#thread = undefined;
+      for (const one of waiting.splice(0)) one.reject(error);
     };
     worker.on("error", end);
     worker.on("exit", () => end(new Error("the thread that makes network namespaces has ended")));
-    return worker;
+    return { worker, waiting };
   }
+}
+
+interface Waiting {
+  resolve: () => void;
+  reject: (error: unknown) => void;
 }
