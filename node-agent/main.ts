@@ -2,7 +2,7 @@
  * The node agent. Started as root inside the pinned mount namespace (`infra/sandbox-namespace`). SIGTERM and SIGKILL
  * alike touch no container: the next agent adopts them.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, realpathSync } from "node:fs";
 import { availableParallelism, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { readEnv } from "../core/env.ts";
@@ -47,6 +47,8 @@ const TAIL_LINES_MAX = 10_000;
 /** How long rules that somebody took away are missed at most. */
 const FIREWALL_LOOK_EVERY_MS = 1000;
 
+// Programs that start, and file systems that write back what a tenant wrote, wait there: a kill or the firewall's guard must not wait behind them.
+process.env["UV_THREADPOOL_SIZE"] ??= "16";
 const config = readEnv(AgentEnv, process.env);
 const log = openLog("node-agent", config.BERTH_LOG_LEVEL);
 const dataDir = config.BERTH_NODE_DATA;
@@ -63,7 +65,8 @@ const hasAddress = address !== "";
 forbidCoreFiles();
 liftSharedLimits(log);
 try {
-  if (!(await mountPoints()).has(runtime.crun)) makeReadOnly(runtime.crun);
+  const crun = realpathSync(runtime.crun);
+  makeReadOnly(crun, (await mountPoints()).has(crun));
   process.env[CRUN_UNCOPIED] = "1";
 } catch (error) {
   log.warn({ err: error }, "containers start more slowly: crun copies itself each time");

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import type { Readable, Writable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SessionProblem, SessionTarget, TerminalSize } from "../core/contract/sessions.ts";
-import { inNetns, onTerminal, resizeTerminal } from "../core/host/commands/crun.ts";
+import { CRUN_UNCOPIED, inNetns, onTerminal, resizeTerminal } from "../core/host/commands/crun.ts";
 import type { RuntimeClass } from "../core/host/commands/runtime-class.ts";
 import { SHARED_RLIMITS } from "../core/host/shared-limits.ts";
 import { runUnchecked, start } from "../core/host/spawn.ts";
@@ -69,7 +69,7 @@ export async function openExec(host: SessionHost, target: Extract<SessionTarget,
   const spec = memoryFile(JSON.stringify(execSpec(host, target)));
   const child = start(terminal === null ? argv : onTerminal(argv, terminal), {
     // Nothing of the agent's environment is the tenant's business, not even crun's.
-    env: { PATH: process.env["PATH"], SHELL: "/bin/sh" },
+    env: { PATH: process.env["PATH"], SHELL: "/bin/sh", [CRUN_UNCOPIED]: process.env[CRUN_UNCOPIED] },
     stdio: [input.read, output.write, errors.write, spec],
   });
   for (const descriptor of [input.read, output.write, errors.write, spec]) closeSync(descriptor);

@@ -27,7 +27,7 @@ export function overlayOptions({ lowers, upper, work }: Overlay): string {
  */
 export function mountOverlay(overlay: Overlay): void {
   const here = process.cwd();
-  // Nothing else runs in between, and nothing on other threads asks for relative paths.
+  // Nothing else runs in between, and nothing on other threads asks for relative paths or starts programs where this process is.
   process.chdir(overlay.base);
   try {
     mountNow("overlay", overlay.target, "overlay", overlayOptions(overlay));

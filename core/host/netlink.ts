@@ -4,7 +4,7 @@
  */
 import { closeSync } from "node:fs";
 import { errnoName, openNetlink, receiveNow, sendNow, sendSoon } from "./syscalls.ts";
-import { NLM_F_ACK, NLMSG_ERROR, NLMSGERR_ATTR_MSG, type Request } from "./commands/netlink.ts";
+import { aligned, chunks, NLM_F_ACK, NLMSG_ERROR, NLMSGERR_ATTR_MSG, type Request } from "./commands/netlink.ts";
 import { beginBatch, endBatch } from "./commands/nftables.ts";
 import { findLink, indexIn } from "./commands/rtnetlink.ts";
 
@@ -93,14 +93,14 @@ export class Rtnetlink extends Netlink {
 
   /** All are tried. @throws NetlinkError of the first that failed */
   do(...requests: Request[]): void {
-    const [error] = chunks(requests).flatMap((some) => this.ask(some).errors);
+    const [error] = chunks(requests, MAX_TOGETHER).flatMap((some) => this.ask(some).errors);
     if (error) throw error;
   }
 
   /** The same on a thread. One at a time. Gives what failed. */
   async doSoon(...requests: Request[]): Promise<NetlinkError[]> {
     const errors: NetlinkError[] = [];
-    for (const some of chunks(requests)) errors.push(...(await this.askOnThread(some)).errors);
+    for (const some of chunks(requests, MAX_TOGETHER)) errors.push(...(await this.askOnThread(some)).errors);
     return errors;
   }
 
@@ -148,10 +148,4 @@ function saidIn(message: Buffer): string {
     at += Math.max(4, aligned(length));
   }
   return "";
-}
-
-const aligned = (length: number) => Math.ceil(length / 4) * 4;
-
-function chunks<T>(items: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(items.length / MAX_TOGETHER) }, (_, index) => items.slice(index * MAX_TOGETHER, (index + 1) * MAX_TOGETHER));
 }

@@ -5,7 +5,7 @@
 import { constants } from "node:os";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import koffi from "koffi";
-import { errnoName, onThread } from "./syscalls.ts";
+import { failed, onThread } from "./syscalls.ts";
 
 /** Sizes of glibc's opaque structures, and more: 80, 336 and 128 bytes. */
 const [ACTIONS_BYTES, ATTRIBUTES_BYTES, SIGNAL_SET_BYTES] = [128, 512, 128];
@@ -14,6 +14,8 @@ const O_RDWR = 2;
 const WNOHANG = 1;
 const TRIES_AT_ONCE = 3;
 const LONGEST_PAUSE_MS = 64;
+/** Not where this process happens to be when the thread starts it: `mountOverlay` goes elsewhere for a moment. */
+const BEGAN_IN = process.cwd();
 const ALL_SIGNALS = Buffer.alloc(SIGNAL_SET_BYTES, 0xff);
 const NO_SIGNALS = Buffer.alloc(SIGNAL_SET_BYTES);
 
@@ -55,18 +57,18 @@ export interface SpawnSettings {
 }
 
 /** On a thread. The program's id: `untilExited` must be called with it, or it stays a zombie. The program is looked for along this process's PATH. @throws Error with the errno's name as `code` */
-export async function spawnSoon(argv: readonly string[], { env = process.env, cwd, descriptors, hasOwnSession = false }: SpawnSettings): Promise<number> {
+export async function spawnSoon(argv: readonly string[], { env = process.env, cwd = BEGAN_IN, descriptors, hasOwnSession = false }: SpawnSettings): Promise<number> {
   const [program] = argv;
   if (program === undefined) throw new TypeError("an empty argument array");
   const environment = Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : `${name}=${value}`));
-  for (const text of [...argv, ...environment, cwd ?? ""]) if (text.includes("\0")) throw new TypeError(`an argument with a null byte: ${JSON.stringify(text)}`);
+  for (const text of [...argv, ...environment, cwd]) if (text.includes("\0")) throw new TypeError(`an argument with a null byte: ${JSON.stringify(text)}`);
   calls ??= load();
-  const { actions, attributes } = calls;
+  const { actions, attributes, spawn } = calls;
   const [fileActions, settings] = [Buffer.alloc(ACTIONS_BYTES), Buffer.alloc(ATTRIBUTES_BYTES)];
   actions.init(fileActions);
   attributes.init(settings);
   try {
-    if (cwd !== undefined) actions.chdir(fileActions, cwd);
+    actions.chdir(fileActions, cwd);
     for (const [number, descriptor] of descriptors.entries()) {
       if (descriptor === null) actions.open(fileActions, number, "/dev/null", O_RDWR, 0);
       else actions.dup(fileActions, descriptor, number);
@@ -76,8 +78,8 @@ export async function spawnSoon(argv: readonly string[], { env = process.env, cw
     attributes.setMask(settings, NO_SIGNALS);
     const pid = [0];
     // The thread that calls it stands still until the program has begun, which on a busy host takes its time.
-    const errno = await onThread((done) => calls?.spawn.async(pid, program, fileActions, settings, [...argv, null], [...environment, null], done));
-    if (errno !== 0) throw Object.assign(new Error(`«${program}» cannot be started: ${errnoName(errno)}`), { code: errnoName(errno) });
+    const errno = await onThread((done) => spawn.async(pid, program, fileActions, settings, [...argv, null], [...environment, null], done));
+    if (errno !== 0) throw failed(`starting «${program}»`, errno);
     return pid[0] as number;
   } finally {
     actions.destroy(fileActions);

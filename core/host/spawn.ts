@@ -1,6 +1,5 @@
 /** The one place that starts other programs: an argument array, no shell, bounded output and time. */
 import { spawn, type ChildProcess, type SpawnOptions } from "node:child_process";
-import { once } from "node:events";
 import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import { spawnSoon, untilExited, type SpawnSettings } from "./posix-spawn.ts";
@@ -95,7 +94,7 @@ export async function runLine(argv: readonly string[], { timeoutMs, env, cwd }: 
       text += chunk.toString("utf8");
       if (text.includes("\n")) finish();
     });
-    pipe?.on("end", finish);
+    pipe?.on("close", finish);
   });
   for (const reader of [errors, pipe]) reader?.destroy();
   // What lives on is a child of its own by now.
@@ -107,13 +106,19 @@ export async function runLine(argv: readonly string[], { timeoutMs, env, cwd }: 
 
 /** `descriptors` are the program's first ones and this closes them; so many pipes come next, which this process reads. */
 async function startPiped(argv: readonly string[], { descriptors, pipes, ...settings }: SpawnSettings & { pipes: number }): Promise<{ pid: number; readers: Socket[] }> {
-  const made = Array.from({ length: pipes }, () => makePipe());
-  const theirs = [...descriptors, ...made.map(({ write }) => write)];
+  const ours: number[] = [];
+  const theirs = [...descriptors];
   try {
+    while (ours.length < pipes) {
+      const { read, write } = makePipe();
+      ours.push(read);
+      theirs.push(write);
+    }
     const pid = await spawnSoon(argv, { ...settings, descriptors: theirs });
-    return { pid, readers: made.map(({ read }) => new Socket({ fd: read, readable: true, writable: false })) };
+    // What cannot be read has ended.
+    return { pid, readers: ours.map((fd) => new Socket({ fd, readable: true, writable: false }).on("error", () => {})) };
   } catch (error) {
-    for (const { read } of made) closeSync(read);
+    ours.forEach((descriptor) => closeSync(descriptor));
     throw error;
   } finally {
     for (const descriptor of theirs) if (descriptor !== null) closeSync(descriptor);
@@ -142,6 +147,6 @@ async function collect(stream: Socket, maxBytes: number): Promise<string> {
     if (kept < maxBytes) chunks.push(chunk.subarray(0, maxBytes - kept));
     kept += chunk.length;
   });
-  await once(stream, "close");
+  await new Promise((resolve) => stream.once("close", resolve));
   return Buffer.concat(chunks).toString("utf8");
 }

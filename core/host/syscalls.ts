@@ -66,10 +66,10 @@ export async function mountSoon(source: string, target: string, type: string, op
   if (result !== 0) mountNow(source, target, type, options, { isPlain });
 }
 
-/** The file or directory cannot be changed any more in this mount namespace. @throws Error with the errno's name as `code` */
-export function makeReadOnly(path: string): void {
+/** The file or directory cannot be changed any more in this mount namespace. `isMounted`: something is mounted there already. @throws Error with the errno's name as `code` */
+export function makeReadOnly(path: string, isMounted: boolean): void {
   calls ??= load();
-  if (calls.mount(path, path, null, MS_BIND, null) !== 0) throw failed(`mounting ${path} at itself`);
+  if (!isMounted && calls.mount(path, path, null, MS_BIND, null) !== 0) throw failed(`mounting ${path} at itself`);
   if (calls.mount(null, path, null, MS_REMOUNT | MS_BIND | MS_RDONLY, null) !== 0) throw failed(`making ${path} read-only`);
 }
 
@@ -126,7 +126,7 @@ function elsewhere<T>(go: () => void, work: () => T): T {
       return work();
     } finally {
       // Elsewhere than it believes to be, a process is of no use.
-      if (calls.setns(here, CLONE_NEWNET) !== 0) process.abort();
+      if (calls.setns(here, CLONE_NEWNET) !== 0) process.kill(process.pid, "SIGABRT");
     }
   } finally {
     closeSync(here);
@@ -198,7 +198,7 @@ export async function umountSoon(target: string): Promise<boolean> {
   return (await call(UMOUNT_NOFOLLOW)) === 0 || (await call(UMOUNT_NOFOLLOW | MNT_DETACH)) === 0;
 }
 
-/** The library refuses more than 256 at once, and there are four threads. */
+/** The library refuses more than 256 at once, and there are fewer threads. */
 const limitThreads = pLimit(64);
 
 export function onThread(begin: (done: (error: Error | null, result: number) => void) => void): Promise<number> {
@@ -216,8 +216,13 @@ export function memoryFile(content: string | Uint8Array): number {
   calls ??= load();
   const descriptor = calls.memfd("berth", MFD_CLOEXEC) as number;
   if (descriptor < 0) throw failed("memfd_create");
-  if (typeof content === "string") writeSync(descriptor, content, 0);
-  else writeSync(descriptor, content, 0, content.length, 0);
+  try {
+    if (typeof content === "string") writeSync(descriptor, content, 0);
+    else writeSync(descriptor, content, 0, content.length, 0);
+  } catch (error) {
+    closeSync(descriptor);
+    throw error;
+  }
   return descriptor;
 }
 
@@ -238,9 +243,9 @@ export function limitProcess(pid: number, resource: number, max: bigint): boolea
   return calls.prlimit(pid, resource, Buffer.from(BigUint64Array.of(max, max).buffer), null) === 0;
 }
 
-/** Of the call that was made last. */
-function failed(what: string): Error & { code: string } {
-  const code = errnoName(koffi.errno());
+/** `errno`: without it that of the call that this thread made last. */
+export function failed(what: string, errno = koffi.errno()): Error & { code: string } {
+  const code = errnoName(errno);
   return Object.assign(new Error(`${what} failed: ${code}`), { code });
 }
 

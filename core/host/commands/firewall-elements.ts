@@ -100,14 +100,20 @@ const span = (first: string | number, last: string | number) => (first === last 
 const rangeText = ({ first, last }: AddressRange) => span(toAddress(first), toAddress(last));
 const textOf = (area: Area) => `${rangeText(area)} . ${span(area.firstPort, area.lastPort)}`;
 
-/** For `nft -f`: from what is there to what is wanted, in one transaction. Empty when nothing changes. */
-export function elementChanges(table: string, before: Elements, after: Elements): string {
-  const lines: string[] = [];
-  for (const [verb, have, want] of [["delete", after, before], ["add", before, after]] as const) {
-    for (const name of Object.keys(SETS) as SetName[]) {
-      const changed = [...want[name]].filter((element) => !have[name].has(element));
-      if (changed.length > 0) lines.push(`${verb} element inet ${table} ${name} { ${changed.join(", ")} }\n`);
-    }
-  }
-  return lines.join("");
+export interface ElementChange {
+  verb: "delete" | "add";
+  name: SetName;
+  elements: string[];
 }
+
+/** From what is there to what is wanted: what goes comes first. */
+export function changedElements(before: Elements, after: Elements): ElementChange[] {
+  const names = Object.keys(SETS) as SetName[];
+  const changes = ([["delete", after, before], ["add", before, after]] as const).flatMap(([verb, have, want]) =>
+    names.map((name) => ({ verb, name, elements: [...want[name].difference(have[name])] })));
+  return changes.filter(({ elements }) => elements.length > 0);
+}
+
+/** The same for `nft -f`, in one transaction. Empty when nothing changes. */
+export const elementChanges = (table: string, before: Elements, after: Elements) =>
+  changedElements(before, after).map(({ verb, name, elements }) => `${verb} element inet ${table} ${name} { ${elements.join(", ")} }\n`).join("");

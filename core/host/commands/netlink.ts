@@ -23,16 +23,24 @@ export function request(what: string, type: number, flags: number, ...parts: Buf
   return { what, bytes: Buffer.concat([header, body]) };
 }
 
-/** Each begins at a multiple of four. */
+/** Messages and their attributes begin at multiples of four. */
+export const aligned = (length: number) => Math.ceil(length / 4) * 4;
+
 export function attribute(type: number, ...parts: Buffer[]): Buffer {
   const value = Buffer.concat(parts);
-  const bytes = Buffer.alloc(4 + Math.ceil(value.length / 4) * 4);
+  const bytes = Buffer.alloc(4 + aligned(value.length));
   bytes.writeUInt16LE(4 + value.length, 0);
   bytes.writeUInt16LE(type, 2);
   value.copy(bytes, 4);
   return bytes;
 }
 
+/** What does not fit into one message, or would have too many answers at once. */
+export function chunks<T>(items: readonly T[], most: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / most) }, (_, index) => items.slice(index * most, (index + 1) * most));
+}
+
+export const ipv4 = (address: string) => Buffer.from(address.split(".").map(Number));
 export const text = (type: number, value: string) => attribute(type, Buffer.from(`${value}\0`));
 
 export function uint32(value: number): Buffer {

@@ -2,8 +2,8 @@
  * Messages that put elements into sets of the firewall, and take them out. Pure. Numbers and forms from
  * linux/netfilter/nfnetlink.h and nf_tables.h; what they look like, `nft --debug=netlink,mnl` shows.
  */
-import { attribute, NLM_F_ACK, NLM_F_CREATE, request, text, uint32, type Request } from "./netlink.ts";
-import { SETS, type Elements, type SetName } from "./firewall-elements.ts";
+import { changedElements, type Elements, type SetName } from "./firewall-elements.ts";
+import { attribute, chunks, ipv4, NLM_F_ACK, NLM_F_CREATE, request, text, uint32, type Request } from "./netlink.ts";
 
 const [NFNL_MSG_BATCH_BEGIN, NFNL_MSG_BATCH_END] = [0x10, 0x11];
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -39,17 +39,14 @@ const PLAIN: Partial<Record<SetName, { key: Field[]; value?: Field }>> = {
 /** From what is there to what is wanted; undefined when sets of ranges change, which nft knows how to hold. */
 export function elementRequests(table: string, before: Elements, after: Elements): Request[] | undefined {
   const requests: Request[] = [];
-  for (const [type, flags, have, want] of [[NFT_MSG_DELSETELEM, 0, after, before], [NFT_MSG_NEWSETELEM, NLM_F_CREATE, before, after]] as const) {
-    for (const name of Object.keys(SETS) as SetName[]) {
-      const changed = [...want[name].difference(have[name])];
-      if (changed.length === 0) continue;
-      const form = PLAIN[name];
-      if (form === undefined) return undefined;
-      const hasValue = type === NFT_MSG_NEWSETELEM;
-      for (let at = 0; at < changed.length; at += MAX_ELEMENTS) {
-        const elements = changed.slice(at, at + MAX_ELEMENTS).map((element) => elementOf(form, element, hasValue));
-        requests.push(request(`changing ${name}`, (NFNL_SUBSYS_NFTABLES << 8) | type, NLM_F_ACK | flags, family(NFPROTO_INET, 0), text(LIST.table, table), text(LIST.set, name), nested(LIST.elements, ...elements)));
-      }
+  for (const { verb, name, elements } of changedElements(before, after)) {
+    const form = PLAIN[name];
+    if (form === undefined) return undefined;
+    const isNew = verb === "add";
+    const [type, flags] = isNew ? [NFT_MSG_NEWSETELEM, NLM_F_CREATE] : [NFT_MSG_DELSETELEM, 0];
+    for (const some of chunks(elements, MAX_ELEMENTS)) {
+      const list = nested(LIST.elements, ...some.map((element) => elementOf(form, element, isNew)));
+      requests.push(request(`changing ${name}`, (NFNL_SUBSYS_NFTABLES << 8) | type, NLM_F_ACK | flags, family(NFPROTO_INET, 0), text(LIST.table, table), text(LIST.set, name), list));
     }
   }
   return requests;
@@ -67,7 +64,7 @@ function elementOf({ key, value }: { key: Field[]; value?: Field }, element: str
 }
 
 function fieldOf(field: Field, word: string): Buffer {
-  if (field === "ipv4_addr") return Buffer.from(word.split(".").map(Number));
+  if (field === "ipv4_addr") return ipv4(word);
   // Of the host's own order: no part of a packet.
   if (field === "mark") return uint32(Number(word));
   const name = Buffer.alloc(IFNAMSIZ);

@@ -3,7 +3,7 @@
  * linux/rtnetlink.h, if_link.h, if_addr.h, pkt_sched.h.
  */
 
-import { attribute, HEADER_BYTES, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, request as requestOf, text, uint32, uint64, type Request } from "./netlink.ts";
+import { attribute, HEADER_BYTES, ipv4, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, request as requestOf, text, uint32, uint64, type Request } from "./netlink.ts";
 
 const NEW = NLM_F_CREATE | NLM_F_EXCL;
 const NEW_OR_OTHER = NLM_F_CREATE | NLM_F_REPLACE;
@@ -101,5 +101,3 @@ function linkHeader(flags = 0, changed = 0): Buffer {
 function routeHeader(prefixLength: number, scope: number): Buffer {
   return Buffer.concat([Buffer.of(AF_INET, prefixLength, 0, 0, RT_TABLE_MAIN, RTPROT_BOOT, scope, RTN_UNICAST), uint32(0)]);
 }
-
-const ipv4 = (address: string) => Buffer.from(address.split(".").map(Number));
