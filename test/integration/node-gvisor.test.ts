@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, afterEach, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { InstanceId } from "../../core/contract/ids.ts";
 import type { InstanceReport } from "../../core/contract/node-channel.ts";
@@ -25,6 +25,8 @@ let node: TestNode;
 before(async () => {
   node = await TestNode.start();
 });
+// What a test leaves running, and what crashes again and again, would slow down the next ones.
+afterEach(() => node.want());
 after(() => node?.stop());
 
 const inGvisor = <W extends InstanceWish>(wish: W) => ({ isolation: "gvisor" as const, ...wish });
