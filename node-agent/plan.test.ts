@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { InstanceId } from "../core/contract/ids.ts";
 import type { DesiredInstance } from "../core/contract/node-channel.ts";
-import { accepts, compressionOf, explainExec, explainExecFailure, explainNotReady, judge, layersToEvict, parseListeners, planInstances, probePauseMs, restartPauseMs } from "./plan.ts";
+import { accepts, compressionOf, explainExec, explainExecFailure, explainNotReady, judge, layersToEvict, namesDelayMs, parseListeners, planInstances, probePauseMs, restartPauseMs } from "./plan.ts";
 
 const id = (text: string) => text as InstanceId;
 const instance = (text: string) => ({ id: id(text) }) as DesiredInstance;
@@ -11,6 +11,10 @@ test("what is wanted and not here is started, what is here and not wanted is sto
   const actions = planInstances([instance("a"), instance("b")], new Set([id("b"), id("c")]));
   assert.deepEqual(actions.map((action) => `${action.kind} ${action.kind === "stop" ? action.id : action.instance.id}`), ["start a", "refresh b", "stop c"]);
   assert.deepEqual(planInstances([], new Set()), []);
+});
+
+test("names are gathered for a twentieth of a cpu, and never longer than whoever has just started waits", () => {
+  assert.deepEqual([0, 2, 40, 400].map(namesDelayMs), [10, 40, 800, 1000]);
 });
 
 test("an older desired state is refused, the same one is not", () => {

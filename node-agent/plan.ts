@@ -58,6 +58,14 @@ export function reportDelayMs(instances: number): number {
   return 3 + instances / 10;
 }
 
+/**
+ * How long changes are gathered before the resolver is told who is who: `cpuMs` is what the last time took, and it may take a
+ * twentieth of one cpu. Never so long that names would come later than those wait who have only just started.
+ */
+export function namesDelayMs(cpuMs: number): number {
+  return Math.min(1000, Math.max(10, cpuMs * 20));
+}
+
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 60_000;
 /** Up for so long, an instance counts as healthy: its next crash is a first one again. */

@@ -17,14 +17,12 @@ import { hostAddress } from "../core/host/commands/net.ts";
 import type { Netns } from "../core/host/net.ts";
 import type { Log } from "../core/log.ts";
 import { Waker } from "../core/waker.ts";
+import { namesDelayMs } from "./plan.ts";
 import { SavedFile } from "./saved-file.ts";
 import type { ResolverTable } from "./resolver/table.ts";
 
 /** A little less than what resolvers in images wait for one answer: they ask again, and the waking goes on meanwhile. */
 const WAKE_WAIT_MS = 4500;
-const TABLE_DELAY_MS = 10;
-/** Making the table takes at most this share of one cpu, however much happens. */
-const TABLE_COST_SHARE = 0.05;
 
 export interface PrivateNetworkOptions {
   subnet: string;
@@ -52,7 +50,7 @@ export class PrivateNetworkState {
   #remotes: readonly Member[] = [];
   readonly #elsewhere = new Set<InstanceId>();
   #tableDue: NodeJS.Timeout | undefined;
-  #pauseMs = TABLE_DELAY_MS;
+  #pauseMs = namesDelayMs(0);
   /** Of other nodes. */
   readonly #waker = new Waker();
   readonly #waking = new Map<string, Promise<string[]>>();
@@ -107,10 +105,11 @@ export class PrivateNetworkState {
   changed(): void {
     for (const look of this.#watchers) look();
     this.#tableDue ??= setTimeout(() => {
-      const beganAt = performance.now();
+      const before = process.threadCpuUsage();
       this.#tableDue = undefined;
       this.#options.onTable(this.table());
-      this.#pauseMs = Math.max(TABLE_DELAY_MS, (performance.now() - beganAt) / TABLE_COST_SHARE);
+      const { user, system } = process.threadCpuUsage(before);
+      this.#pauseMs = namesDelayMs((user + system) / 1000);
     }, this.#pauseMs);
   }
 
