@@ -1,5 +1,5 @@
 /** The token for the CLI of whoever called `infra/up`: the context `local` in `~/.config/berth/config.json`. */
-import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 
@@ -45,6 +45,18 @@ export function storeOperatorToken(env: NodeJS.ProcessEnv, api: string, token: s
   const before = config.contexts[OPERATOR_CONTEXT];
   if (before?.api === api && before.token === token) return;
   config.contexts[OPERATOR_CONTEXT] = { ...before, api, token };
+  write(path, config);
+}
+
+/** The tokens that this API gave are nobody's any more. @throws Error when the file is not a configuration */
+export function forgetTokens(env: NodeJS.ProcessEnv, api: string): void {
+  const path = cliConfigFile(env);
+  if (!existsSync(path)) return;
+  const config = read(path);
+  for (const name of [LOCAL_CONTEXT, OPERATOR_CONTEXT]) if (config.contexts[name]?.api === api) delete config.contexts[name];
+  const [other] = Object.keys(config.contexts);
+  if (other === undefined) return rmSync(path);
+  if (config.contexts[config.current] === undefined) config.current = other;
   write(path, config);
 }
 

@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { parseArgs } from "node:util";
 import pc from "picocolors";
 import { restoreCgroupChanges } from "./cgroup-changes.ts";
+import { forgetTokens } from "./cli-config.ts";
 import { dataDirOf, readConfig, type BerthConfig } from "./config.ts";
 import { runSteps, type Step } from "./report.ts";
 import { killSandboxes, removeFromHost, stopLocalStores, stopParts, stopProxy, stopSupervisor } from "./teardown.ts";
@@ -12,8 +13,9 @@ const HELP = `Usage: infra/down [--purge]
 Stops the Berth of $BERTH_DATA (/var/lib/berth): gateway, apps, builds, node agent, worker, API and the stores that
 infra/up started. Data stays, and infra/up brings everything back.
 
-  --purge   removes $BERTH_DATA too: apps, releases, images, volumes, logs, settings and secrets. Your own stores
-            (BERTH_DATABASE_URL, BERTH_REDIS_URL, BERTH_S3_*) and $BERTH_CACHE stay as they are.
+  --purge   removes $BERTH_DATA too: apps, releases, images, volumes, logs, settings and secrets, and your CLI's
+            tokens for them. Your own stores (BERTH_DATABASE_URL, BERTH_REDIS_URL, BERTH_S3_*) and $BERTH_CACHE stay as
+            they are.
 `;
 
 export const DOWN_STEPS: readonly Step<{ config: BerthConfig; immediate: boolean }>[] = [
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
   process.stdout.write(`Removing ${dataDir}: apps, releases, images, volumes, logs, settings and secrets.\n`);
   rmSync(dataDir, { recursive: true, force: true });
   process.stdout.write(`Berth is gone. ${config.cacheDir} (toolchain and base images) stays.\n`);
+  forgetTokens(process.env, config.apiUrl);
 }
 
 if (import.meta.main) {

@@ -121,6 +121,7 @@ describe("infra/up and infra/down", () => {
     const { code, stdout } = await infra("down", "--purge");
     assert.equal(code, 0, stdout);
     assert.ok(!existsSync(data));
+    assert.ok(!existsSync(join(dir, "home/.config/berth/config.json")), "the CLI is signed out");
     await assertGone();
   });
 
