@@ -19,8 +19,8 @@ export interface DeployOptions extends CommonOptions, SettingsFlags {
   env?: string[];
 }
 
-/** A preview has at most one instance, and nothing of the app's own volumes: whatever its file says. */
-const NOT_OF_PREVIEWS = ["replicas", "scaling", "freezeAfterMs", "strategy", "keepWarmMs", "mounts"] as const;
+/** A preview has at most one instance, and nothing of the app's own volumes: whatever its file says. With the options that say it. */
+const NOT_OF_PREVIEWS = { replicas: "--replicas", scaling: "--min, --max, --cpu-percent", freezeAfterMs: "--freeze-after, --no-freeze", strategy: "--strategy", keepWarmMs: "", mounts: "--mount" } as const;
 
 export function define(command: Command): void {
   const shared = commonOptions(command)
@@ -65,17 +65,20 @@ async function deploy(directory: string | undefined, options: DeployOptions): Pr
   // What builds no directory takes a file only when it is named: it may be another app's.
   const file = options.config === undefined && (directory === "-" || options.image !== undefined) ? undefined : await readAppFile(place, options.config);
   const target = options.target ?? file?.target;
+  const named = settingsPatch(options);
+  const notOfPreviews = Object.entries(NOT_OF_PREVIEWS).flatMap(([name, flags]) => (name in named ? flags : []));
+  if (options.preview !== undefined && notOfPreviews.length > 0) throw usageError(`A preview has at most one instance and none of the app's volumes: it takes no ${notOfPreviews.join(", ")}.`, "Leave that away; in a file it is passed over.");
   const config = {
     buildArgs: { ...file?.buildArgs, ...parsePairs(options.buildArg ?? [], process.env) },
     env: { ...file?.env, ...parsePairs(options.env ?? [], process.env) },
-    settings: await allSettings(file?.settings, settingsPatch(options)),
+    settings: await allSettings(file?.settings, named),
     ...(file?.labels === undefined ? {} : { labels: file.labels }),
     ...(target === undefined ? {} : { target }),
   };
   const { out, client } = openSession(options);
   const parent = await chooseApp(options.app ?? file?.app, place);
   const app = options.preview === undefined ? parent : (await client.putPreview(parent, options.preview)).app.name;
-  if (options.preview !== undefined) for (const name of NOT_OF_PREVIEWS) delete config.settings[name];
+  if (options.preview !== undefined) for (const name of Object.keys(NOT_OF_PREVIEWS) as (keyof typeof NOT_OF_PREVIEWS)[]) delete config.settings[name];
   const dockerfile = options.file ?? (file?.dockerfile === undefined || directory === "-" ? file?.dockerfile : join(place, file.dockerfile));
   const { runDeploy } = await import("../deploy/run.ts");
   await runDeploy({ out, client, app, directory: directory ?? ".", options: { ...options, ...(dockerfile === undefined ? {} : { file: dockerfile }) }, config, startedMs });

@@ -48,6 +48,9 @@ describe("help", () => {
       assert.match(ran.stderr, /error:/);
       assert.equal(ran.stdout, "");
     }
+    const preview = await place.run(["deploy", "--preview", "pr-1", "--replicas", "2", "--strategy", "rolling"]);
+    assert.equal(preview.code, 2);
+    assert.match(preview.stderr, /at most one instance.*: it takes no --replicas, --strategy\./);
     assert.match((await place.run(["statsu"])).stderr, /Did you mean status/);
     assert.equal(api.seen.length, 0);
   });
