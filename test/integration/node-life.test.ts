@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { IN_GVISOR, otherKernel } from "../support/gvisor.ts";
 import { HTTPD, shell, TestNode, testTenant, until } from "../support/node.ts";
+import { PATIENCE } from "../support/patience.ts";
 
 let node: TestNode;
 before(async () => {
@@ -140,7 +141,7 @@ test("a crash of a ready app: restarted within a second, what it wrote is there,
   assert.equal(crashed.problem?.code, "app_exited");
   const startedAt = performance.now();
   await node.until(desired.id, "ready");
-  assert.ok(performance.now() - startedAt < 1000);
+  assert.ok(performance.now() - startedAt < 1000 * PATIENCE);
   const later = await node.untilReport(desired.id, (report) => (report?.restarts ?? 0) >= 3);
   assert.equal(later.restarts, 3);
   const lines = (await node.logs(desired.id)).map(({ text }) => text);
@@ -168,9 +169,9 @@ test("cpu and processes have their limits", async () => {
   const burn = "i=0; while [ $i -lt 2 ]; do (while :; do :; done) & i=$((i+1)); done; exec httpd -f -p 8080";
   const { desired } = await node.ready({ args: shell(burn), limits: { cpuMillis: 200 } });
   const usedMs = () => cpuMs(node, desired.id);
-  const before = usedMs();
+  const [before, startedAt] = [usedMs(), performance.now()];
   await sleep(1500);
-  const share = (usedMs() - before) / 1500;
+  const share = (usedMs() - before) / (performance.now() - startedAt);
   assert.ok(share < 0.3, `it got ${share.toFixed(2)} of a cpu`);
 
   const bomb = await node.ready({ args: shell("i=0; while [ $i -lt 60 ]; do sleep 600 & i=$((i+1)); done; wait") , limits: { pidsMax: 20 }, readyTimeoutMs: 1000 }).then(
