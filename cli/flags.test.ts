@@ -19,7 +19,7 @@ describe("values of options", () => {
   });
 
   it("memory", () => {
-    const cases: [string, number][] = [["512m", 512 * 2 ** 20], ["1g", 2 ** 30], ["1.5GiB", 1.5 * 2 ** 30], ["64MB", 64 * 2 ** 20], ["1048576", 2 ** 20], ["16k", 16384]];
+    const cases: [string, number][] = [["512m", 512 * 2 ** 20], ["1g", 2 ** 30], ["1.5GiB", 1.5 * 2 ** 30], ["64MB", 64 * 2 ** 20], ["64Mi", 64 * 2 ** 20], ["12b", 12], ["1048576", 2 ** 20], ["16k", 16384]];
     for (const [text, bytes] of cases) assert.equal(parseMemory(text), bytes, text);
     for (const text of ["", "m", "-1m", "512x", "1 2"]) assert.throws(() => parseMemory(text), usage, text);
   });

@@ -4,12 +4,12 @@ import { usageError } from "./errors.ts";
 import { httpPatch, type HttpFlags } from "./http-flags.ts";
 import { strategyPatch, type StrategyFlags } from "./strategy-flags.ts";
 
-const MEMORY_UNITS: Record<string, number> = { "": 1, b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+const MEMORY_UNITS: Record<string, number> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
-/** `512m`, `1g`, `1.5GiB`, `268435456`: bytes. Units are powers of 1024, as Docker's. */
+/** `512m`, `1g`, `64Mi`, `1.5GiB`, `268435456`: bytes. Units are powers of 1024, as Docker's. */
 export function parseMemory(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([bkmgt]?)(?:i?b)?$/i.exec(text.trim());
-  const unit = MEMORY_UNITS[match?.[2]?.toLowerCase() ?? "?"];
+  const match = /^(\d+(?:\.\d+)?)\s*(?:([kmgt])i?)?b?$/i.exec(text.trim());
+  const unit = MEMORY_UNITS[match?.[2]?.toLowerCase() ?? ""];
   if (match?.[1] === undefined || unit === undefined) throw usageError(`«${text}» is not an amount of memory.`, "Examples: 512m, 1g, 268435456");
   return Math.round(Number(match[1]) * unit);
 }

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { chooseApp } from "../app-name.ts";
+import { programWords } from "../program-words.ts";
 import { openSession, APP_OPTION, commonOptions, type CommonOptions } from "../session.ts";
 import { chooseInstance, connectSession, type Session } from "../sessions/connect.ts";
 
@@ -26,8 +27,8 @@ export function define(command: Command): void {
     .addHelpText(
       "after",
       `
-The program runs with the app's own user, environment, limits and rights, in its directory. Its exit code is the command's. Options stand before APP; what follows APP is the program's.
-With --app, all words are the program's.
+The program runs with the app's own user, environment, limits and rights, in its directory. Its exit code is the command's. Options stand before APP; what follows APP (and «--»,
+where there is one) is the program's. With --app, all words are the program's.
 
 Examples:
   $ berth exec hello                        a shell
@@ -40,9 +41,9 @@ Examples:
 }
 
 async function exec(named: string | undefined, words: string[], options: Options): Promise<void> {
+  const args = programWords("exec", options.app, named, words);
   const { client } = openSession(options);
   const app = await chooseApp(options.app ?? named, ".");
-  const args = options.app === undefined || named === undefined ? words : [named, ...words];
   const instance = await chooseInstance(client, app, options.instance);
   const { stdin, stdout } = process;
   const hasTerminal = options.tty ?? (stdin.isTTY && stdout.isTTY);

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import type { RunCreate } from "../../client/index.ts";
 import { chooseApp } from "../app-name.ts";
-import { usageError } from "../errors.ts";
 import { parseCpu, parseDuration, parseMemory, wholeNumber } from "../flags.ts";
 import { followRun } from "../follow-run.ts";
+import { programWords } from "../program-words.ts";
 import { APP_OPTION, commonOptions, openSession, type CommonOptions } from "../session.ts";
 
 export interface RunFlags {
@@ -61,11 +61,9 @@ export function runFields({ memory, cpu, timeout, retries, tasks, parallelism }:
 }
 
 async function run(named: string | undefined, words: string[], options: Options): Promise<void> {
+  const args = programWords("run", options.app, named, words);
   const { out, client } = openSession(options);
   const app = await chooseApp(options.app ?? named, ".");
-  const all = options.app === undefined || named === undefined ? words : [named, ...words];
-  const args = all[0] === "--" ? all.slice(1) : all;
-  if (named === "--") throw usageError("Name the app before «--».", "berth run APP COMMAND…, or berth run --app APP COMMAND…");
   const made = await client.createRun(app, runFields(options, args));
   if (options.detach === true) {
     out.document(made);
