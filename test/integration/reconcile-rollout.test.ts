@@ -258,7 +258,8 @@ test("the autoscaler's loop: what nodes counted of cpu becomes more instances", 
     const app = async () => (await db.select().from(apps).where(eq(apps.id, appId)))[0];
     await until(async () => (await app())?.scaledTo === 2);
     assert.equal((await app())?.scaledBy, "cpu");
-    assert.ok(rung.includes(`reconcile ${appId}`));
+    // Told when it is written.
+    await until(async () => rung.includes(`reconcile ${appId}`));
     assert.deepEqual(await kinds(appId), ["place"]);
   } finally {
     await stop();
