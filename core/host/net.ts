@@ -58,12 +58,6 @@ const MADE_AHEAD = 2;
 
 const HAS_IPV6 = existsSync("/proc/sys/net/ipv6");
 
-/** The next one that is made is the first one's. */
-interface Waiter {
-  resolve: (netns: Netns) => void;
-  reject: (error: unknown) => void;
-}
-
 export class NetnsPool {
   readonly #options: NetnsPoolOptions;
   readonly #maker = new Maker();
@@ -71,7 +65,8 @@ export class NetnsPool {
   /** Of instances of a former agent, and still there: what is made anew with such a number is another's. */
   readonly #adoptable = new Set<number>();
   readonly #ready: Netns[] = [];
-  readonly #waiters: Waiter[] = [];
+  /** The next one that is made is the first one's. */
+  readonly #waiters: PromiseWithResolvers<Netns>[] = [];
   readonly #making = new Set<Promise<void>>();
   #leaving: number[] = [];
   #removal: Promise<void> = Promise.resolve();
@@ -108,8 +103,7 @@ export class NetnsPool {
 
   /** @throws Error; RangeError when no address is left */
   async acquire(egressBytesPerSecond = this.#options.egressBytesPerSecond): Promise<Netns> {
-    const ready = this.#ready.shift();
-    const made = ready ?? new Promise<Netns>((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    const made = this.#ready.shift() ?? inLine(this.#waiters);
     this.#fill();
     const netns = await made;
     try {
@@ -243,22 +237,21 @@ export class NetnsPool {
 
 /** The thread of `net-maker.ts`. */
 class Maker {
-  #thread: { worker: Worker; waiting: Waiting[] } | undefined;
+  #thread: { worker: Worker; waiting: PromiseWithResolvers<void>[] } | undefined;
 
   /** @throws Error: what the kernel said, or that the thread has ended */
   do(order: NetnsOrder): Promise<void> {
     const { worker, waiting } = (this.#thread ??= this.#start());
-    const done = new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
     worker.postMessage(order);
-    return done;
+    return inLine(waiting);
   }
 
   async close(): Promise<void> {
     await this.#thread?.worker.terminate();
   }
 
-  #start(): { worker: Worker; waiting: Waiting[] } {
-    const waiting: Waiting[] = [];
+  #start(): { worker: Worker; waiting: PromiseWithResolvers<void>[] } {
+    const waiting: PromiseWithResolvers<void>[] = [];
     const worker = new Worker(new URL("net-maker.ts", import.meta.url), { trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 } });
     worker.unref();
     worker.on("message", ({ error }: NetnsAnswer) => {
@@ -277,7 +270,8 @@ class Maker {
   }
 }
 
-interface Waiting {
-  resolve: () => void;
-  reject: (error: unknown) => void;
+function inLine<T>(waiting: PromiseWithResolvers<T>[]): Promise<T> {
+  const mine = Promise.withResolvers<T>();
+  waiting.push(mine);
+  return mine.promise;
 }
