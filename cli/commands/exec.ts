@@ -27,8 +27,9 @@ export function define(command: Command): void {
     .addHelpText(
       "after",
       `
-The program runs with the app's own user, environment, limits and rights, in its directory. Its exit code is the command's. Options stand before APP; what follows APP (and «--»,
-where there is one) is the program's. With --app, all words are the program's.
+The program runs with the app's own user, environment, limits and rights, in its directory. Its exit code is the command's.
+Options stand before APP; what follows APP (and «--», where there is one) is the program's. With --app, all words are the
+program's.
 
 Examples:
   $ berth exec hello                        a shell
