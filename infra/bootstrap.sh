@@ -2,7 +2,7 @@
 # `say` and `die` write for people; `bootstrap_packages` and `bootstrap_node` install only what is missing.
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-os_packages=(crun conmon haproxy redis-server postgresql nftables iproute2 mmdebstrap patchelf uidmap e2fsprogs ca-certificates procps util-linux mount)
+os_packages=(haproxy redis-server postgresql nftables iproute2 mmdebstrap patchelf uidmap e2fsprogs ca-certificates procps util-linux mount)
 # What only tests call.
 test_packages=(skopeo openssl docker.io podman runc curl jq zsh fish attr zstd)
 

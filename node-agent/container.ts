@@ -28,6 +28,8 @@ import type { SecretStore, SecretValues } from "./secrets.ts";
 
 export interface ContainerHost {
   runtimes: Readonly<Record<Isolation, RuntimeClass>>;
+  /** Path of the program that monitors each container. */
+  conmon: string;
   /** `<dir>/<id>` is an instance's own, on a disk. */
   instancesDir: string;
   /** The same in memory, for what runs alone. */
@@ -178,6 +180,7 @@ export class Container {
     // The id of a former monitor may be another process's by now.
     for (const file of [this.exitFile, this.#monitorPidFile]) rmSync(file, { force: true });
     const argv = conmon(this.runtime, {
+      conmon: this.#host.conmon,
       id: this.#desired.id,
       bundle: this.#bundle,
       pidFile: join(this.#bundle, "pid"),

@@ -104,6 +104,7 @@ const store = new LayerStore({ dir: dataDir, maxBytes: config.BERTH_LAYER_STORE_
 const tenantLayers = new TenantLayers({ dataDir, layersDir: store.layersDir, toolchainBin: config.BERTH_TOOLCHAIN_BIN, unpacker, sharing });
 const host = {
   runtimes: { crun: crunClass(runtime), gvisor: gvisorClass(gvisor) },
+  conmon: join(config.BERTH_TOOLCHAIN_BIN, "conmon"),
   instancesDir: join(dataDir, "instances"),
   logsDir: join(dataDir, "logs"),
   bundlesDir: join(runDir, "bundles"),

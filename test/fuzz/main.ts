@@ -66,7 +66,7 @@ async function main(): Promise<number> {
 }
 
 async function openUnpacker(dir: string, cgroupParent: string): Promise<Unpacker> {
-  await run([join(REPOSITORY, "infra/toolchain/make")], { env: { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" }, timeoutMs: 300_000 });
+  await run([join(REPOSITORY, "infra/toolchain/make")], { env: { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" }, timeoutMs: 600_000 });
   const runtime = { crun: join(cacheDir(), "toolchain/bin/crun"), stateDir: join(dir, "crun") };
   const unpacker = new Unpacker({ dir: join(dir, "unpack"), toolchain: join(cacheDir(), "toolchain/root"), runtime, cgroupParent, openFiles: 1024, maxBytes: MAX_LAYER_BYTES, maxEntries: MAX_LAYER_ENTRIES });
   await unpacker.open();

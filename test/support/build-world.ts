@@ -55,7 +55,7 @@ const BUILD_TIMEOUT_MS = 120_000;
 
 export async function startBuildWorld(): Promise<BuildWorld> {
   const env = { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" };
-  await run([join(REPOSITORY, "infra/toolchain/make")], { env, timeoutMs: 300_000 });
+  await run([join(REPOSITORY, "infra/toolchain/make")], { env, timeoutMs: 600_000 });
   await run([join(REPOSITORY, "infra/catalogue/make")], { env, timeoutMs: 600_000 });
   const dir = mkdtempSync(join(tmpdir(), "berth-builds-"));
   chmodSync(dir, 0o711);

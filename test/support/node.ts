@@ -103,7 +103,7 @@ export class TestNode {
   /** `host`: not this one. */
   static async start(env: Record<string, string> = {}, host?: TestHost): Promise<TestNode> {
     const tools = { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" };
-    await run([join(REPOSITORY, "infra/toolchain/make")], { env: tools, timeoutMs: 300_000 });
+    await run([join(REPOSITORY, "infra/toolchain/make")], { env: tools, timeoutMs: 600_000 });
     await run([join(REPOSITORY, "infra/catalogue/make")], { env: tools, timeoutMs: 600_000 });
     const server = createServer().listen(0, host?.gateway ?? "127.0.0.1");
     await once(server, "listening");

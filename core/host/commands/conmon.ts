@@ -2,6 +2,8 @@
 import type { RuntimeClass } from "./runtime-class.ts";
 
 export interface Monitor {
+  /** Path of conmon. */
+  conmon: string;
   id: string;
   bundle: string;
   pidFile: string;
@@ -17,7 +19,7 @@ export interface Monitor {
 
 /** Creates the container, which then waits to be started; keeps its output and its exit code; outlives the agent. */
 export const conmon = ({ program, globalArgs }: RuntimeClass, monitor: Monitor) => [
-  "conmon",
+  monitor.conmon,
   "--api-version=1",
   "-c", monitor.id,
   "-u", monitor.id,
