@@ -25,7 +25,7 @@ const SUPERVISOR_SOURCES = ["infra/supervisor.ts", "infra/parts.ts", "infra/proc
 /** The environment of the scripts in `infra/`. */
 export function scriptEnv(config: BerthConfig): Record<string, string> {
   return {
-    ...baseEnv(process.env),
+    ...baseEnv(config),
     ...config.settings,
     BERTH_DATA: config.dataDir,
     BERTH_CACHE: config.cacheDir,
@@ -116,7 +116,7 @@ export async function startParts(config: BerthConfig, disabled: ReadonlySet<Part
     writeFileSync(`${supervisorPidFile(config)}.fingerprint`, sourcesHash(SUPERVISOR_SOURCES));
     startDetached({
       argv: [process.execPath, join(REPOSITORY, "infra/supervisor.ts"), file],
-      env: baseEnv(process.env),
+      env: baseEnv(config),
       logFile: join(config.logDir, "supervisor.log"),
       pidFile: supervisorPidFile(config),
     });

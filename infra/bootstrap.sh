@@ -88,6 +88,12 @@ bootstrap_node() {
   exec 8>&-
 }
 
+# Instead of this script. Wants `bootstrap_node`.
+start_node() {
+  export PATH=$repository/node_modules/.bin:$PATH
+  exec node --import "$repository/infra/quick-imports.ts" "$@"
+}
+
 check_debian() {
   local id='' version=''
   if [[ -r /etc/os-release ]]; then

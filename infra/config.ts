@@ -14,6 +14,11 @@ import { s3Status } from "./local/s3.ts";
 import { freePort, isFree } from "./ports.ts";
 
 export const REPOSITORY = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
+/** Environment in which programs in Node.js start sooner; `dir`: where they keep what they have compiled. */
+export function quickNode(dir: string): Record<string, string> {
+  return { NODE_OPTIONS: `--import=${new URL("quick-imports.ts", import.meta.url)}`, NODE_COMPILE_CACHE: join(dir, "compiled") };
+}
 export const DEFAULT_DATA = "/var/lib/berth";
 export const DEFAULT_CACHE = "/var/cache/berth";
 

@@ -64,7 +64,7 @@ async function change(config: BerthConfig, edit: (file: string) => string): Prom
 
 async function reseal(config: BerthConfig): Promise<string> {
   const argv = [process.execPath, join(REPOSITORY, "api/rotate-secrets.ts")];
-  const env = { ...baseEnv(process.env), PATH: process.env["PATH"] ?? "", ...storeEnv(config), ...secretKeysEnv(config) };
+  const env = { ...baseEnv(config), PATH: process.env["PATH"] ?? "", ...storeEnv(config), ...secretKeysEnv(config) };
   const done = await runUnchecked(argv, { env, timeoutMs: RESEAL_TIMEOUT_MS });
   if (done.code !== 0) throw new CommandError(argv, done);
   return done.stdout.trim().split("\n").at(-1) ?? "";

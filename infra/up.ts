@@ -86,7 +86,7 @@ async function cliToken(context: Context): Promise<string> {
 async function deployExample(context: Context): Promise<string> {
   const { config, token } = context;
   const { stdout } = await run([join(REPOSITORY, "cli/berth"), "deploy", join(REPOSITORY, "examples/hello"), "--quiet"], {
-    env: { ...baseEnv(process.env), BERTH_API: config.apiUrl, BERTH_TOKEN: token ?? "" },
+    env: { ...baseEnv(config), BERTH_API: config.apiUrl, BERTH_TOKEN: token ?? "" },
     timeoutMs: 600_000,
   });
   const url = stdout.trim().split("\n").at(-1) ?? "";

@@ -11,6 +11,7 @@ import { readConfig, REPOSITORY } from "../../infra/config.ts";
 import { freePort } from "../../infra/ports.ts";
 import { runningPids, signalPid, writePidFile } from "../../infra/process.ts";
 import { cgroupsOf, linksOf, namespacesOf, nftTablesOf } from "../../infra/teardown.ts";
+import { passedEnv } from "../support/env.ts";
 import { ask } from "../support/stack.ts";
 import { cacheDir } from "../support/stores.ts";
 
@@ -32,11 +33,10 @@ describe("infra/up and infra/down", () => {
     mkdirSync(join(dir, "home"));
     gatewayPort = await freePort();
     env = {
-      PATH: process.env["PATH"] ?? "",
+      ...passedEnv(),
       HOME: join(dir, "home"),
       TMPDIR: process.env["TMPDIR"] ?? "/tmp",
       CI: "true",
-      BERTH_TEST_RUN: process.env["BERTH_TEST_RUN"] ?? "",
       BERTH_DATA: data,
       BERTH_CACHE: cacheDir(),
       BERTH_NET_PREFIX: prefix,

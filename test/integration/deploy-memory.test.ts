@@ -8,6 +8,7 @@ import { openDb } from "../../core/db/client.ts";
 import { createToken, ensureTenant } from "../../core/db/system-queries/bootstrap.ts";
 import { start } from "../../core/host/spawn.ts";
 import { rawHeader } from "../support/contexts.ts";
+import { passedEnv } from "../support/env.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 const CONTEXT_BYTES = Number(process.env["BERTH_TEST_CONTEXT_BYTES"] ?? 512 * 2 ** 20);
@@ -24,7 +25,7 @@ before(async () => {
   const { db, close } = openDb(stores.databaseUrl, { name: "test" });
   token = (await createToken(db, (await ensureTenant(db, "memory")).id, { name: "test" })).token;
   await close();
-  api = start([process.execPath, MAIN], { stdio: ["ignore", "pipe", "inherit"], env: { PATH: process.env["PATH"], ...stores.env, BERTH_API_LISTEN: "127.0.0.1:0" } });
+  api = start([process.execPath, MAIN], { stdio: ["ignore", "pipe", "inherit"], env: { ...passedEnv(), ...stores.env, BERTH_API_LISTEN: "127.0.0.1:0" } });
   const port = await new Promise<number>((resolve, reject) => {
     api.once("exit", () => reject(new Error("the API ended")));
     let text = "";

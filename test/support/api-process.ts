@@ -1,6 +1,7 @@
 /** The API as a process of its own, as `infra/up` starts it. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
+import { passedEnv } from "./env.ts";
 
 const MAIN = new URL("../../api/main.ts", import.meta.url).pathname;
 
@@ -12,7 +13,7 @@ export interface ApiProcess {
 
 /** Resolves once it listens. Whoever starts it ends it. */
 export async function startApiProcess(env: Record<string, string>): Promise<ApiProcess> {
-  const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env["PATH"] ?? "", BERTH_API_LISTEN: "127.0.0.1:0", ...env }, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [MAIN], { env: { ...passedEnv(), BERTH_API_LISTEN: "127.0.0.1:0", ...env }, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
   for await (const line of createInterface({ input: child.stdout! })) {
     const { msg, port } = JSON.parse(line) as { msg: string; port: number };

@@ -18,6 +18,7 @@ import { killSandboxes, removeFromHost } from "../../infra/teardown.ts";
 import { publishCatalogue } from "../../infra/catalogue/publish.ts";
 import { startTestApi, type TestApi } from "./api.ts";
 import { tarOf, type Entry } from "./contexts.ts";
+import { passedEnv } from "./env.ts";
 import { cacheDir, startStores, type Stores } from "./stores.ts";
 
 export interface TestWorker {
@@ -54,7 +55,7 @@ export interface BuildWorld {
 const BUILD_TIMEOUT_MS = 120_000;
 
 export async function startBuildWorld(): Promise<BuildWorld> {
-  const env = { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" };
+  const env = { ...passedEnv(), BERTH_CACHE: cacheDir() };
   await run([join(REPOSITORY, "infra/toolchain/make")], { env, timeoutMs: 600_000 });
   await run([join(REPOSITORY, "infra/catalogue/make")], { env, timeoutMs: 600_000 });
   const dir = mkdtempSync(join(tmpdir(), "berth-builds-"));
@@ -86,7 +87,6 @@ export async function startBuildWorld(): Promise<BuildWorld> {
       const worker = await startWorkerProcess({
         ...env,
         ...stores.env,
-        BERTH_TEST_RUN: process.env["BERTH_TEST_RUN"] ?? "",
         BERTH_API_URL: api.url,
         BERTH_DATA: dir,
         BERTH_WORKER_DATA: join(dir, data),

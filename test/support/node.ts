@@ -19,6 +19,7 @@ import { gvisorClass } from "../../core/host/commands/runsc.ts";
 import { run, runUnchecked, start } from "../../core/host/spawn.ts";
 import { REPOSITORY, type BerthConfig } from "../../infra/config.ts";
 import { killSandboxes, removeFromHost } from "../../infra/teardown.ts";
+import { passedEnv } from "./env.ts";
 import { IN_GVISOR } from "./gvisor.ts";
 import { busybox, type TestLayer } from "./layers.ts";
 import { PATIENCE } from "./patience.ts";
@@ -85,8 +86,7 @@ export class TestNode {
     // What runs as a tenant must get through to its root directory.
     chmodSync(this.dir, 0o711);
     this.env = {
-      PATH: process.env["PATH"] ?? "",
-      BERTH_TEST_RUN: process.env["BERTH_TEST_RUN"] ?? "",
+      ...passedEnv(),
       BERTH_API_URL: this.#apiUrl,
       BERTH_NODE_TOKEN: TOKEN,
       BERTH_NODE_NAME: "test",
@@ -102,7 +102,7 @@ export class TestNode {
 
   /** `host`: not this one. */
   static async start(env: Record<string, string> = {}, host?: TestHost): Promise<TestNode> {
-    const tools = { BERTH_CACHE: cacheDir(), PATH: process.env["PATH"] ?? "" };
+    const tools = { ...passedEnv(), BERTH_CACHE: cacheDir() };
     await run([join(REPOSITORY, "infra/toolchain/make")], { env: tools, timeoutMs: 600_000 });
     await run([join(REPOSITORY, "infra/catalogue/make")], { env: tools, timeoutMs: 600_000 });
     const server = createServer().listen(0, host?.gateway ?? "127.0.0.1");
