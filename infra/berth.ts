@@ -8,7 +8,7 @@ import { migrateDatabase } from "../core/db/migrate.ts";
 import { gateways, nodes, secretVersions } from "../core/db/schema.ts";
 import { createToken, ensureGateway, ensureNode, ensureOperatorToken, ensureTenant } from "../core/db/system-queries/bootstrap.ts";
 import { makeKeyFile } from "../core/secrets/key-file.ts";
-import { ConfigError, replaceOperatorToken, REPOSITORY, type BerthConfig } from "./config.ts";
+import { ConfigError, QUICK_IMPORTS, replaceOperatorToken, REPOSITORY, type BerthConfig } from "./config.ts";
 import { checkExternalStores } from "./external-stores.ts";
 import { checkListen, runLogged } from "./host.ts";
 import { startPostgres } from "./local/postgres.ts";
@@ -115,7 +115,7 @@ export async function startParts(config: BerthConfig, disabled: ReadonlySet<Part
   else {
     writeFileSync(`${supervisorPidFile(config)}.fingerprint`, sourcesHash(SUPERVISOR_SOURCES));
     startDetached({
-      argv: [process.execPath, join(REPOSITORY, "infra/supervisor.ts"), file],
+      argv: [process.execPath, QUICK_IMPORTS, join(REPOSITORY, "infra/supervisor.ts"), file],
       env: baseEnv(config),
       logFile: join(config.logDir, "supervisor.log"),
       pidFile: supervisorPidFile(config),

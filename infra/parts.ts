@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { quickNode, REPOSITORY, type BerthConfig } from "./config.ts";
+import { QUICK_IMPORTS, REPOSITORY, type BerthConfig } from "./config.ts";
 import { postgresUrl } from "./local/postgres.ts";
 import { redisUrl } from "./local/redis.ts";
 import { s3Env } from "./local/s3.ts";
@@ -68,14 +68,14 @@ export function localS3(config: BerthConfig) {
   return { dir: join(config.dataDir, "s3"), port: config.ports.s3, bucket: "berth", accessKeyId, secretAccessKey };
 }
 
-/** What every program gets from the environment that `up` was called in, and what makes those in Node.js start sooner. */
+/** What every program gets from the environment that `up` was called in, and where those in Node.js keep what they have compiled. */
 export function baseEnv({ cacheDir }: Pick<BerthConfig, "cacheDir">, env: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const passed = [
     "HOME", "LANG", "TMPDIR", "BERTH_TEST_RUN", "NODE_COMPILE_CACHE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
   ];
   const kept = passed.flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]] as const]));
   const system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  return { ...quickNode(cacheDir), HOME: "/root", LANG: "C.UTF-8", ...Object.fromEntries(kept), PATH: `${REPOSITORY}/node_modules/.bin:${system}`, NODE_ENV: "production" };
+  return { NODE_COMPILE_CACHE: join(cacheDir, "compiled"), HOME: "/root", LANG: "C.UTF-8", ...Object.fromEntries(kept), PATH: `${REPOSITORY}/node_modules/.bin:${system}`, NODE_ENV: "production" };
 }
 
 export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process.env, disabled: ReadonlySet<PartName> = new Set()): Part[] {
@@ -92,7 +92,7 @@ export function buildParts(config: BerthConfig, env: NodeJS.ProcessEnv = process
   };
   const inSandboxNamespace = ["nsenter", `--mount=${join(config.runDir, "mnt")}`, "--"];
   const make = (name: PartName, folder: string, wrapper: string[], own: Record<string, string>): Part => {
-    const argv = [...wrapper, process.execPath, join(REPOSITORY, folder, "main.ts")];
+    const argv = [...wrapper, process.execPath, QUICK_IMPORTS, join(REPOSITORY, folder, "main.ts")];
     const partEnv = { ...common, ...own };
     return {
       name,

@@ -6,7 +6,7 @@ import pc from "picocolors";
 import { CommandError, runUnchecked } from "../core/host/spawn.ts";
 import { addKey, dropOldKeys, sealWith } from "../core/secrets/key-file.ts";
 import { startParts, waitHealthy } from "./berth.ts";
-import { ConfigError, dataDirOf, readConfig, REPOSITORY, type BerthConfig } from "./config.ts";
+import { ConfigError, dataDirOf, QUICK_IMPORTS, readConfig, REPOSITORY, type BerthConfig } from "./config.ts";
 import { baseEnv, secretKeysEnv, storeEnv, type PartName } from "./parts.ts";
 import { runningPid } from "./process.ts";
 import { runSteps, type Step } from "./report.ts";
@@ -63,7 +63,7 @@ async function change(config: BerthConfig, edit: (file: string) => string): Prom
 }
 
 async function reseal(config: BerthConfig): Promise<string> {
-  const argv = [process.execPath, join(REPOSITORY, "api/rotate-secrets.ts")];
+  const argv = [process.execPath, QUICK_IMPORTS, join(REPOSITORY, "api/rotate-secrets.ts")];
   const env = { ...baseEnv(config), PATH: process.env["PATH"] ?? "", ...storeEnv(config), ...secretKeysEnv(config) };
   const done = await runUnchecked(argv, { env, timeoutMs: RESEAL_TIMEOUT_MS });
   if (done.code !== 0) throw new CommandError(argv, done);

@@ -2,7 +2,7 @@
 import { chmodSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { relative } from "node:path";
 import { run } from "node:test";
-import { quickNode, REPOSITORY } from "../infra/config.ts";
+import { QUICK_IMPORTS, REPOSITORY } from "../infra/config.ts";
 import { seconds } from "../infra/report.ts";
 import { awaitNoLeaks, snapshot } from "./support/leaks.ts";
 import { sweepStacks } from "./support/stack.ts";
@@ -156,7 +156,9 @@ async function main(): Promise<number> {
   chmodSync(dir, 0o711);
   process.env["TMPDIR"] = dir;
   process.env["BERTH_TEST_RUN"] = dir;
-  Object.assign(process.env, quickNode(dir));
+  // Of all programs that tests start.
+  process.env["NODE_OPTIONS"] = QUICK_IMPORTS;
+  process.env["NODE_COMPILE_CACHE"] = `${dir}/compiled`;
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
   const report: string[] = [];
   const startedAtMs = performance.now();
