@@ -132,10 +132,10 @@ test("a build reaches neither the host, nor private networks, nor metadata; and 
   const targets = [`${host}:${port}`, `127.0.0.1:${port}`, `registry.berth.internal:${port}`, `127.0.0.1:${api.port}`, "169.254.169.254:80", "10.0.0.1:80", "192.168.0.1:80"];
   const dockerfile = `FROM busybox
 RUN for t in ${targets.join(" ")}; do (if wget -T 2 -q -O - http://$t/ >/dev/null 2>&1; then echo "open $t"; else echo "closed $t"; fi) & done; wait
-RUN wget -q -O - http://registry.berth.internal:5000/v2/${"other"}/app/tags/list 2>&1 | head -1 || true
-RUN cat /proc/self/uid_map; grep -E 'NoNewPrivs|CapBnd' /proc/self/status; cat /proc/self/limits; env
-RUN (echo x > /proc/sys/kernel/core_pattern) 2>&1 || echo sysctl closed
-RUN mount -t proc proc /mnt 2>&1 || echo mount closed
+RUN wget -q -O - http://registry.berth.internal:5000/v2/${"other"}/app/tags/list 2>&1 | head -1; \\
+  cat /proc/self/uid_map; grep -E 'NoNewPrivs|CapBnd' /proc/self/status; cat /proc/self/limits; env; \\
+  (echo x > /proc/sys/kernel/core_pattern) 2>&1 || echo sysctl closed; \\
+  mount -t proc proc /bin 2>&1 || echo mount closed
 `;
   try {
     const { build } = await world.deploy("nosy", [["Dockerfile", dockerfile]]);
