@@ -68,10 +68,10 @@ describe("sleeping instances", () => {
   });
 
   test("requests that come at any moment of freezing are all answered", async () => {
-    const { desired, url } = await node.ready({ args: HTTPD, sleep: { ...POLICY, freezeAfterMs: 60 } });
+    const { desired, url } = await node.ready({ args: HTTPD, sleep: { ...POLICY, freezeAfterMs: 60 * PATIENCE } });
     for (let pauseMs = 50; pauseMs < 110; pauseMs += 2) {
       assert.equal(await ask(url), 200);
-      await sleep(pauseMs);
+      await sleep(pauseMs * PATIENCE);
     }
     const frozen = node.heard.flatMap((message) => (message.type === "report" ? message.instances : [])).filter((one) => one.id === desired.id && one.temperature?.is === "frozen");
     assert.ok(frozen.length > 1, "it froze in between");
@@ -166,7 +166,7 @@ describe("sleeping instances", () => {
     const before = address();
     await node.killAgent();
     // Nobody is there to wake it: the kernel keeps the request.
-    const early = ask(frozen.url, 20_000);
+    const early = ask(frozen.url, 20_000 * PATIENCE);
     await sleep(100);
     await node.startAgent();
     assert.deepEqual(address(), before);

@@ -1,6 +1,6 @@
-/** What programs that a test starts get of its own environment, besides what it says. */
-const PASSED = ["PATH", "BERTH_TEST_RUN", "NODE_OPTIONS", "NODE_COMPILE_CACHE"];
+const ALL = ["PATH", "BERTH_TEST_RUN", "NODE_OPTIONS", "NODE_COMPILE_CACHE"];
 
-export function passedEnv(): Record<string, string> {
-  return Object.fromEntries(PASSED.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
+/** What programs that a test starts get of its own environment, besides what it says. */
+export function passedEnv(names: readonly string[] = ALL): Record<string, string> {
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])));
 }
