@@ -4,6 +4,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { after, before, test } from "node:test";
 import { connect } from "node:net";
 import { startApiProcess, type ApiProcess } from "../support/api-process.ts";
+import { passedEnv } from "../support/env.ts";
 import { startStores, type Stores } from "../support/stores.ts";
 
 let stores: Stores;
@@ -50,7 +51,7 @@ test("it starts without any store, says so, and is ready when they are there", a
 });
 
 test("a wrong environment is refused with the variable's name", async () => {
-  const child = spawn(process.execPath, [MAIN], { env: { PATH: process.env["PATH"] ?? "", ...stores.env, BERTH_DATABASE_URL: "mysql://x" }, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [MAIN], { env: { ...passedEnv(), ...stores.env, BERTH_DATABASE_URL: "mysql://x" }, stdio: ["ignore", "ignore", "pipe"] });
   started.push(child);
   let stderr = "";
   for await (const chunk of child.stderr!) stderr += String(chunk);

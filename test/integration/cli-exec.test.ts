@@ -13,6 +13,7 @@ import pg from "pg";
 import { postgresUrl } from "../../infra/local/postgres.ts";
 import { tarOf } from "../support/contexts.ts";
 import { BERTH } from "../support/cli-run.ts";
+import { passedToCli } from "../support/env.ts";
 import { startStack, type Stack } from "../support/stack.ts";
 
 let stack: Stack;
@@ -26,7 +27,7 @@ CMD httpd -p 127.0.0.1:9999 -h /www; exec httpd -f -p 8080 -h /www
 before(async () => {
   stack = await startStack();
   dir = mkdtempSync(join(tmpdir(), "berth-exec-"));
-  env = { PATH: process.env["PATH"], HOME: dir, TERM: "xterm", BERTH_API: stack.apiUrl, BERTH_TOKEN: stack.token };
+  env = { ...passedToCli(), HOME: dir, TERM: "xterm", BERTH_API: stack.apiUrl, BERTH_TOKEN: stack.token };
   const project = join(dir, "hello");
   mkdirSync(project);
   writeFileSync(join(project, "Dockerfile"), DOCKERFILE);

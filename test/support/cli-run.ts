@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { TOKEN, type FakeApi } from "./cli-fake-api.ts";
-import { passedEnv } from "./env.ts";
+import { passedToCli } from "./env.ts";
 
 export const BERTH = join(import.meta.dirname, "../../cli/berth");
 
@@ -25,7 +25,7 @@ export interface Workplace {
 
 export function workplace(api?: FakeApi): Workplace {
   const home = mkdtempSync(join(tmpdir(), "berth-cli-"));
-  const env: NodeJS.ProcessEnv = { ...passedEnv(["PATH", "NODE_COMPILE_CACHE"]), HOME: home, TERM: "xterm", ...(api === undefined ? {} : { BERTH_API: api.url, BERTH_TOKEN: TOKEN }) };
+  const env: NodeJS.ProcessEnv = { ...passedToCli(), HOME: home, TERM: "xterm", ...(api === undefined ? {} : { BERTH_API: api.url, BERTH_TOKEN: TOKEN }) };
   return {
     home,
     env,

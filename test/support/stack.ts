@@ -16,7 +16,7 @@ import { PART_NAMES, type Part, type PartName } from "../../infra/parts.ts";
 import { freePort } from "../../infra/ports.ts";
 import { runningPid, signalPid, tailOf, writePidFile } from "../../infra/process.ts";
 import { publishCatalogue } from "../../infra/up.ts";
-import { passedEnv } from "./env.ts";
+import { passedToCli } from "./env.ts";
 import { cacheDir } from "./stores.ts";
 
 export interface Answer {
@@ -115,7 +115,7 @@ function makeStack(config: BerthConfig, dir: string, parts: readonly Part[], tok
   const host = (app: string) => `${app}-${config.tenant}.${apps.host}`;
   const tryCli = (args: readonly string[], options: CliOptions = {}) =>
     runUnchecked([join(REPOSITORY, "cli/berth"), ...args], {
-      env: { ...passedEnv(["PATH", "NODE_COMPILE_CACHE"]), HOME: join(dir, "home"), BERTH_API: config.apiUrl, BERTH_TOKEN: token, ...options.env },
+      env: { ...passedToCli(), HOME: join(dir, "home"), BERTH_API: config.apiUrl, BERTH_TOKEN: token, ...options.env },
       timeoutMs: options.timeoutMs ?? 180_000,
       ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
       ...(options.input === undefined ? {} : { input: options.input }),
